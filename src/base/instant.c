@@ -1,0 +1,155 @@
+#include "base/instant.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static int64_t clock_ns(clockid_t id)
+{
+    struct timespec ts;
+    (void)clock_gettime(id, &ts);
+    return (int64_t)ts.tv_sec * NS_PER_SECOND + ts.tv_nsec;
+}
+
+int64_t instant_now_ns(void)
+{
+    return clock_ns(CLOCK_REALTIME);
+}
+
+int64_t instant_monotonic_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+int64_t instant_thread_cpu_ns(void)
+{
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+/* Days from 1970-01-01 in the proleptic Gregorian calendar, by shifting the year to start in March. */
+static int64_t days_from_civil(int64_t year, int64_t month, int64_t day)
+{
+    year -= month <= 2;
+    int64_t era = (year >= 0 ? year : year - 399) / 400;
+    int64_t year_of_era = year - era * 400;
+    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    return era * 146097 + day_of_era - 719468;
+}
+
+static bool digits(const char *at, size_t count, int64_t *ret)
+{
+    int64_t value = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (at[i] < '0' || at[i] > '9')
+            return false;
+        value = value * 10 + (at[i] - '0');
+    }
+    *ret = value;
+    return true;
+}
+
+static bool parse_zone(struct slice zone, int64_t *ret_offset_s)
+{
+    if (zone.len == 1 && (zone.ptr[0] == 'Z' || zone.ptr[0] == 'z')) {
+        *ret_offset_s = 0;
+        return true;
+    }
+    int64_t hours = 0, minutes = 0;
+    if (zone.len != 6 || (zone.ptr[0] != '+' && zone.ptr[0] != '-') || zone.ptr[3] != ':' ||
+        !digits(zone.ptr + 1, 2, &hours) || !digits(zone.ptr + 4, 2, &minutes) || hours > 23 ||
+        minutes > 59)
+        return false;
+    *ret_offset_s = (hours * 3600 + minutes * 60) * (zone.ptr[0] == '-' ? -1 : 1);
+    return true;
+}
+
+static int64_t days_in_month(int64_t year, int64_t month)
+{
+    static const int8_t lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return lengths[month - 1] + (month == 2 && leap);
+}
+
+bool instant_parse_rfc3339(struct slice text, int64_t *ret_ns)
+{
+    const char *p = text.ptr;
+    int64_t year, month, day, hour, minute, second, nanos = 0, offset_s = 0;
+    if (text.len < 20 || p[4] != '-' || p[7] != '-' || p[13] != ':' || p[16] != ':' ||
+        (p[10] != 'T' && p[10] != 't' && p[10] != ' '))
+        return false;
+    if (!digits(p, 4, &year) || !digits(p + 5, 2, &month) || !digits(p + 8, 2, &day) ||
+        !digits(p + 11, 2, &hour) || !digits(p + 14, 2, &minute) || !digits(p + 17, 2, &second))
+        return false;
+    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 ||
+        minute > 59 || second > 60)
+        return false;
+
+    size_t at = 19;
+    if (p[at] == '.') {
+        int64_t scale = NS_PER_SECOND / 10;
+        size_t first = ++at;
+        for (; at < text.len && p[at] >= '0' && p[at] <= '9'; at++, scale /= 10)
+            nanos += (p[at] - '0') * scale;
+        if (at == first)
+            return false;
+    }
+    if (at >= text.len || !parse_zone(slice_from(text, at), &offset_s))
+        return false;
+    int64_t seconds = days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second -
+                      offset_s;
+    int64_t ns;
+    if (__builtin_mul_overflow(seconds, NS_PER_SECOND, &ns) || __builtin_add_overflow(ns, nanos, &ns))
+        return false;
+    *ret_ns = ns;
+    return true;
+}
+
+size_t instant_format(int64_t ns, char out[static INSTANT_TEXT_MAX])
+{
+    int64_t seconds = ns / NS_PER_SECOND, nanos = ns % NS_PER_SECOND;
+    if (nanos < 0) {
+        nanos += NS_PER_SECOND;
+        seconds--;
+    }
+    time_t when = (time_t)seconds;
+    struct tm tm;
+    (void)gmtime_r(&when, &tm);
+    size_t used = strftime(out, INSTANT_TEXT_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
+    int more = snprintf(out + used, INSTANT_TEXT_MAX - used, ".%09dZ", (int)nanos);
+    return used + (size_t)(more > 0 ? more : 0);
+}
+
+bool duration_parse(struct slice text, int64_t *ret_ns)
+{
+    static const struct {
+        struct slice suffix;
+        double seconds;
+    } units[] = {
+        {SLICE("ns"), 1e-9}, {SLICE("us"), 1e-6}, {SLICE("ms"), 1e-3}, {SLICE("s"), 1},
+        {SLICE("m"), 60},    {SLICE("h"), 3600},  {SLICE("d"), 86400}, {SLICE(""), 1},
+    };
+    char number[32];
+    size_t len = 0;
+    while (len < text.len && len < sizeof number - 1 &&
+           ((text.ptr[len] >= '0' && text.ptr[len] <= '9') || text.ptr[len] == '.')) {
+        number[len] = text.ptr[len];
+        len++;
+    }
+    number[len] = 0;
+    char *end = NULL;
+    double value = strtod(number, &end);
+    if (len == 0 || *end)
+        return false;
+    struct slice suffix = slice_from(text, len);
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        if (!slice_eq(suffix, units[i].suffix))
+            continue;
+        double ns = value * units[i].seconds * 1e9;
+        if (ns > 9e18)
+            return false;
+        *ret_ns = (int64_t)(ns + 0.5);
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,57 @@
+/*
+ * stream: JetStream streams of the account: list, look up, create, read one message.
+ */
+#pragma once
+
+#include "bus/bus.h"
+
+enum stream_kind {
+    STREAM_EVENTS,     /* what folds read */
+    STREAM_KEY_VALUE,  /* KV_... */
+    STREAM_OBJECT,     /* OBJ_... */
+    STREAM_WORK_QUEUE, /* retention workqueue: reading would take messages from their workers */
+    STREAM_MIRROR,     /* a copy of another stream: its events are counted there */
+};
+
+struct stream_info {
+    char *name;
+    char **subjects;
+    size_t subject_count;
+    char *created; /* as the server wrote it: the stream's incarnation */
+    enum stream_kind kind;
+    bool has_sources;
+    bool interest_retention;
+    uint64_t first_seq, last_seq, messages, bytes;
+    int64_t last_stored_at_ns; /* 0: empty */
+};
+
+struct stream_list {
+    struct stream_info *items;
+    size_t count;
+};
+
+#define STREAMS_MAX 4096
+
+const char *stream_kind_name(enum stream_kind kind);
+int stream_list(struct bus *bus, struct stream_list *ret, struct error *err);
+void stream_list_done(struct stream_list *list);
+/* err->code is EXIT_CODE_PROBLEM when there is no such stream. */
+int stream_info(struct bus *bus, const char *name, struct stream_info *ret, struct error *err);
+void stream_info_done(struct stream_info *info);
+
+/* Creates a file stream with limits retention, no expiry. `*ret_created` is false when it stood already. */
+int stream_ensure(struct bus *bus, const char *name, const char *const *subjects, size_t subject_count,
+                  bool *ret_created, struct error *err);
+
+/* Does the subject match the filter (NATS tokens, `*` and `>`)? */
+bool subject_matches(struct slice filter, struct slice subject);
+/* Could one subject match both filters? */
+bool subject_filters_overlap(struct slice a, struct slice b);
+
+/*
+ * One stored message by sequence: subject and payload appended, headers as the stored block ("" when
+ * none). EXIT_CODE_PROBLEM: no message at that sequence. Costs one request.
+ */
+int stream_get_message(struct bus *bus, const char *stream, uint64_t seq, struct buf *ret_subject,
+                       struct buf *ret_headers, struct buf *ret_payload, int64_t *ret_stored_at_ns,
+                       struct error *err);

@@ -1,0 +1,267 @@
+#include "cmd/command.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/instant.h"
+#include "base/memory.h"
+#include "config/yaml.h"
+
+static const char config_option[] = "config";
+
+static bool parse_u64(struct slice text, uint64_t *ret)
+{
+    char *end = NULL;
+    CLEANUP_FREE char *copy = xstrndup(text.ptr ? text.ptr : "", text.len);
+    errno = 0;
+    unsigned long long value = strtoull(copy, &end, 10);
+    if (copy[0] < '0' || copy[0] > '9' || *end || errno)
+        return false;
+    *ret = value;
+    return true;
+}
+
+static bool parse_size(struct slice text, uint64_t *ret)
+{
+    static const struct {
+        struct slice suffix;
+        uint64_t factor;
+    } units[] = {{SLICE("KiB"), 1u << 10}, {SLICE("MiB"), 1u << 20}, {SLICE("GiB"), 1u << 30}};
+    uint64_t factor = 1;
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        struct slice suffix = units[i].suffix;
+        if (text.len > suffix.len &&
+            memcmp(text.ptr + text.len - suffix.len, suffix.ptr, suffix.len) == 0) {
+            factor = units[i].factor;
+            text.len -= suffix.len;
+            break;
+        }
+    }
+    return parse_u64(text, ret) && !__builtin_mul_overflow(*ret, factor, ret);
+}
+
+static bool parse_flag(struct slice text, bool *ret)
+{
+    *ret = slice_eq(text, SLICE("true")) || slice_eq(text, SLICE("yes")) || slice_eq(text, SLICE("1"));
+    return *ret || slice_eq(text, SLICE("false")) || slice_eq(text, SLICE("no")) ||
+           slice_eq(text, SLICE("0"));
+}
+
+static const char *expected(enum option_kind kind)
+{
+    switch (kind) {
+    case OPTION_FLAG: return "true or false";
+    case OPTION_STRING: return "text";
+    case OPTION_U64: return "a whole number";
+    case OPTION_PORT: return "a port, 0 to 65535";
+    case OPTION_DURATION: return "a duration such as 10s, 250ms or 5m";
+    case OPTION_SIZE: return "a size such as 65536, 64KiB or 8MiB";
+    }
+    return "";
+}
+
+/* `text` must outlive the values: a word of argv, of the environment or of the kept configuration. */
+static int assign(const struct option_spec *spec, const char *text, void *values, const char *where,
+                  struct error *err)
+{
+    void *field = (char *)values + spec->offset;
+    struct slice value = slice_of(text);
+    bool ok = true;
+    switch (spec->kind) {
+    case OPTION_FLAG: ok = parse_flag(value, field); break;
+    case OPTION_STRING: *(const char **)field = text; break;
+    case OPTION_U64:
+        ok = parse_u64(value, field) && *(uint64_t *)field >= spec->min &&
+             (!spec->max || *(uint64_t *)field <= spec->max);
+        break;
+    case OPTION_PORT: ok = parse_u64(value, field) && *(uint64_t *)field <= 65535; break;
+    case OPTION_DURATION: ok = duration_parse(value, field); break;
+    case OPTION_SIZE: ok = parse_size(value, field); break;
+    }
+    if (ok)
+        return 0;
+    if (spec->kind == OPTION_U64 && spec->max)
+        return error_set(err, EXIT_CODE_USAGE, "%s: '%s' is not a whole number from %llu to %llu", where,
+                         text, (unsigned long long)spec->min, (unsigned long long)spec->max);
+    return error_set(err, EXIT_CODE_USAGE, "%s: '%s' is not %s", where, text, expected(spec->kind));
+}
+
+static const struct option_spec *find(const struct command *command, struct slice name)
+{
+    for (size_t i = 0; i < command->option_count; i++) {
+        if (slice_eq(slice_of(command->options[i].name), name))
+            return &command->options[i];
+    }
+    return NULL;
+}
+
+struct parsed {
+    bool *given; /* one per option */
+    const char *config_path;
+    int operand_count;
+    char **operands;
+    bool help;
+};
+
+static int parse_words(const struct command *command, int argc, char **argv, void *values,
+                       struct parsed *parsed, struct error *err)
+{
+    bool only_operands = false;
+    for (int i = 0; i < argc; i++) {
+        struct slice word = slice_of(argv[i]), name;
+        if (only_operands || word.len < 2 || word.ptr[0] != '-') {
+            parsed->operands[parsed->operand_count++] = argv[i];
+            continue;
+        }
+        if (slice_eq(word, SLICE("--"))) {
+            only_operands = true;
+            continue;
+        }
+        if (slice_eq(word, SLICE("--help")) || slice_eq(word, SLICE("-h"))) {
+            parsed->help = true;
+            return 0;
+        }
+        struct slice rest = slice_from(word, 2);
+        if (word.ptr[1] != '-' || !slice_cut(&rest, '=', &name))
+            return error_set(err, EXIT_CODE_USAGE, "unknown option '%s'; see cim-ops %s --help", argv[i],
+                             command->name);
+        const struct option_spec *spec = find(command, name);
+        bool is_config = slice_eq(name, SLICE("config"));
+        if (!spec && !is_config)
+            return error_set(err, EXIT_CODE_USAGE, "unknown option '%s'; see cim-ops %s --help", argv[i],
+                             command->name);
+        const char *value = slice_present(rest) ? rest.ptr : NULL;
+        if (!value && spec && spec->kind == OPTION_FLAG)
+            value = "true";
+        if (!value && ++i >= argc)
+            return error_set(err, EXIT_CODE_USAGE, "option '--%.*s' needs a value: %s", SLICE_ARG(name),
+                             is_config ? "a file" : expected(spec->kind));
+        if (!value)
+            value = argv[i];
+        if (is_config) {
+            parsed->config_path = value;
+            continue;
+        }
+        CLEANUP_FREE char *where = xasprintf("--%s", spec->name);
+        if (assign(spec, value, values, where, err) < 0)
+            return -1;
+        parsed->given[spec - command->options] = true;
+    }
+    return 0;
+}
+
+/* The configuration is kept until the process ends: string values point into it. */
+static int load_config(const char *path, struct yaml_document_tree **ret, struct error *err)
+{
+    static struct yaml_document_tree *kept;
+    if (yaml_load_file(path, &kept, err) < 0)
+        return -1;
+    *ret = kept;
+    return 0;
+}
+
+static const struct yaml_node *config_value(const struct yaml_node *root, const struct command *command,
+                                            const char *name)
+{
+    const struct yaml_node *section = yaml_get(root, command->name);
+    const struct yaml_node *node = section ? yaml_get(section, name) : NULL;
+    return node ? node : yaml_get(root, name);
+}
+
+static int check_config_keys(const struct command *command, const struct yaml_node *root,
+                             struct error *err)
+{
+    const struct yaml_node *section = yaml_get(root, command->name);
+    for (size_t i = 0; section && i < yaml_size(section); i++) {
+        const struct yaml_node *key = yaml_key_at(section, i);
+        if (!find(command, yaml_text(key)))
+            return yaml_error(key, err, "'%.*s' is no option of cim-ops %s", SLICE_ARG(yaml_text(key)),
+                              command->name);
+    }
+    return 0;
+}
+
+static int fill_rest(const struct command *command, const struct parsed *parsed, void *values,
+                     struct error *err)
+{
+    struct yaml_document_tree *config = NULL;
+    if (parsed->config_path && (load_config(parsed->config_path, &config, err) < 0 ||
+                                check_config_keys(command, yaml_root(config), err) < 0))
+        return -1;
+    for (size_t i = 0; i < command->option_count; i++) {
+        const struct option_spec *spec = &command->options[i];
+        const struct yaml_node *node = config ? config_value(yaml_root(config), command, spec->name)
+                                              : NULL;
+        const char *env = spec->env ? getenv(spec->env) : NULL;
+        if (parsed->given[i])
+            continue;
+        if (env && *env) {
+            if (assign(spec, env, values, spec->env, err) < 0)
+                return -1;
+        } else if (node) {
+            if (!yaml_is_scalar(node))
+                return yaml_error(node, err, "'%s' wants %s", spec->name, expected(spec->kind));
+            struct error cause = ERROR_NONE;
+            if (assign(spec, yaml_text(node).ptr, values, spec->name, &cause) < 0)
+                return yaml_error(node, err, "%s", cause.text);
+        } else if (spec->fallback && assign(spec, spec->fallback, values, spec->name, err) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int command_run(const struct command *command, int argc, char **argv, struct error *err)
+{
+    CLEANUP_FREE void *values = xcalloc(1, command->values_size ? command->values_size : 1);
+    CLEANUP_FREE bool *given = xcalloc(command->option_count + 1, sizeof *given);
+    CLEANUP_FREE char **operands = xcalloc((size_t)argc + 1, sizeof *operands);
+    struct parsed parsed = {.given = given, .operands = operands};
+
+    if (parse_words(command, argc, argv, values, &parsed, err) < 0)
+        return (int)err->code;
+    if (parsed.help) {
+        command_print_help(command);
+        return EXIT_CODE_DONE;
+    }
+    if (fill_rest(command, &parsed, values, err) < 0)
+        return (int)err->code;
+    if (parsed.operand_count < command->operands_min || parsed.operand_count > command->operands_max) {
+        error_set(err, EXIT_CODE_USAGE, "%s; usage: cim-ops %s [options] %s",
+                  parsed.operand_count < command->operands_min ? "an operand is missing"
+                                                               : "too many operands",
+                  command->name, command->operands);
+        return EXIT_CODE_USAGE;
+    }
+    return command->run(values, parsed.operand_count, operands, err);
+}
+
+static void print_option(const char *name, const char *arg, const char *help)
+{
+    char left[64];
+    (void)snprintf(left, sizeof left, "--%s%s%s", name, arg ? " " : "", arg ? arg : "");
+    (void)printf("  %-26s %s", left, help);
+}
+
+void command_print_help(const struct command *command)
+{
+    (void)printf("cim-ops %s: %s\n\nUsage: cim-ops %s [options] %s\n", command->name, command->summary,
+                 command->name, command->operands);
+    if (command->details)
+        (void)printf("\n%s\n", command->details);
+    (void)printf("\nOptions:\n");
+    for (size_t i = 0; i < command->option_count; i++) {
+        const struct option_spec *spec = &command->options[i];
+        print_option(spec->name, spec->arg, spec->help);
+        if (spec->fallback && spec->kind != OPTION_FLAG)
+            (void)printf(" (default %s)", spec->fallback);
+        if (spec->env)
+            (void)printf(" [$%s]", spec->env);
+        (void)printf("\n");
+    }
+    print_option(config_option, "FILE", "YAML file with any of these options as keys\n");
+    print_option("help", NULL, "this text\n");
+    (void)printf("\nExample:\n  %s\n", command->example);
+}

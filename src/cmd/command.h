@@ -1,0 +1,77 @@
+/*
+ * command: one verb of the program, declared as data.
+ *
+ * A verb is a `struct command`: its name, help, example, option table and handler. Parsing, `--help`,
+ * environment variables and the configuration file all walk the same table, so they cannot disagree.
+ *
+ * Precedence of a value: command line, environment, section of the verb in --config FILE, top level of
+ * --config FILE, the default in the table.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum option_kind {
+    OPTION_FLAG,     /* bool */
+    OPTION_STRING,   /* const char *; NULL when not given and without a default */
+    OPTION_U64,      /* uint64_t within min..max */
+    OPTION_PORT,     /* uint64_t, 0 to 65535; 0 asks the system for a free one */
+    OPTION_DURATION, /* int64_t nanoseconds: 10s, 250ms, 5m, 2h, 1d */
+    OPTION_SIZE,     /* uint64_t bytes: 512, 64KiB, 8MiB, 1GiB */
+};
+
+struct option_spec {
+    const char *name; /* without the dashes */
+    const char *arg;  /* what stands for the value in --help; NULL for a flag */
+    const char *help;
+    enum option_kind kind;
+    size_t offset; /* of the field in the verb's option struct */
+    const char *fallback;
+    const char *env;
+    uint64_t min, max; /* max 0: no bound */
+};
+
+struct command {
+    const char *name;
+    const char *summary;
+    const char *operands; /* e.g. "FILE|-", or "" when there are none */
+    const char *details;  /* paragraphs for --help, or NULL */
+    const char *example;
+    const struct option_spec *options;
+    size_t option_count;
+    size_t values_size; /* of the option struct, which is zeroed before parsing */
+    int operands_min, operands_max;
+    /* `operands` are the `count` words that are not options. Returns an exit code; with err->text set
+     * when that is not 0 and the verb has not spoken for itself. */
+    int (*run)(const void *values, int count, char **operands, struct error *err);
+};
+
+/* Parses argv (without the verb itself) and runs. Returns the exit code; err as for `run`. */
+int command_run(const struct command *command, int argc, char **argv, struct error *err);
+void command_print_help(const struct command *command);
+
+/* Options that many verbs share; `field` is a struct nats_values in the verb's option struct. */
+struct nats_values {
+    const char *url, *creds, *tls_ca, *tls_cert, *tls_key;
+};
+
+#define NATS_OPTIONS(type, field)                                                                  \
+    {.name = "nats", .arg = "URL", .help = "NATS server, or several with commas between",         \
+     .kind = OPTION_STRING, .offset = offsetof(type, field.url), .env = "NATS_URL",               \
+     .fallback = "nats://127.0.0.1:4222"},                                                         \
+    {.name = "creds", .arg = "FILE", .help = "NATS credentials file (JWT and nkey)",               \
+     .kind = OPTION_STRING, .offset = offsetof(type, field.creds), .env = "NATS_CREDS"},          \
+    {.name = "tls-ca", .arg = "FILE", .help = "CA certificates to trust for NATS",                 \
+     .kind = OPTION_STRING, .offset = offsetof(type, field.tls_ca)},                               \
+    {.name = "tls-cert", .arg = "FILE", .help = "client certificate for NATS",                     \
+     .kind = OPTION_STRING, .offset = offsetof(type, field.tls_cert)},                             \
+    {.name = "tls-key", .arg = "FILE", .help = "key of the client certificate",                    \
+     .kind = OPTION_STRING, .offset = offsetof(type, field.tls_key)}
+
+/* The verbs; main.c lists them. */
+extern const struct command command_up, command_status, command_down, command_monitor, command_simulate,
+    command_rules;

@@ -29,7 +29,6 @@ struct bus_options {
 int bus_open(struct bus **ret, const struct bus_options *options, struct error *err);
 void bus_close(struct bus *bus); /* NULL is allowed */
 bool bus_is_up(struct bus *bus);
-const char *bus_server_version(struct bus *bus, char *out, size_t room);
 /* The largest message the server takes, headers included; 0 while unknown. */
 size_t bus_payload_max(struct bus *bus);
 int64_t bus_round_trip_ns(struct bus *bus); /* -1 when it failed */

@@ -1,0 +1,23 @@
+/* For siblings in src/bus only: what lies behind the handles. */
+#pragma once
+
+#include <nats/nats.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "bus/bus.h"
+
+struct bus {
+    natsConnection *connection;
+    natsOptions *options;
+    void (*on_link)(void *context, bool up);
+    void *context;
+    atomic_bool up;
+    size_t pending_bytes_max;
+    char place[256]; /* the URL without credentials, for texts */
+};
+
+/* Maps a client status to an error: "<what>: <status text> (<place>)". */
+int bus_error(const struct bus *bus, natsStatus status, const char *what, struct error *err);
+/* Fills *message from a client message and takes it over. */
+void bus_message_from(natsMsg *msg, struct bus_message *message);

@@ -1,0 +1,273 @@
+#include "bus/stream.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "base/instant.h"
+#include "base/memory.h"
+
+enum {
+    API_STREAM_NOT_FOUND = 10059,
+    API_NO_MESSAGE_FOUND = 10037,
+    API_NAME_IN_USE = 10058,
+};
+
+const char *stream_kind_name(enum stream_kind kind)
+{
+    switch (kind) {
+    case STREAM_EVENTS: return "events";
+    case STREAM_KEY_VALUE: return "kv";
+    case STREAM_OBJECT: return "object";
+    case STREAM_WORK_QUEUE: return "work_queue";
+    case STREAM_MIRROR: return "mirror";
+    }
+    return "unknown";
+}
+
+/* One API call; *ret is the decoded reply (the caller's to json_decref). *ret_api_code: 0 or the error's. */
+static int api_call(struct bus *bus, const char *subject, json_t *request, json_t **ret,
+                    int *ret_api_code, struct error *err)
+{
+    CLEANUP_BUF struct buf reply = {0};
+    CLEANUP_FREE char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
+    json_decref(request);
+    if (bus_request(bus, subject, slice_of(text ? text : ""), BUS_TIMEOUT_MS, &reply, err) < 0)
+        return -1;
+    json_error_t problem;
+    json_t *root = json_loadb(reply.ptr ? reply.ptr : "", reply.len, 0, &problem);
+    if (!root)
+        return error_set(err, EXIT_CODE_UNREACHABLE, "%s: the reply is not JSON: %s", subject,
+                         problem.text);
+    json_t *failure = json_object_get(root, "error");
+    *ret_api_code = 0;
+    if (failure) {
+        int code = (int)json_integer_value(json_object_get(failure, "err_code"));
+        const char *description = json_string_value(json_object_get(failure, "description"));
+        *ret_api_code = code ? code : -1;
+        bool absent = code == API_STREAM_NOT_FOUND || code == API_NO_MESSAGE_FOUND;
+        error_set(err, absent ? EXIT_CODE_PROBLEM : EXIT_CODE_UNREACHABLE, "%s: %s (%d)", subject,
+                  description ? description : "unknown error", code);
+        json_decref(root);
+        return -1;
+    }
+    *ret = root;
+    return 0;
+}
+
+static enum stream_kind classify(const char *name, json_t *config)
+{
+    const char *retention = json_string_value(json_object_get(config, "retention"));
+    if (!strncmp(name, "KV_", 3))
+        return STREAM_KEY_VALUE;
+    if (!strncmp(name, "OBJ_", 4))
+        return STREAM_OBJECT;
+    if (retention && !strcmp(retention, "workqueue"))
+        return STREAM_WORK_QUEUE;
+    if (json_is_object(json_object_get(config, "mirror")))
+        return STREAM_MIRROR;
+    return STREAM_EVENTS;
+}
+
+static uint64_t u64_of(json_t *object, const char *key)
+{
+    return (uint64_t)json_integer_value(json_object_get(object, key));
+}
+
+static void fill_info(json_t *item, struct stream_info *ret)
+{
+    json_t *config = json_object_get(item, "config"), *state = json_object_get(item, "state");
+    json_t *subjects = json_object_get(config, "subjects");
+    const char *name = json_string_value(json_object_get(config, "name"));
+    const char *created = json_string_value(json_object_get(item, "created"));
+    const char *retention = json_string_value(json_object_get(config, "retention"));
+    *ret = (struct stream_info){
+        .name = xstrdup(name ? name : ""),
+        .created = xstrdup(created ? created : ""),
+        .kind = classify(name ? name : "", config),
+        .has_sources = json_array_size(json_object_get(config, "sources")) > 0,
+        .interest_retention = retention && !strcmp(retention, "interest"),
+        .first_seq = u64_of(state, "first_seq"),
+        .last_seq = u64_of(state, "last_seq"),
+        .messages = u64_of(state, "messages"),
+        .bytes = u64_of(state, "bytes"),
+    };
+    int64_t when = 0;
+    const char *last = json_string_value(json_object_get(state, "last_ts"));
+    if (last && instant_parse_rfc3339(slice_of(last), &when) && when > 0)
+        ret->last_stored_at_ns = when;
+    ret->subject_count = json_array_size(subjects);
+    ret->subjects = xcalloc(ret->subject_count + 1, sizeof *ret->subjects);
+    for (size_t i = 0; i < ret->subject_count; i++) {
+        const char *subject = json_string_value(json_array_get(subjects, i));
+        ret->subjects[i] = xstrdup(subject ? subject : "");
+    }
+}
+
+void stream_info_done(struct stream_info *info)
+{
+    for (size_t i = 0; i < info->subject_count; i++)
+        free(info->subjects[i]);
+    free(info->subjects);
+    free(info->name);
+    free(info->created);
+    *info = (struct stream_info){0};
+}
+
+void stream_list_done(struct stream_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        stream_info_done(&list->items[i]);
+    free(list->items);
+    *list = (struct stream_list){0};
+}
+
+int stream_list(struct bus *bus, struct stream_list *ret, struct error *err)
+{
+    struct stream_list list = {0};
+    size_t room = 0, total = 0;
+    do {
+        json_t *page = NULL;
+        int api_code = 0;
+        if (api_call(bus, "$JS.API.STREAM.LIST", json_pack("{s:I}", "offset", (json_int_t)list.count),
+                     &page, &api_code, err) < 0) {
+            stream_list_done(&list);
+            return -1;
+        }
+        json_t *items = json_object_get(page, "streams");
+        size_t got = json_array_size(items);
+        total = u64_of(page, "total");
+        for (size_t i = 0; i < got && list.count < STREAMS_MAX; i++) {
+            GROW(list.items, list.count, room);
+            fill_info(json_array_get(items, i), &list.items[list.count++]);
+        }
+        json_decref(page);
+        if (got == 0)
+            break;
+    } while (list.count < total && list.count < STREAMS_MAX);
+    *ret = list;
+    return 0;
+}
+
+int stream_info(struct bus *bus, const char *name, struct stream_info *ret, struct error *err)
+{
+    CLEANUP_FREE char *subject = xasprintf("$JS.API.STREAM.INFO.%s", name);
+    json_t *reply = NULL;
+    int api_code = 0;
+    if (api_call(bus, subject, NULL, &reply, &api_code, err) < 0)
+        return -1;
+    fill_info(reply, ret);
+    json_decref(reply);
+    return 0;
+}
+
+int stream_ensure(struct bus *bus, const char *name, const char *const *subjects,
+                  size_t subject_count, bool *ret_created, struct error *err)
+{
+    struct stream_info info;
+    *ret_created = false;
+    struct error absent = ERROR_NONE;
+    if (stream_info(bus, name, &info, &absent) == 0) {
+        stream_info_done(&info);
+        return 0;
+    }
+    if (absent.code != EXIT_CODE_PROBLEM)
+        return error_set(err, absent.code, "%s", absent.text);
+
+    json_t *list = json_array();
+    for (size_t i = 0; i < subject_count; i++)
+        (void)json_array_append_new(list, json_string(subjects[i]));
+    CLEANUP_FREE char *subject = xasprintf("$JS.API.STREAM.CREATE.%s", name);
+    json_t *reply = NULL;
+    int api_code = 0;
+    json_t *config = json_pack("{s:s, s:o, s:s, s:s, s:s, s:i, s:I}", "name", name, "subjects", list,
+                               "retention", "limits", "storage", "file", "discard", "old",
+                               "num_replicas", 1, "max_age", (json_int_t)0);
+    if (api_call(bus, subject, config, &reply, &api_code, err) < 0)
+        return api_code == API_NAME_IN_USE ? 0 : -1; /* somebody else was quicker */
+    json_decref(reply);
+    *ret_created = true;
+    return 0;
+}
+
+/* --- subjects -------------------------------------------------------------------------------------- */
+
+bool subject_matches(struct slice filter, struct slice subject)
+{
+    struct slice want, have;
+    while (slice_cut(&filter, '.', &want)) {
+        if (slice_eq(want, SLICE(">")))
+            return slice_present(subject);
+        if (!slice_cut(&subject, '.', &have) || (!slice_eq(want, SLICE("*")) && !slice_eq(want, have)))
+            return false;
+    }
+    return !slice_present(subject);
+}
+
+bool subject_filters_overlap(struct slice a, struct slice b)
+{
+    struct slice left, right;
+    for (;;) {
+        bool more_a = slice_cut(&a, '.', &left), more_b = slice_cut(&b, '.', &right);
+        if (!more_a || !more_b)
+            return more_a == more_b;
+        if (slice_eq(left, SLICE(">")) || slice_eq(right, SLICE(">")))
+            return true;
+        bool wild = slice_eq(left, SLICE("*")) || slice_eq(right, SLICE("*"));
+        if (!wild && !slice_eq(left, right))
+            return false;
+    }
+}
+
+/* --- one message ----------------------------------------------------------------------------------- */
+
+/* RFC 4648 base 64 with padding, as Go's encoding/json writes []byte. */
+static int base64_decode(struct slice text, struct buf *ret)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t bits = 0;
+    unsigned count = 0;
+    for (size_t i = 0; i < text.len && text.ptr[i] != '='; i++) {
+        const char *at = text.ptr[i] ? strchr(alphabet, text.ptr[i]) : NULL;
+        if (!at)
+            return -1;
+        bits = bits << 6 | (uint32_t)(at - alphabet);
+        count += 6;
+        if (count >= 8) {
+            count -= 8;
+            buf_add_char(ret, (char)(bits >> count & 0xff));
+        }
+    }
+    return 0;
+}
+
+static int decode_field(json_t *message, const char *key, struct buf *ret)
+{
+    json_t *value = json_object_get(message, key);
+    return value ? base64_decode((struct slice){json_string_value(value), json_string_length(value)},
+                                 ret)
+                 : 0;
+}
+
+int stream_get_message(struct bus *bus, const char *stream, uint64_t seq, struct buf *ret_subject,
+                       struct buf *ret_headers, struct buf *ret_payload, int64_t *ret_stored_at_ns,
+                       struct error *err)
+{
+    CLEANUP_FREE char *subject = xasprintf("$JS.API.STREAM.MSG.GET.%s", stream);
+    json_t *reply = NULL;
+    int api_code = 0;
+    if (api_call(bus, subject, json_pack("{s:I}", "seq", (json_int_t)seq), &reply, &api_code, err) < 0)
+        return -1;
+    json_t *message = json_object_get(reply, "message");
+    const char *stored_subject = json_string_value(json_object_get(message, "subject"));
+    const char *time = json_string_value(json_object_get(message, "time"));
+    int rc = 0;
+    if (!stored_subject || decode_field(message, "hdrs", ret_headers) < 0 ||
+        decode_field(message, "data", ret_payload) < 0 ||
+        !instant_parse_rfc3339(slice_of(time), ret_stored_at_ns))
+        rc = error_set(err, EXIT_CODE_DAMAGED, "%s: the message at %llu cannot be read", subject,
+                       (unsigned long long)seq);
+    else
+        buf_add_str(ret_subject, stored_subject);
+    json_decref(reply);
+    return rc;
+}

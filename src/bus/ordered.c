@@ -93,13 +93,12 @@ static void on_status(struct attachment *attachment, natsConnection *connection,
 static void on_data(struct attachment *attachment, natsMsg *msg, const struct ordered_place *place)
 {
     struct ordered *reader = attachment->reader;
-    if (place->consumer_seq != attachment->consumer_seq + 1) {
-        atomic_store(&reader->trouble, "messages were lost on the way");
-        natsMsg_Destroy(msg);
-        return;
-    }
     pthread_mutex_lock(&reader->lock);
     bool mine = reader->current == attachment && !atomic_load(&reader->trouble);
+    if (mine && place->consumer_seq != attachment->consumer_seq + 1) {
+        atomic_store(&reader->trouble, "messages were lost on the way");
+        mine = false;
+    }
     if (mine)
         reader->next_seq = place->stream_seq + 1;
     pthread_mutex_unlock(&reader->lock);

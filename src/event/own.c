@@ -1,0 +1,71 @@
+#include "event/own.h"
+
+#include <stdio.h>
+#include <sys/random.h>
+
+#include "base/instant.h"
+#include "base/memory.h"
+
+void uuid_v7(char out[static UUID_TEXT_LEN + 1])
+{
+    unsigned char b[16];
+    if (getrandom(b, sizeof b, 0) != (ssize_t)sizeof b)
+        abort();
+    uint64_t ms = (uint64_t)(instant_now_ns() / NS_PER_MS);
+    for (int i = 0; i < 6; i++)
+        b[i] = (unsigned char)(ms >> (40 - 8 * i));
+    b[6] = (unsigned char)(0x70 | (b[6] & 0x0f));
+    b[8] = (unsigned char)(0x80 | (b[8] & 0x3f));
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof b; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            out[at++] = '-';
+        out[at++] = "0123456789abcdef"[b[i] >> 4];
+        out[at++] = "0123456789abcdef"[b[i] & 15];
+    }
+    out[at] = 0;
+}
+
+static void add_token(struct buf *subject, const char *token)
+{
+    for (; *token; token++) {
+        bool bad = *token == '.' || *token == '*' || *token == '>' || (unsigned char)*token <= ' ';
+        buf_add_char(subject, bad ? '_' : *token);
+    }
+}
+
+static json_t *text_or_null(const char *text)
+{
+    return text ? json_string(text) : json_null();
+}
+
+void own_event_build(struct own_event *ret, const char *domain, const char *aggregate, const char *id,
+                     const char *type, uint64_t sequence, const char *correlation_id,
+                     const char *causation_id, json_t *data)
+{
+    *ret = (struct own_event){0};
+    char when[INSTANT_TEXT_MAX];
+    uuid_v7(ret->event_id);
+    (void)instant_format(instant_now_ns(), when);
+
+    const char *tokens[] = {"ops", domain, aggregate, id, type};
+    for (size_t i = 0; i < ARRAY_LEN(tokens); i++) {
+        if (i)
+            buf_add_char(&ret->subject, '.');
+        add_token(&ret->subject, tokens[i]);
+    }
+    json_t *body = json_pack("{s:s, s:s, s:I, s:s, s:o, s:o, s:s, s:o}", "event_id", ret->event_id,
+                             "aggregate_id", id, "sequence", (json_int_t)sequence, "timestamp", when,
+                             "correlation_id", text_or_null(correlation_id), "causation_id",
+                             text_or_null(causation_id), "event_type", type, "data",
+                             data ? data : json_object());
+    CLEANUP_FREE char *text = json_dumps(body, JSON_COMPACT);
+    json_decref(body);
+    buf_add_str(&ret->payload, text ? text : "{}");
+}
+
+void own_event_done(struct own_event *event)
+{
+    buf_done(&event->subject);
+    buf_done(&event->payload);
+}

@@ -1,0 +1,112 @@
+/*
+ * registry: metric families, their series, and the cells that folds write.
+ *
+ *     family  cim_events_total{domain,event_type}          declared once
+ *       series  {domain="agent",event_type="AgentDeployed"}  one per label set; what a scrape shows
+ *         cell    of partition "AGENT_EVENTS"                  one per stream that feeds the series
+ *
+ * A partition is the part of the state that belongs to one stream: it is saved and restored with the
+ * stream's sequence (fold/state.h), so that each stream resumes exactly where its own counters stand. A
+ * scrape adds the cells of a series up: counters and histograms by sum, gauges by the newest stamp,
+ * timestamps by the largest, distinct sets by union.
+ *
+ * Threads: one lock, held by the writer for a batch and by a scrape while it renders; nothing here
+ * locks by itself. Limits: series per family (spec.series_max); past it the label set becomes
+ * `__overflow__` in the family's first label and series_dropped counts it. Distinct keys per registry.
+ * Cost of writing a cell: one addition. Memory: about 110 bytes a series and cell, and its label text.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/u64map.h"
+
+enum metric_kind {
+    METRIC_COUNTER,
+    METRIC_GAUGE,
+    METRIC_HISTOGRAM,
+    METRIC_TIMESTAMP, /* the largest value seen; exposed as a gauge */
+    METRIC_DISTINCT,  /* the number of distinct keys alive; exposed as a gauge */
+};
+
+#define METRIC_LABELS_MAX 12
+#define METRIC_BUCKETS_MAX 32
+#define SERIES_PER_FAMILY_DEFAULT 100000
+#define DISTINCT_KEYS_DEFAULT 10000000
+#define OVERFLOW_LABEL "__overflow__"
+
+struct metric_spec {
+    const char *name, *help, *unit; /* unit NULL or "" when none: seconds, bytes ... */
+    enum metric_kind kind;
+    size_t label_count;
+    const char *labels[METRIC_LABELS_MAX];
+    size_t bucket_count; /* histogram: upper bounds, ascending, without +Inf */
+    double buckets[METRIC_BUCKETS_MAX];
+    size_t series_max;   /* 0: the default */
+    bool own;            /* of the monitor itself: shown even while folds are withheld */
+};
+
+struct registry;
+struct family;
+struct series;
+struct partition;
+struct cell;
+
+struct registry *registry_new(void);
+void registry_free(struct registry *registry);
+void registry_lock(struct registry *registry);
+void registry_unlock(struct registry *registry);
+
+/* The spec is copied. A name declared twice gives the first family. */
+struct family *registry_family(struct registry *registry, const struct metric_spec *spec);
+struct family *registry_find(const struct registry *registry, struct slice name);
+const struct metric_spec *family_spec(const struct family *family);
+
+struct partition *registry_partition(struct registry *registry, const char *name);
+const char *partition_name(const struct partition *partition);
+/* Empties it: all its cells are gone, series without any cell are no longer shown. */
+void partition_clear(struct partition *partition);
+/* Empties the cells of one family only. */
+void partition_clear_family(struct partition *partition, const struct family *family);
+
+/*
+ * The cell for this label set in this partition, made when new. Absent values are stored as "".
+ * Pointers stay valid until the cell is cleared. Never NULL: past the limit it is the overflow cell.
+ */
+struct cell *partition_cell(struct partition *partition, struct family *family,
+                            const struct slice *values);
+/* The same for families without labels or with one. */
+struct cell *partition_cell1(struct partition *partition, struct family *family, const char *value);
+
+void cell_add(struct cell *cell, double amount);
+void cell_set(struct cell *cell, double value, int64_t stamp_ns);
+void cell_observe(struct cell *cell, double value);
+void cell_max(struct cell *cell, double value);
+/* False: the registry's limit of distinct keys is reached and the key was not taken. */
+bool cell_distinct_add(struct cell *cell, uint64_t key);
+void cell_distinct_remove(struct cell *cell, uint64_t key);
+double cell_value(const struct cell *cell);
+
+/* Folds that are not yet at the head of their streams are withheld from scrapes: absent, not wrong. */
+void registry_set_folds_shown(struct registry *registry, bool shown);
+/* How long a counter born from now on is shown at 0 before its value; 0 switches that off. */
+void registry_set_first_zero(struct registry *registry, int64_t interval_ns);
+
+struct registry_totals {
+    size_t series, distinct_keys;
+};
+struct registry_totals registry_totals(const struct registry *registry);
+
+/* Calls back for each family and label name for which label sets were dropped, with their number. */
+void registry_each_dropped(const struct registry *registry,
+                           void (*each)(void *context, const char *metric, const char *label,
+                                        uint64_t count),
+                           void *context);
+
+enum exposition_format {
+    EXPOSITION_PROMETHEUS,  /* text/plain; version=0.0.4 */
+    EXPOSITION_OPENMETRICS, /* application/openmetrics-text; version=1.0.0 */
+};
+
+/* Appends the exposition. Source of the formats: prometheus.io/docs/instrumenting/exposition_formats and
+ * the OpenMetrics 1.0 specification. */
+void registry_expose(struct registry *registry, enum exposition_format format, struct buf *ret);

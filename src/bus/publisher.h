@@ -1,10 +1,13 @@
 /*
  * publisher: JetStream publishing at the speed of the wire, with every acknowledgement seen.
  *
- * Keeps up to `window` messages in flight on one connection. Acknowledgements come in any order and are
- * reported by the message's `tag`. What was in flight when the link broke is neither known stored nor
- * known lost: publisher_wait() returns EXIT_CODE_UNREACHABLE and publisher_unacked() lists the tags, in
- * order of publishing; the caller finds out (see source/sim) and publishes again what is missing.
+ * Keeps up to `window` messages in flight on a connection of its own, made with the bus's options. That
+ * connection does not reconnect by itself: what the client library holds back while a link is down
+ * would be stored after a reconnect, out of order and unknown to the caller. When the link breaks, calls
+ * return EXIT_CODE_UNREACHABLE; what had no acknowledgement by then is neither known stored nor known
+ * lost, and the caller finds out (see source/sim/delivery.c). publisher_reopen() starts afresh.
+ *
+ * Acknowledgements are handled inside publisher calls, on the caller's thread; no call is thread-safe.
  */
 #pragma once
 
@@ -16,21 +19,27 @@ struct publisher_ack {
     uint64_t tag;
     struct slice stream; /* valid during the call */
     uint64_t seq;
-    bool duplicate;   /* the server knew this Nats-Msg-Id already and stored nothing */
-    const char *error; /* NULL, or what the server said instead */
+    bool duplicate;      /* the server knew this Nats-Msg-Id already and stored nothing */
+    bool no_stream;      /* nobody takes the subject; `error` is set too */
+    const char *error;   /* NULL, or what the server said instead; valid during the call */
 };
 
-int publisher_new(struct bus *bus, size_t window,
-                  void (*on_ack)(void *context, const struct publisher_ack *ack), void *context,
+typedef void publisher_ack_handler(void *context, const struct publisher_ack *ack);
+
+int publisher_new(struct bus *bus, size_t window, publisher_ack_handler *on_ack, void *context,
                   struct publisher **ret, struct error *err);
 void publisher_free(struct publisher *publisher);
-/* Blocks while the window is full, at most timeout_ms. The bytes are copied. */
+/*
+ * Waits while the window is full, at most timeout_ms. The bytes are copied. On failure the message may
+ * or may not have left.
+ */
 int publisher_send(struct publisher *publisher, uint64_t tag, struct slice subject,
                    const struct bus_header *headers, size_t header_count, struct slice payload,
                    int timeout_ms, struct error *err);
-/* Until nothing is in flight, at most timeout_ms. */
+/* Handles what has arrived; waits for it up to wait_ms when nothing has. */
+int publisher_poll(struct publisher *publisher, int wait_ms, struct error *err);
+/* Until nothing is in flight. Fails when for timeout_ms no acknowledgement came. */
 int publisher_wait(struct publisher *publisher, int timeout_ms, struct error *err);
-/* Tags in flight in order of publishing; returns their number, writes at most `room`. */
-size_t publisher_unacked(struct publisher *publisher, uint64_t *tags, size_t room);
-/* Gives up on all that is in flight: late acknowledgements are dropped. */
-void publisher_forget(struct publisher *publisher);
+size_t publisher_in_flight(const struct publisher *publisher);
+/* A fresh link; forgets what was in flight, late acknowledgements are dropped. */
+int publisher_reopen(struct publisher *publisher, struct error *err);

@@ -41,7 +41,7 @@ static void add_sync_interval(const struct config_values *values, struct buf *re
         buf_add_str(
             ret,
             "    # This nats-server is older than 2.10: it refuses the option, and the 2 minutes\n"
-            "    # stand. With a newer one, delete this file to get `sync_interval: 10s`.\n");
+            "    # stand. For a newer one, `up` writes `sync_interval: 10s` here.\n");
 }
 
 void config_nats(const struct config_values *values, struct buf *ret)
@@ -127,9 +127,10 @@ void config_prometheus(const struct config_values *values, struct buf *ret)
              "        - targets: [\"%s:%u\"]\n"
              "\n"
              "scrape_configs:\n"
-             "  # The event monitor: every metric that is folded from events, NATS's own included.\n",
+             "  # The event monitor: every metric that is folded from events, NATS's own included.\n"
+             "  # The alerts know it by this name.\n",
              values->host, values->alertmanager_port);
-    add_job(ret, "cim-ops", values->host, values->metrics_port);
+    add_job(ret, "cim-monitor", values->host, values->metrics_port);
     buf_add_str(ret, "\n  # The watchers are watched too.\n");
     add_job(ret, "prometheus", values->host, values->prometheus_port);
     add_job(ret, "alertmanager", values->host, values->alertmanager_port);

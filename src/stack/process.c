@@ -12,6 +12,8 @@
 #include "base/memory.h"
 
 #define PROC_TABLE_MAX (16u << 20)
+#define PORT_PICK_FIRST 12000
+#define PORT_PICK_TRIES 200
 
 bool process_stat_parse(struct slice line, uint64_t *ret_ticks)
 {
@@ -165,9 +167,25 @@ int port_check(const char *address, uint16_t port, struct error *err)
                                              "may not see", port, address);
 }
 
+/* The first port that the kernel gives to outgoing connections. */
+static uint16_t first_outgoing_port(void)
+{
+    CLEANUP_BUF struct buf text = {0};
+    (void)file_read("/proc/sys/net/ipv4/ip_local_port_range", 4096, &text, NULL);
+    unsigned long first = strtoul(buf_cstr(&text), NULL, 10);
+    return first > PORT_PICK_FIRST && first < 65536 ? (uint16_t)first : 32768;
+}
+
+/*
+ * From below the range of outgoing connections: in it, a client that keeps trying to reach its dead
+ * server's port can end up connected to itself, and the server cannot come back.
+ */
 uint16_t port_pick(const char *address, int *ret_held)
 {
+    uint32_t room = first_outgoing_port() - PORT_PICK_FIRST;
     uint16_t port = 0;
-    *ret_held = listen_on(address, 0, &port);
+    *ret_held = -1;
+    for (int i = 0; i < PORT_PICK_TRIES && *ret_held < 0; i++)
+        *ret_held = listen_on(address, (uint16_t)(PORT_PICK_FIRST + arc4random_uniform(room)), &port);
     return *ret_held < 0 ? 0 : port;
 }

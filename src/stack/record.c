@@ -20,7 +20,8 @@ int record_lock(const char *dir, int *ret_fd, struct error *err)
         return error_set(err, EXIT_CODE_USAGE, "%s: cannot open: %s", path, strerror(errno));
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         return errno == EWOULDBLOCK
-                   ? error_set(err, EXIT_CODE_REFUSED, "%s is held by another process", path)
+                   ? error_set(err, EXIT_CODE_REFUSED, "%s is held: a stack is starting or stopping "
+                                                "there", path)
                    : error_set(err, EXIT_CODE_INTERNAL, "%s: flock: %s", path, strerror(errno));
     *ret_fd = fd;
     fd = -1;

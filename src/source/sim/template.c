@@ -10,6 +10,7 @@ enum op_code {
     OP_TEXT,
     OP_AGG,
     OP_EVENT,
+    OP_MSG,
     OP_CORR,
     OP_CAUSE,
     OP_OPEN,
@@ -38,7 +39,7 @@ static const struct {
     {"open", OP_OPEN},   {"other", OP_OTHER}, {"ref", OP_REF},    {"ref2", OP_REF2},
     {"new", OP_NEW},     {"at", OP_AT},       {"at+", OP_AT_OFFSET}, {"then", OP_THEN},
     {"epoch", OP_EPOCH}, {"nanos", OP_NANOS}, {"seq", OP_SEQ},    {"name", OP_NAME},
-    {"kind", OP_KIND},
+    {"kind", OP_KIND},   {"msg", OP_MSG},
 };
 
 static bool compile_word(struct slice place, struct template_op *op)
@@ -46,7 +47,7 @@ static bool compile_word(struct slice place, struct template_op *op)
     for (size_t i = 0; i < word_list_count; i++) {
         if (!slice_eq(slice_of(word_lists[i].name), place))
             continue;
-        op->code = OP_WORD;
+        op->code = (uint8_t)OP_WORD;
         op->list = (uint16_t)i;
         return true;
     }
@@ -64,9 +65,9 @@ static bool compile_place(struct slice place, struct template_op *op)
         }
     }
     if (sscanf(copy, "%u..%u", &op->low, &op->high) == 2 && op->low <= op->high)
-        op->code = OP_RANGE;
+        op->code = (uint8_t)OP_RANGE;
     else if (sscanf(copy, "hex%u", &op->low) == 1)
-        op->code = OP_HEX;
+        op->code = (uint8_t)OP_HEX;
     else
         return compile_word(place, op);
     return true;
@@ -186,6 +187,7 @@ static void render_op(const struct template_op *op, const struct template_values
     case OP_TEXT: buf_add_slice(out, op->text); break;
     case OP_AGG: add_uuid(out, &v->agg); break;
     case OP_EVENT: add_uuid(out, &v->event); break;
+    case OP_MSG: add_uuid(out, &v->msg); break;
     case OP_CORR: add_uuid(out, &v->corr); break;
     case OP_CAUSE: add_uuid(out, &v->cause); break;
     case OP_OPEN: add_uuid(out, &v->open); break;

@@ -4,7 +4,7 @@
  * The text is what goes on the wire, with `'` for `"` (so that JSON reads well in C) and places in
  * angle brackets:
  *
- *     <agg> <event> <corr> <cause> <open> <other>   ids of the event being rendered
+ *     <agg> <event> <msg> <corr> <cause> <open> <other>   ids of the event being rendered
  *     <ref> <ref2>       further ids, the same in each form of the event
  *     <new>              a fresh id at each place and in each form: what producers draw at random
  *     <at> <at+>         when it happened, RFC 3339 as chrono writes it (0, 3, 6 or 9 fraction digits),
@@ -24,7 +24,7 @@
 
 /* What the places are filled from. */
 struct template_values {
-    struct uuid agg, event, corr, cause, open, other;
+    struct uuid agg, event, msg, corr, cause, open, other;
     int64_t at_ns, then_ns;
     uint64_t seq;
     struct slice name;

@@ -1,0 +1,179 @@
+#include <stdio.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/memory.h"
+#include "fold/engine_internal.h"
+
+static struct slice cut_text(struct slice text)
+{
+    if (text.len <= CLASS_TEXT_MAX)
+        return text;
+    text.len = CLASS_TEXT_MAX;
+    /* Not inside a UTF-8 sequence. */
+    while (text.len && ((unsigned char)text.ptr[text.len] & 0xc0) == 0x80)
+        text.len--;
+    return text;
+}
+
+/* Everything that decides the class, and nothing else. */
+static size_t make_key(const struct engine *engine, const struct prepared *prepared,
+                       char key[static CLASS_KEY_MAX])
+{
+    const struct envelope *first = engine->rules->envelopes;
+    uint32_t group = (uint32_t)prepared->group->index;
+    uint32_t envelope = prepared->envelope ? (uint32_t)(prepared->envelope - first) : UINT32_MAX;
+    size_t used = 0;
+    memcpy(key, &group, sizeof group);
+    memcpy(key + 4, &envelope, sizeof envelope);
+    used = 8;
+    for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++) {
+        struct slice text = cut_text(prepared->raw[f]);
+        /* Which of the alternatives gave the text decides its transforms. */
+        const struct expr_list *list =
+            prepared->envelope ? &prepared->envelope->fields[f] : NULL;
+        size_t which = prepared->expr[f] && list ? (size_t)(prepared->expr[f] - list->items) : 0xff;
+        key[used++] = (char)which;
+        key[used++] = (char)text.len;
+        key[used++] = slice_present(text) ? 1 : 0;
+        memcpy(key + used, text.ptr ? text.ptr : "", text.len);
+        used += text.len;
+    }
+    return used;
+}
+
+static void fill_fields(struct engine *engine, const struct prepared *prepared,
+                        struct class_entry *entry)
+{
+    CLEANUP_BUF struct buf texts = {0};
+    size_t offset[EVENT_CLASS_FIELDS];
+    for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++) {
+        struct slice text = prepared->raw[f];
+        if (prepared->expr[f])
+            text = expr_transform(&engine->eval, prepared->expr[f], text);
+        text = cut_text(text);
+        offset[f] = texts.len;
+        buf_add_slice(&texts, text);
+        buf_add_char(&texts, 0);
+        entry->field[f] = (struct slice){text.ptr, text.len};
+    }
+    entry->texts = xmalloc(texts.len);
+    memcpy(entry->texts, texts.ptr, texts.len);
+    for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++) {
+        if (slice_present(entry->field[f]))
+            entry->field[f].ptr = entry->texts + offset[f];
+    }
+    struct slice type = entry->field[EVENT_TYPE];
+    if (slice_present(entry->field[EVENT_ERROR_TYPE]) || !slice_present(type))
+        return;
+    for (size_t i = 0; i < engine->rules->error_class_count; i++) {
+        const struct error_class *class = &engine->rules->error_classes[i];
+        if (regexec(&class->regex, type.ptr, 0, NULL, 0) == 0) {
+            entry->field[EVENT_ERROR_TYPE] = class->name;
+            return;
+        }
+    }
+}
+
+static size_t tally_index(struct engine *engine, struct slice domain)
+{
+    char name[DOMAIN_TEXT_MAX];
+    (void)snprintf(name, sizeof name, "%.*s", SLICE_ARG(domain));
+    for (size_t i = 0; i < engine->tally_count; i++) {
+        if (!strcmp(engine->tally[i].domain, name))
+            return i;
+    }
+    if (engine->tally_count == TALLY_DOMAINS_MAX)
+        return TALLY_DOMAINS_MAX - 1; /* the last one stands for the rest */
+    memcpy(engine->tally[engine->tally_count].domain, name, sizeof name);
+    return engine->tally_count++;
+}
+
+static void fill_actions(struct engine *engine, const struct prepared *prepared,
+                         struct class_entry *entry)
+{
+    const struct plan_group *group = prepared->group;
+    entry->actions = xcalloc(group->metric_count + 1, sizeof *entry->actions);
+    for (size_t i = 0; i < group->metric_count; i++) {
+        const struct metric_rule *rule = group->metrics[i];
+        if (rule->when.class_only && !conditions_hold(&engine->eval, &rule->when))
+            continue;
+        size_t index = (size_t)(rule - engine->rules->metrics);
+        entry->actions[entry->action_count++] =
+            (struct class_action){rule, index, engine->families[index], NULL};
+    }
+    for (size_t i = 0; i < group->remember_count; i++) {
+        const struct remember_rule *rule = group->remembers[i];
+        if (!rule->when.class_only || conditions_hold(&engine->eval, &rule->when))
+            entry->remembers |= 1u << (rule - engine->rules->remembers);
+    }
+}
+
+static struct class_entry *new_class(struct engine *engine, struct stream_state *state,
+                                     const struct prepared *prepared)
+{
+    struct class_entry *entry = xcalloc(1, sizeof *entry);
+    fill_fields(engine, prepared, entry);
+    memcpy(engine->view.field, entry->field, sizeof entry->field);
+    fill_actions(engine, prepared, entry);
+    struct slice domain = entry->field[EVENT_DOMAIN];
+    entry->domain = tally_index(engine, slice_present(domain) ? domain : SLICE("unknown"));
+    (void)state;
+    return entry;
+}
+
+struct class_entry *class_find(struct engine *engine, struct stream_state *state,
+                               const struct prepared *prepared, bool *ret_temporary)
+{
+    char key[CLASS_KEY_MAX];
+    size_t len = make_key(engine, prepared, key);
+    uint64_t hash = XXH3_64bits(key, len);
+    uint64_t *slot = u64map_get(&state->classes, hash);
+    *ret_temporary = false;
+    for (struct class_entry *entry = slot ? (struct class_entry *)(uintptr_t)*slot : NULL; entry;
+         entry = entry->next) {
+        if (entry->key_len == len && memcmp(entry->key, key, len) == 0) {
+            memcpy(engine->view.field, entry->field, sizeof entry->field);
+            return entry;
+        }
+    }
+    struct class_entry *entry = new_class(engine, state, prepared);
+    if (state->class_count >= CLASSES_MAX) {
+        *ret_temporary = true;
+        return entry;
+    }
+    bool fresh;
+    slot = u64map_put(&state->classes, hash, &fresh);
+    entry->next = (struct class_entry *)(uintptr_t)*slot;
+    entry->key = xmalloc(len);
+    entry->key_len = len;
+    memcpy(entry->key, key, len);
+    *slot = (uint64_t)(uintptr_t)entry;
+    state->class_count++;
+    return entry;
+}
+
+void class_free(struct class_entry *entry)
+{
+    free(entry->key);
+    free(entry->texts);
+    free(entry->actions);
+    free(entry);
+}
+
+void classes_clear(struct stream_state *state)
+{
+    for (size_t i = 0; i < state->classes.room; i++) {
+        if (!state->classes.entries[i].key)
+            continue;
+        struct class_entry *entry =
+            (struct class_entry *)(uintptr_t)state->classes.entries[i].value;
+        while (entry) {
+            struct class_entry *next = entry->next;
+            class_free(entry);
+            entry = next;
+        }
+    }
+    u64map_done(&state->classes);
+    state->class_count = 0;
+}

@@ -1,0 +1,439 @@
+#include "fold/engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/instant.h"
+#include "base/memory.h"
+#include "fold/engine_internal.h"
+
+/* 2000-01-01T00:00:00Z: an event from before is suspect (a clock that was never set says 1970). */
+static const int64_t oldest_plausible_ns = INT64_C(946684800) * NS_PER_SECOND;
+static const int64_t future_plausible_ns = INT64_C(86400) * NS_PER_SECOND;
+
+static const struct metric_spec builtin_specs[BUILTINS] = {
+    [BUILTIN_MALFORMED] = {.name = "cim_events_malformed_total",
+                           .help = "Stored messages that cannot be read as events: empty, not JSON, "
+                                   "invalid UTF-8, nested too deep, broken headers.",
+                           .kind = METRIC_COUNTER, .label_count = 1, .labels = {"stream"}},
+    [BUILTIN_DUPLICATE] = {.name = "cim_duplicate_events_total",
+                           .help = "Events whose id was among the last 65536 ids of their stream; "
+                                   "they are counted as events too.",
+                           .kind = METRIC_COUNTER, .label_count = 1, .labels = {"domain"}},
+    [BUILTIN_MISSED] = {.name = "cim_monitor_missed_events_total",
+                        .help = "Messages that were gone from their stream (retention, deletion) "
+                                "before they could be read.",
+                        .kind = METRIC_COUNTER, .label_count = 1, .labels = {"stream"}},
+    [BUILTIN_RECREATED] = {.name = "cim_monitor_stream_recreated_total",
+                           .help = "How often a stream was deleted and made again under its name.",
+                           .kind = METRIC_COUNTER, .label_count = 1, .labels = {"stream"}},
+    [BUILTIN_SUSPECT] = {.name = "cim_monitor_suspect_events_total",
+                         .help = "Events that were counted but are odd: a timestamp before 2000 or "
+                                 "more than a day ahead, a number out of range, a huge payload.",
+                         .kind = METRIC_COUNTER, .label_count = 2, .labels = {"stream", "reason"}},
+};
+
+int engine_new(const struct rules *rules, struct registry *registry, struct engine_reporter reporter,
+               struct engine **ret, struct error *err)
+{
+    struct engine *engine = xcalloc(1, sizeof *engine);
+    engine->rules = rules;
+    engine->registry = registry;
+    engine->reporter = reporter;
+    if (plan_new(rules, &engine->plan, err) < 0) {
+        free(engine);
+        return -1;
+    }
+    engine->families = xcalloc(rules->metric_count + 1, sizeof(struct family *));
+    for (size_t i = 0; i < rules->metric_count; i++)
+        engine->families[i] = registry_family(registry, &rules->metrics[i].spec);
+    for (size_t i = 0; i < BUILTINS; i++)
+        engine->builtin[i] = registry_family(registry, &builtin_specs[i]);
+    engine->eval = (struct eval){
+        .rules = rules, .scratch = engine->scratch, .scratch_room = sizeof engine->scratch};
+    *ret = engine;
+    return 0;
+}
+
+void engine_free(struct engine *engine)
+{
+    if (!engine)
+        return;
+    for (size_t i = 0; i < engine->state_count; i++)
+        state_free(engine->states[i]);
+    free(engine->states);
+    plan_free(engine->plan);
+    free(engine->families);
+    buf_done(&engine->decoded);
+    free(engine);
+}
+
+struct stream_state *engine_stream(struct engine *engine, const char *name)
+{
+    for (size_t i = 0; i < engine->state_count; i++) {
+        if (!strcmp(engine->states[i]->name, name))
+            return engine->states[i];
+    }
+    struct stream_state *state = xcalloc(1, sizeof *state);
+    state->name = xstrdup(name);
+    state->partition = registry_partition(engine->registry, name);
+    state->applied = xcalloc(engine->rules->metric_count + 1, sizeof *state->applied);
+    GROW(engine->states, engine->state_count, engine->state_room);
+    return engine->states[engine->state_count++] = state;
+}
+
+static struct cell *builtin_cell(struct engine *engine, struct stream_state *state,
+                                 enum builtin which)
+{
+    if (!state->builtin[which])
+        state->builtin[which] =
+            partition_cell1(state->partition, engine->builtin[which], state->name);
+    return state->builtin[which];
+}
+
+/* --- one message: what it is ----------------------------------------------------------------------- */
+
+/* A JSON array of byte numbers: decoded into engine->decoded. False: it is something else. */
+static bool decode_byte_array(struct slice payload, struct buf *ret)
+{
+    buf_reset(ret);
+    if (!payload.len || payload.ptr[0] != '[')
+        return false;
+    unsigned value = 0, digits = 0;
+    for (size_t i = 1; i < payload.len; i++) {
+        char c = payload.ptr[i];
+        if (c >= '0' && c <= '9') {
+            value = value * 10 + (unsigned)(c - '0');
+            if (++digits > 3 || value > 255)
+                return false;
+        } else if (c == ',' || c == ']') {
+            if (!digits)
+                return false;
+            buf_add_char(ret, (char)value);
+            value = digits = 0;
+            if (c == ']')
+                return i + 1 == payload.len;
+        } else if (c != ' ') {
+            return false;
+        }
+    }
+    return false;
+}
+
+static bool fits(const struct engine *engine, const struct plan_group *group,
+                 const struct envelope *envelope, const struct event_input *input)
+{
+    for (size_t i = 0; i < envelope->require_count; i++) {
+        int slot = group->slot_of[envelope->requires[i]];
+        if (slot < 0 || engine->values[slot].type <= JSON_TYPE_NULL)
+            return false;
+    }
+    for (size_t i = 0; i < envelope->require_headers.count; i++) {
+        if (!slice_present(event_header_find(input, envelope->require_headers.items[i])))
+            return false;
+    }
+    return true;
+}
+
+static void read_class_fields(struct engine *engine, struct prepared *ret)
+{
+    for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++) {
+        const struct expr_list *list = &ret->envelope->fields[f];
+        for (size_t i = 0; i < list->count && !slice_present(ret->raw[f]); i++) {
+            ret->raw[f] = expr_raw(&engine->eval, &list->items[i], NULL);
+            ret->expr[f] = &list->items[i];
+        }
+    }
+}
+
+const char *engine_prepare(struct engine *engine, const struct event_input *input,
+                           struct prepared *ret)
+{
+    struct eval *eval = &engine->eval;
+    struct json_error problem;
+    *ret = (struct prepared){.input = *input};
+    engine->view = (struct event_view){0};
+    eval->input = &ret->input;
+    eval->view = NULL;
+    eval->values = engine->values;
+    eval->scratch_used = 0;
+    memset(eval->remembered, 0, sizeof eval->remembered);
+    eval_split_subject(eval);
+    if (input->header_count < 0)
+        return "the header block is broken";
+
+    ret->group = plan_find(engine->plan, eval->tokens, eval->token_count);
+    eval->slot_of = ret->group->slot_of;
+    if (ret->group->byte_array && decode_byte_array(input->payload, &engine->decoded))
+        ret->input.payload = buf_slice(&engine->decoded);
+    if (!json_extract(ret->group->json, ret->input.payload, engine->values, &problem))
+        return problem.what;
+
+    for (size_t i = 0; i < ret->group->envelope_count && !ret->envelope; i++) {
+        if (fits(engine, ret->group, ret->group->envelopes[i], &ret->input))
+            ret->envelope = ret->group->envelopes[i];
+    }
+    eval->envelope = ret->envelope;
+    if (ret->envelope)
+        read_class_fields(engine, ret);
+    eval->view = &engine->view;
+    return NULL;
+}
+
+static void read_time(struct engine *engine, const struct expr_list *list)
+{
+    for (size_t i = 0; i < list->count && !engine->view.has_occurred_at; i++) {
+        struct json_value value;
+        struct slice raw = expr_raw(&engine->eval, &list->items[i], &value);
+        if (!slice_present(raw))
+            continue;
+        engine->view.has_occurred_at = event_time_parse(raw, value.type == JSON_TYPE_OBJECT,
+                                                        &engine->view.occurred_at_ns);
+        if (engine->view.has_occurred_at)
+            engine->view.field[EVENT_OCCURRED_AT] = raw;
+    }
+}
+
+void engine_view_rest(struct engine *engine, const struct prepared *prepared)
+{
+    if (!prepared->envelope)
+        return;
+    for (size_t f = EVENT_CLASS_FIELDS; f < EVENT_OCCURRED_AT; f++)
+        engine->view.field[f] = expr_list_text(&engine->eval, &prepared->envelope->fields[f]);
+    read_time(engine, &prepared->envelope->fields[EVENT_OCCURRED_AT]);
+}
+
+/* --- one message: what follows from it -------------------------------------------------------------- */
+
+static void suspect(struct engine *engine, struct stream_state *state, uint64_t seq,
+                    const char *reason)
+{
+    struct slice labels[METRIC_LABELS_MAX] = {slice_of(state->name), slice_of(reason)};
+    if (seq && seq <= state->applied_builtin)
+        return;
+    cell_add(partition_cell(state->partition, engine->builtin[BUILTIN_SUSPECT], labels), 1);
+    engine->reporter.report(engine->reporter.context, REPORT_SUSPECT, state, seq, reason, 1);
+}
+
+static void check_plausible(struct engine *engine, struct stream_state *state,
+                            const struct prepared *prepared)
+{
+    const struct event_view *view = &engine->view;
+    if (prepared->input.payload.len > PAYLOAD_LARGE_BYTES)
+        suspect(engine, state, prepared->input.seq, "payload_large");
+    if (!view->has_occurred_at)
+        return;
+    if (view->occurred_at_ns < oldest_plausible_ns)
+        suspect(engine, state, prepared->input.seq, "timestamp_past");
+    else if (view->occurred_at_ns > prepared->input.stored_at_ns + future_plausible_ns)
+        suspect(engine, state, prepared->input.seq, "timestamp_future");
+}
+
+static void check_duplicate(struct engine *engine, struct stream_state *state,
+                            const struct prepared *prepared, struct class_entry *class)
+{
+    struct slice id = engine->view.field[EVENT_ID];
+    if (!slice_present(id))
+        id = event_header_find(&prepared->input, SLICE("Nats-Msg-Id"));
+    if (!id.len || !state_seen_before(state, XXH3_64bits(id.ptr, id.len)))
+        return;
+    if (prepared->input.seq && prepared->input.seq <= state->applied_builtin)
+        return;
+    if (!class->duplicates) {
+        struct slice labels[METRIC_LABELS_MAX] = {class->field[EVENT_DOMAIN]};
+        class->duplicates =
+            partition_cell(state->partition, engine->builtin[BUILTIN_DUPLICATE], labels);
+    }
+    cell_add(class->duplicates, 1);
+}
+
+static uint64_t remember_key(size_t rule, struct slice key)
+{
+    return XXH3_64bits_withSeed(key.ptr, key.len, rule + 1);
+}
+
+static void remember(struct engine *engine, struct stream_state *state,
+                     const struct class_entry *class)
+{
+    const struct rules *rules = engine->rules;
+    for (size_t i = 0; i < rules->remember_count; i++) {
+        const struct remember_rule *rule = &rules->remembers[i];
+        struct slice key = expr_list_text(&engine->eval, &rule->key);
+        if (!slice_present(key))
+            continue;
+        uint64_t hash = remember_key(i, key);
+        bool applies = (class->remembers >> i & 1) &&
+                       (rule->when.class_only || conditions_hold(&engine->eval, &rule->when));
+        struct slice value = applies ? expr_list_text(&engine->eval, &rule->value) : SLICE_ABSENT;
+        if (slice_present(value))
+            state_remember_put(state, hash, value);
+        engine->eval.remembered[i] = state_remember_get(state, hash);
+    }
+}
+
+static struct cell *action_cell(struct engine *engine, struct stream_state *state,
+                                struct class_action *action)
+{
+    if (action->cell)
+        return action->cell;
+    struct slice labels[METRIC_LABELS_MAX];
+    for (size_t i = 0; i < action->rule->spec.label_count; i++)
+        labels[i] = expr_list_text(&engine->eval, &action->rule->labels[i]);
+    struct cell *cell = partition_cell(state->partition, action->family, labels);
+    if (action->rule->class_labels)
+        action->cell = cell;
+    return cell;
+}
+
+/* The number that the rule wants: 1 found, 0 absent, -1 out of range. */
+static int action_value(struct engine *engine, const struct metric_rule *rule, double *ret)
+{
+    *ret = 1;
+    if (rule->value.count) {
+        int found = expr_list_number(&engine->eval, &rule->value, ret);
+        *ret *= rule->scale;
+        return found;
+    }
+    if (rule->spec.kind == METRIC_TIMESTAMP) {
+        int64_t when = engine->view.has_occurred_at ? engine->view.occurred_at_ns
+                                                    : engine->eval.input->stored_at_ns;
+        *ret = (double)when / 1e9;
+    }
+    return 1;
+}
+
+static void act(struct engine *engine, struct stream_state *state, struct class_action *action)
+{
+    const struct metric_rule *rule = action->rule;
+    double value;
+    if (!rule->when.class_only && !conditions_hold(&engine->eval, &rule->when))
+        return;
+    int found = action_value(engine, rule, &value);
+    if (found < 0)
+        suspect(engine, state, engine->eval.input->seq, "number_out_of_range");
+    if (found <= 0)
+        return;
+    switch (rule->spec.kind) {
+    case METRIC_COUNTER:
+        if (value >= 0)
+            cell_add(action_cell(engine, state, action), value);
+        break;
+    case METRIC_GAUGE:
+        cell_set(action_cell(engine, state, action), value, engine->eval.input->stored_at_ns);
+        break;
+    case METRIC_HISTOGRAM: cell_observe(action_cell(engine, state, action), value); break;
+    case METRIC_TIMESTAMP: cell_max(action_cell(engine, state, action), value); break;
+    case METRIC_DISTINCT: {
+        struct slice key = expr_list_text(&engine->eval, &rule->key);
+        if (!slice_present(key))
+            break;
+        uint64_t hash = XXH3_64bits(key.ptr, key.len);
+        if (rule->until.count && conditions_hold(&engine->eval, &rule->until))
+            cell_distinct_remove(action_cell(engine, state, action), hash);
+        else if (!cell_distinct_add(action_cell(engine, state, action), hash))
+            suspect(engine, state, engine->eval.input->seq, "distinct_keys_full");
+        break;
+    }
+    }
+}
+
+static void malformed(struct engine *engine, struct stream_state *state, uint64_t seq,
+                      const char *why)
+{
+    if (seq && seq <= state->applied_builtin)
+        return;
+    cell_add(builtin_cell(engine, state, BUILTIN_MALFORMED), 1);
+    engine->reporter.report(engine->reporter.context, REPORT_MALFORMED, state, seq, why, 1);
+}
+
+static void fold_event(struct engine *engine, struct stream_state *state,
+                       const struct prepared *prepared)
+{
+    bool temporary;
+    struct class_entry *class = class_find(engine, state, prepared, &temporary);
+    uint64_t seq = prepared->input.seq;
+    engine_view_rest(engine, prepared);
+    engine->tally[class->domain].events++;
+    check_duplicate(engine, state, prepared, class);
+    check_plausible(engine, state, prepared);
+    if (engine->rules->remember_count)
+        remember(engine, state, class);
+    for (size_t i = 0; i < class->action_count; i++) {
+        struct class_action *action = &class->actions[i];
+        if (!seq || seq > state->applied_max || seq > state->applied[action->rule_index])
+            act(engine, state, action);
+    }
+    if (temporary)
+        class_free(class);
+}
+
+void engine_fold(struct engine *engine, struct stream_state *state, const struct event_input *input)
+{
+    struct prepared prepared;
+    if (input->seq) {
+        if (input->seq <= state->seq)
+            return;
+        state_skip_to(engine, state, input->seq);
+        state->seq = input->seq;
+    }
+    const char *why = engine_prepare(engine, input, &prepared);
+    if (why)
+        malformed(engine, state, input->seq, why);
+    else
+        fold_event(engine, state, &prepared);
+}
+
+/* --- beside the fold -------------------------------------------------------------------------------- */
+
+bool engine_view(struct engine *engine, const struct event_input *input, struct event_view *ret,
+                 const char **ret_envelope, const char **ret_why)
+{
+    struct prepared prepared;
+    *ret_why = engine_prepare(engine, input, &prepared);
+    if (*ret_why)
+        return false;
+    struct stream_state *state = engine_stream(engine, "");
+    bool temporary;
+    if (state->class_count >= CLASSES_MAX)
+        classes_clear(state); /* so that the class is kept, and *ret may point into it */
+    (void)class_find(engine, state, &prepared, &temporary);
+    engine_view_rest(engine, &prepared);
+    *ret = engine->view;
+    *ret_envelope = prepared.envelope ? prepared.envelope->name.ptr : NULL;
+    return true;
+}
+
+void engine_domain_of(struct engine *engine, struct slice subject, char *out)
+{
+    struct event_input input = {.subject = subject};
+    engine->eval.input = &input;
+    engine->eval.view = NULL;
+    engine->eval.values = NULL;
+    engine->eval.scratch_used = 0;
+    eval_split_subject(&engine->eval);
+    const struct plan_group *group =
+        plan_find(engine->plan, engine->eval.tokens, engine->eval.token_count);
+    engine->eval.slot_of = group->slot_of;
+    struct slice domain = SLICE_ABSENT;
+    if (group->envelope_count) {
+        engine->eval.envelope = group->envelopes[0];
+        domain = expr_list_text(&engine->eval, &group->envelopes[0]->fields[EVENT_DOMAIN]);
+    }
+    if (!slice_present(domain))
+        domain = SLICE("unknown");
+    (void)snprintf(out, DOMAIN_TEXT_MAX, "%.*s", SLICE_ARG(domain));
+}
+
+size_t engine_take_tally(struct engine *engine, struct engine_tally *out, size_t room)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < engine->tally_count && used < room; i++) {
+        if (!engine->tally[i].events)
+            continue;
+        out[used++] = engine->tally[i];
+        engine->tally[i].events = 0;
+    }
+    return used;
+}

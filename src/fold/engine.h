@@ -1,0 +1,62 @@
+/*
+ * engine: folds stored messages into the registry, one after the other, in stream order.
+ *
+ * Deterministic: the state of a stream at a sequence depends on its messages and the rules alone. Work
+ * that depends only on an event's class (envelope and the five class fields) is done once per class and
+ * kept; an event then costs one pass over its bytes, one lookup and one addition per metric.
+ *
+ * One thread at a time; the caller holds the registry's lock around engine_fold().
+ */
+#pragma once
+
+#include "fold/rules.h"
+
+#define DUPLICATE_WINDOW 65536  /* ids remembered per stream */
+#define REMEMBERED_KEYS_MAX 65536 /* per stream, oldest forgotten first */
+#define CLASSES_MAX 16384       /* per stream; further classes are folded without the cache */
+#define PAYLOAD_LARGE_BYTES (8u << 20)
+
+enum engine_report {
+    REPORT_MALFORMED, /* not counted as an event */
+    REPORT_SUSPECT,   /* counted, but odd */
+    REPORT_GAP,       /* messages that were gone before they could be read */
+};
+
+struct stream_state;
+
+struct engine_reporter {
+    void (*report)(void *context, enum engine_report what, const struct stream_state *state,
+                   uint64_t seq, const char *reason, uint64_t amount);
+    void *context;
+};
+
+struct engine;
+
+/* Takes nothing over: rules and registry must outlive the engine. */
+int engine_new(const struct rules *rules, struct registry *registry, struct engine_reporter reporter,
+               struct engine **ret, struct error *err);
+void engine_free(struct engine *engine);
+
+/* The state of a stream ("" stands for messages that no stream captures), made empty when new. */
+struct stream_state *engine_stream(struct engine *engine, const char *name);
+
+void engine_fold(struct engine *engine, struct stream_state *state, const struct event_input *input);
+
+/*
+ * The domain that the subject alone tells, for counting what waits; "unknown" when it does not tell.
+ * `out` has room for DOMAIN_TEXT_MAX bytes, NUL-terminated.
+ */
+#define DOMAIN_TEXT_MAX 64
+void engine_domain_of(struct engine *engine, struct slice subject, char *out);
+
+/* What was folded since the last call, by domain, for the lag and duration metrics. */
+struct engine_tally {
+    char domain[DOMAIN_TEXT_MAX];
+    uint64_t events;
+};
+#define TALLY_DOMAINS_MAX 64
+size_t engine_take_tally(struct engine *engine, struct engine_tally *out, size_t room);
+
+/* The event view of one message, for inspection; false when it is malformed (*ret_why, constant). */
+bool engine_view(struct engine *engine, const struct event_input *input, struct event_view *ret,
+                 const char **ret_envelope, const char **ret_why);

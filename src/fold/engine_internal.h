@@ -1,0 +1,116 @@
+/* For siblings in src/fold only. */
+#pragma once
+
+#include "base/u64map.h"
+#include "fold/engine.h"
+#include "fold/expr.h"
+#include "fold/plan.h"
+#include "fold/state.h"
+
+/* Metrics that the engine itself feeds; they belong to the stream's state like those of rules. */
+enum builtin {
+    BUILTIN_MALFORMED,
+    BUILTIN_DUPLICATE,
+    BUILTIN_MISSED,
+    BUILTIN_RECREATED,
+    BUILTIN_SUSPECT,
+    BUILTINS,
+};
+
+#define CLASS_TEXT_MAX 128
+#define CLASS_KEY_MAX (16 + EVENT_CLASS_FIELDS * (CLASS_TEXT_MAX + 4))
+
+/* One metric rule that applies to a class. */
+struct class_action {
+    const struct metric_rule *rule;
+    size_t rule_index;
+    struct family *family;
+    struct cell *cell; /* NULL until first needed, or when labels differ from event to event */
+};
+
+struct class_entry {
+    struct class_entry *next; /* same hash */
+    char *key;
+    size_t key_len;
+    struct slice field[EVENT_CLASS_FIELDS];
+    char *texts; /* what `field` points into */
+    struct class_action *actions;
+    size_t action_count;
+    uint32_t remembers; /* bit per remember rule whose class conditions hold */
+    struct cell *duplicates;
+    size_t domain; /* index into the engine's tally */
+};
+
+struct remembered {
+    uint64_t key; /* 0: free */
+    char *text;
+};
+
+struct stream_state {
+    char *name;
+    char created[64];
+    uint64_t seq;
+    struct partition *partition;
+    uint64_t *applied; /* by rule: messages up to this sequence are in its cells already */
+    uint64_t applied_builtin, applied_max;
+    struct cell *builtin[BUILTINS]; /* of those whose labels are fixed */
+
+    struct u64map classes; /* hash -> first entry */
+    size_t class_count;
+
+    uint64_t *recent; /* ring of DUPLICATE_WINDOW id hashes */
+    uint64_t recent_total;
+    struct u64map recent_at; /* id hash -> its latest place in the order of arrival + 1 */
+
+    struct remembered *remembered; /* ring of REMEMBERED_KEYS_MAX */
+    uint64_t remembered_total;
+    struct u64map remembered_at; /* key -> place in the ring + 1 */
+};
+
+struct engine {
+    const struct rules *rules;
+    struct registry *registry;
+    struct plan *plan;
+    struct engine_reporter reporter;
+    struct family **families; /* by rule */
+    struct family *builtin[BUILTINS];
+    struct stream_state **states;
+    size_t state_count, state_room;
+    struct engine_tally tally[TALLY_DOMAINS_MAX];
+    size_t tally_count;
+
+    /* Working space of one event. */
+    struct eval eval;
+    struct event_view view;
+    struct json_value values[JSON_PATHS_MAX];
+    struct buf decoded;
+    char scratch[65536];
+};
+
+/* What preparing an event found out, before its class is known. */
+struct prepared {
+    const struct plan_group *group;
+    const struct envelope *envelope;
+    struct event_input input;
+    struct slice raw[EVENT_CLASS_FIELDS];
+    const struct expr *expr[EVENT_CLASS_FIELDS];
+};
+
+/* NULL, or why the message is malformed (constant text). */
+const char *engine_prepare(struct engine *engine, const struct event_input *input,
+                           struct prepared *ret);
+/* Fills the fields behind the class fields of engine->view. */
+void engine_view_rest(struct engine *engine, const struct prepared *prepared);
+
+/* The class of a prepared event: from the cache, or made. *ret_temporary: free it with class_free(). */
+struct class_entry *class_find(struct engine *engine, struct stream_state *state,
+                               const struct prepared *prepared, bool *ret_temporary);
+void class_free(struct class_entry *entry);
+/* Cells are about to be cleared: forget what points to them. */
+void classes_clear(struct stream_state *state);
+
+void state_remember_put(struct stream_state *state, uint64_t key, struct slice text);
+struct slice state_remember_get(const struct stream_state *state, uint64_t key);
+/* Was this id among the last DUPLICATE_WINDOW? It is the newest one from now on. */
+bool state_seen_before(struct stream_state *state, uint64_t id);
+void state_free(struct stream_state *state);

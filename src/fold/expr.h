@@ -1,0 +1,48 @@
+/* For siblings in src/fold only: expressions and conditions, compiled from YAML and evaluated. */
+#pragma once
+
+#include "config/yaml.h"
+#include "fold/rules.h"
+#include "json/extract.h"
+
+/* Paths are collected in rules->paths; an expression keeps the index. */
+int expr_compile(struct rules *rules, const struct yaml_node *node, struct expr *ret,
+                 struct error *err);
+int expr_list_compile(struct rules *rules, const struct yaml_node *node, struct expr_list *ret,
+                      struct error *err);
+int condition_list_compile(struct rules *rules, const struct yaml_node *node,
+                           struct condition_list *ret, struct error *err);
+int filter_list_compile(const struct yaml_node *node, struct filter_list *ret, struct error *err);
+void expr_list_done(struct expr_list *list);
+void condition_list_done(struct condition_list *list);
+size_t rules_path(struct rules *rules, struct slice path);
+bool expr_is_class(const struct expr *expr);
+
+#define SUBJECT_TOKENS_MAX 64
+#define REMEMBERED_MAX 16
+
+/* What one event offers to expressions. `slot_of[path]` is the slot in `values`, or -1. */
+struct eval {
+    const struct event_input *input;
+    const struct event_view *view;
+    const struct json_value *values;
+    const int *slot_of;
+    struct slice tokens[SUBJECT_TOKENS_MAX];
+    size_t token_count;
+    const struct envelope *envelope; /* for `| type`; may be NULL */
+    const struct rules *rules;
+    struct slice remembered[REMEMBERED_MAX]; /* by index of the remember rule */
+    char *scratch; /* for transformed texts; */
+    size_t scratch_used, scratch_room;
+};
+
+void eval_split_subject(struct eval *eval);
+/* The value before its transforms; *ret_value (may be NULL) is the JSON value when it is one. */
+struct slice expr_raw(struct eval *eval, const struct expr *expr, struct json_value *ret_value);
+struct slice expr_text(struct eval *eval, const struct expr *expr);
+struct slice expr_transform(struct eval *eval, const struct expr *expr, struct slice raw);
+/* The first present one. */
+struct slice expr_list_text(struct eval *eval, const struct expr_list *list);
+/* 1 found, 0 absent, -1 there but no finite number. */
+int expr_list_number(struct eval *eval, const struct expr_list *list, double *ret);
+bool conditions_hold(struct eval *eval, const struct condition_list *list);

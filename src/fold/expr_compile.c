@@ -1,0 +1,283 @@
+#include "fold/expr.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+
+size_t rules_path(struct rules *rules, struct slice path)
+{
+    for (size_t i = 0; i < rules->path_count; i++) {
+        if (slice_eq(slice_of(rules->paths[i]), path))
+            return i;
+    }
+    rules->paths = xrealloc(rules->paths, rules->path_count + 1, sizeof *rules->paths);
+    rules->paths[rules->path_count] = xstrndup(path.ptr, path.len);
+    return rules->path_count++;
+}
+
+static const struct {
+    struct slice name;
+    enum transform_kind kind;
+    bool wants_text;
+} transform_names[] = {
+    {SLICE("pascal"), TRANSFORM_PASCAL, false}, {SLICE("lower"), TRANSFORM_LOWER, false},
+    {SLICE("strip"), TRANSFORM_STRIP, true},    {SLICE("prefix"), TRANSFORM_PREFIX, true},
+    {SLICE("type"), TRANSFORM_TYPE, false},
+};
+
+static int compile_transform(const struct yaml_node *node, struct slice text, struct expr *ret,
+                             struct error *err)
+{
+    struct slice rest = slice_trim(text), name;
+    (void)slice_cut(&rest, ' ', &name);
+    for (size_t i = 0; i < ARRAY_LEN(transform_names); i++) {
+        if (!slice_eq(name, transform_names[i].name))
+            continue;
+        struct slice argument = slice_present(rest) ? slice_trim(rest) : SLICE_ABSENT;
+        if (transform_names[i].wants_text != (argument.len > 0))
+            return yaml_error(node, err, "'| %.*s' %s", SLICE_ARG(name),
+                              transform_names[i].wants_text ? "wants a text behind it"
+                                                            : "takes nothing behind it");
+        if (ret->transform_count == TRANSFORMS_MAX)
+            return yaml_error(node, err, "more than %d transforms", TRANSFORMS_MAX);
+        ret->transforms[ret->transform_count++] =
+            (struct transform){transform_names[i].kind, argument};
+        return 0;
+    }
+    return yaml_error(node, err,
+                      "unknown transform '%.*s'; pascal, lower, strip TEXT, prefix TEXT and type exist",
+                      SLICE_ARG(name));
+}
+
+static int compile_subject(const struct yaml_node *node, struct slice text, struct expr *ret,
+                           struct error *err)
+{
+    /* text: "subject[2]" or "subject[2:]" */
+    char copy[32];
+    unsigned token = 0;
+    char tail[4] = "";
+    (void)snprintf(copy, sizeof copy, "%.*s", SLICE_ARG(text));
+    int fields = sscanf(copy, "subject[%2u%3s", &token, tail);
+    ret->kind = EXPR_SUBJECT;
+    ret->token = token;
+    ret->to_end = strcmp(tail, ":]") == 0;
+    if (fields != 2 || token >= SUBJECT_TOKENS_MAX || (!ret->to_end && strcmp(tail, "]") != 0))
+        return yaml_error(node, err, "'$%.*s': $subject[N] or $subject[N:] was expected, N below %d",
+                          SLICE_ARG(text), SUBJECT_TOKENS_MAX);
+    return 0;
+}
+
+static bool cut_prefix(struct slice *text, struct slice prefix)
+{
+    if (!slice_starts(*text, prefix))
+        return false;
+    *text = slice_from(*text, prefix.len);
+    return true;
+}
+
+static int compile_reference(struct rules *rules, const struct yaml_node *node, struct slice text,
+                             struct expr *ret, struct error *err)
+{
+    struct slice rest = text;
+    enum event_field field = event_field_find(text);
+    if (field != EVENT_FIELDS) {
+        ret->kind = EXPR_FIELD;
+        ret->field = field;
+    } else if (slice_starts(text, SLICE("subject["))) {
+        return compile_subject(node, text, ret, err);
+    } else if (cut_prefix(&rest, SLICE("header."))) {
+        ret->kind = EXPR_HEADER;
+        ret->text = rest;
+    } else if (cut_prefix(&rest, SLICE("payload."))) {
+        ret->kind = EXPR_PAYLOAD;
+        ret->path = rules_path(rules, rest);
+    } else if (slice_eq(text, SLICE("text"))) {
+        ret->kind = EXPR_PAYLOAD;
+        ret->path = rules_path(rules, SLICE(""));
+    } else if (slice_eq(text, SLICE("key"))) {
+        ret->kind = EXPR_PAYLOAD;
+        ret->path = rules_path(rules, SLICE("#"));
+    } else if (cut_prefix(&rest, SLICE("key."))) {
+        CLEANUP_FREE char *path = xasprintf("%.*s.#", SLICE_ARG(rest));
+        ret->kind = EXPR_PAYLOAD;
+        ret->path = rules_path(rules, slice_of(path));
+    } else if (cut_prefix(&rest, SLICE("remembered."))) {
+        ret->kind = EXPR_REMEMBERED;
+        ret->text = rest;
+    } else if (slice_eq(text, SLICE("stored_at"))) {
+        ret->kind = EXPR_STORED_AT;
+    } else if (slice_eq(text, SLICE("delay"))) {
+        ret->kind = EXPR_DELAY;
+    } else {
+        return yaml_error(node, err,
+                          "unknown reference '$%.*s'; a field of the event view, $subject[N], "
+                          "$header.NAME, $payload.PATH, $key.PATH, $text, $stored_at, $delay or "
+                          "$remembered.NAME was expected",
+                          SLICE_ARG(text));
+    }
+    return 0;
+}
+
+/* `text` is a part of the node's own text, so it lives as long as the rule files. */
+static int compile_text(struct rules *rules, const struct yaml_node *node, struct slice text,
+                        struct expr *ret, struct error *err)
+{
+    *ret = (struct expr){.kind = EXPR_CONSTANT, .text = text};
+    if (text.len == 0)
+        return yaml_error(node, err, "an expression was expected, this is empty");
+    if (text.ptr[0] != '$')
+        return 0;
+    struct slice rest = text, part;
+    (void)slice_cut(&rest, '|', &part);
+    if (compile_reference(rules, node, slice_trim(slice_from(part, 1)), ret, err) < 0)
+        return -1;
+    while (slice_cut(&rest, '|', &part)) {
+        if (compile_transform(node, part, ret, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int expr_compile(struct rules *rules, const struct yaml_node *node, struct expr *ret,
+                 struct error *err)
+{
+    if (!yaml_is_scalar(node))
+        return yaml_error(node, err, "an expression was expected");
+    return compile_text(rules, node, slice_trim(yaml_text(node)), ret, err);
+}
+
+int expr_list_compile(struct rules *rules, const struct yaml_node *node, struct expr_list *ret,
+                      struct error *err)
+{
+    bool many = yaml_is_sequence(node);
+    ret->count = many ? yaml_size(node) : 1;
+    ret->items = xcalloc(ret->count + 1, sizeof *ret->items);
+    for (size_t i = 0; i < ret->count; i++) {
+        if (expr_compile(rules, many ? yaml_at(node, i) : node, &ret->items[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+void expr_list_done(struct expr_list *list)
+{
+    free(list->items);
+    *list = (struct expr_list){0};
+}
+
+bool expr_is_class(const struct expr *expr)
+{
+    return expr->kind == EXPR_CONSTANT ||
+           (expr->kind == EXPR_FIELD && expr->field < EVENT_CLASS_FIELDS);
+}
+
+static const struct {
+    struct slice word;
+    enum condition_kind kind;
+} operators[] = {
+    {SLICE("=="), CONDITION_EQ},       {SLICE("!="), CONDITION_NE},
+    {SLICE("~"), CONDITION_MATCH},     {SLICE("!~"), CONDITION_NO_MATCH},
+    {SLICE("in"), CONDITION_IN},       {SLICE("not-in"), CONDITION_NOT_IN},
+    {SLICE("exists"), CONDITION_EXISTS}, {SLICE("absent"), CONDITION_ABSENT},
+    {SLICE(">"), CONDITION_GT},        {SLICE(">="), CONDITION_GE},
+    {SLICE("<"), CONDITION_LT},        {SLICE("<="), CONDITION_LE},
+};
+
+static int compile_operand(const struct yaml_node *node, struct condition *ret, struct error *err)
+{
+    CLEANUP_FREE char *copy = xstrndup(ret->operand.ptr ? ret->operand.ptr : "", ret->operand.len);
+    bool bare = ret->kind == CONDITION_EXISTS || ret->kind == CONDITION_ABSENT;
+    if (bare != (copy[0] == 0))
+        return yaml_error(node, err, bare ? "nothing may stand behind exists or absent"
+                                          : "a value was expected behind the operator");
+    if (ret->kind == CONDITION_MATCH || ret->kind == CONDITION_NO_MATCH) {
+        char text[128];
+        int code = regcomp(&ret->regex, copy, REG_EXTENDED | REG_NOSUB);
+        if (code) {
+            (void)regerror(code, &ret->regex, text, sizeof text);
+            ret->kind = CONDITION_EXISTS; /* so that it is not freed as a regex */
+            return yaml_error(node, err, "not an extended regular expression: %s", text);
+        }
+    }
+    if (ret->kind >= CONDITION_GT) {
+        char *end = NULL;
+        ret->number = strtod(copy, &end);
+        if (*end)
+            return yaml_error(node, err, "'%s' is not a number", copy);
+    }
+    return 0;
+}
+
+static int compile_condition(struct rules *rules, const struct yaml_node *node,
+                             struct condition *ret, struct error *err)
+{
+    struct slice rest = slice_trim(yaml_text(node)), left, word;
+    *ret = (struct condition){.kind = CONDITION_EXISTS};
+    if (!yaml_is_scalar(node) || !slice_cut(&rest, ' ', &left) || !slice_present(rest))
+        return yaml_error(node, err, "a condition was expected, such as: $event_type == PolicyCreated");
+    if (left.len == 0 || left.ptr[0] != '$')
+        return yaml_error(node, err, "a condition begins with a reference such as $event_type");
+    if (compile_text(rules, node, left, &ret->expr, err) < 0)
+        return -1;
+    rest = slice_trim(rest);
+    (void)slice_cut(&rest, ' ', &word);
+    ret->operand = slice_present(rest) ? slice_trim(rest) : SLICE_ABSENT;
+    for (size_t i = 0; i < ARRAY_LEN(operators); i++) {
+        if (slice_eq(word, operators[i].word)) {
+            ret->kind = operators[i].kind;
+            return compile_operand(node, ret, err);
+        }
+    }
+    return yaml_error(node, err,
+                      "unknown operator '%.*s'; == != ~ !~ in not-in exists absent > >= < <= exist",
+                      SLICE_ARG(word));
+}
+
+int condition_list_compile(struct rules *rules, const struct yaml_node *node,
+                           struct condition_list *ret, struct error *err)
+{
+    bool many = yaml_is_sequence(node);
+    size_t count = many ? yaml_size(node) : 1;
+    ret->items = xcalloc(count + 1, sizeof *ret->items);
+    ret->class_only = true;
+    for (size_t i = 0; i < count; i++) {
+        struct condition *item = &ret->items[ret->count];
+        int rc = compile_condition(rules, many ? yaml_at(node, i) : node, item, err);
+        ret->count++;
+        if (rc < 0)
+            return -1;
+        ret->class_only = ret->class_only && expr_is_class(&item->expr);
+    }
+    return 0;
+}
+
+void condition_list_done(struct condition_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->items[i].kind == CONDITION_MATCH || list->items[i].kind == CONDITION_NO_MATCH)
+            regfree(&list->items[i].regex);
+    }
+    free(list->items);
+    *list = (struct condition_list){0};
+}
+
+int filter_list_compile(const struct yaml_node *node, struct filter_list *ret, struct error *err)
+{
+    bool many = yaml_is_sequence(node);
+    ret->count = many ? yaml_size(node) : 1;
+    ret->items = xcalloc(ret->count + 1, sizeof *ret->items);
+    for (size_t i = 0; i < ret->count; i++) {
+        const struct yaml_node *item = many ? yaml_at(node, i) : node;
+        struct slice rest = yaml_text(item), token;
+        if (!yaml_is_scalar(item) || !rest.len)
+            return yaml_error(item, err, "a subject filter was expected, such as events.policy.>");
+        ret->items[i] = rest;
+        while (slice_cut(&rest, '.', &token)) {
+            if (!token.len || (slice_eq(token, SLICE(">")) && slice_present(rest)))
+                return yaml_error(item, err, "not a subject filter: %s",
+                                  token.len ? "'>' stands only at the end" : "an empty token");
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,267 @@
+#include "fold/expr.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+
+void eval_split_subject(struct eval *eval)
+{
+    struct slice rest = eval->input->subject;
+    eval->token_count = 0;
+    while (eval->token_count < SUBJECT_TOKENS_MAX &&
+           slice_cut(&rest, '.', &eval->tokens[eval->token_count]))
+        eval->token_count++;
+}
+
+static char *scratch(struct eval *eval, size_t len)
+{
+    if (eval->scratch_room - eval->scratch_used < len)
+        return NULL;
+    char *at = eval->scratch + eval->scratch_used;
+    eval->scratch_used += len;
+    return at;
+}
+
+static struct slice present(struct slice s)
+{
+    return s.len ? s : SLICE_ABSENT;
+}
+
+/* Decodes escapes; a text that does not fit the scratch space stays as it was written. */
+static struct slice decoded(struct eval *eval, const struct json_value *value)
+{
+    if (!value->escaped)
+        return value->raw;
+    CLEANUP_BUF struct buf text = {0};
+    json_unescape(value->raw, &text);
+    char *copy = scratch(eval, text.len);
+    if (!copy)
+        return value->raw;
+    memcpy(copy, text.ptr, text.len);
+    return (struct slice){copy, text.len};
+}
+
+/* Wrapped ids ({"id":"…"}, {"Uuid":"…"}, {"kind":…,"value":"…"}): the text inside. */
+static struct slice unwrapped(struct slice object)
+{
+    static const struct slice keys[] = {SLICE("\"id\":"), SLICE("\"value\":"), SLICE("\"Uuid\":"),
+                                        SLICE("\"Cid\":")};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        const char *at = memmem(object.ptr, object.len, keys[i].ptr, keys[i].len);
+        if (!at)
+            continue;
+        struct slice rest = slice_from(object, (size_t)(at - object.ptr) + keys[i].len), text;
+        rest = slice_trim(rest);
+        if (rest.len < 2 || rest.ptr[0] != '"')
+            continue;
+        rest = slice_from(rest, 1);
+        if (slice_cut(&rest, '"', &text) && slice_present(rest))
+            return present(text);
+    }
+    return SLICE_ABSENT;
+}
+
+static struct slice payload_raw(struct eval *eval, const struct expr *expr,
+                                struct json_value *ret_value)
+{
+    int slot = eval->slot_of[expr->path];
+    if (slot < 0 || !eval->values)
+        return SLICE_ABSENT;
+    const struct json_value *value = &eval->values[slot];
+    if (ret_value)
+        *ret_value = *value;
+    switch (value->type) {
+    case JSON_TYPE_STRING: return present(decoded(eval, value));
+    case JSON_TYPE_NUMBER:
+    case JSON_TYPE_TRUE:
+    case JSON_TYPE_FALSE: return value->raw;
+    case JSON_TYPE_OBJECT: return ret_value ? value->raw : unwrapped(value->raw);
+    case JSON_TYPE_ABSENT:
+    case JSON_TYPE_NULL:
+    case JSON_TYPE_ARRAY: break;
+    }
+    return SLICE_ABSENT;
+}
+
+static struct slice subject_part(const struct eval *eval, const struct expr *expr)
+{
+    if (expr->token >= eval->token_count)
+        return SLICE_ABSENT;
+    struct slice token = eval->tokens[expr->token];
+    if (expr->to_end)
+        token.len = (size_t)(eval->input->subject.ptr + eval->input->subject.len - token.ptr);
+    return present(token);
+}
+
+static struct slice format_number(struct eval *eval, double value)
+{
+    char *copy = scratch(eval, 32);
+    if (!copy)
+        return SLICE_ABSENT;
+    int len = snprintf(copy, 32, "%.9g", value);
+    return (struct slice){copy, len > 0 ? (size_t)len : 0};
+}
+
+struct slice expr_raw(struct eval *eval, const struct expr *expr, struct json_value *ret_value)
+{
+    if (ret_value)
+        *ret_value = (struct json_value){0};
+    switch (expr->kind) {
+    case EXPR_CONSTANT: return expr->text;
+    case EXPR_FIELD: return eval->view ? eval->view->field[expr->field] : SLICE_ABSENT;
+    case EXPR_SUBJECT: return subject_part(eval, expr);
+    case EXPR_HEADER: return present(event_header_find(eval->input, expr->text));
+    case EXPR_PAYLOAD: return payload_raw(eval, expr, ret_value);
+    case EXPR_STORED_AT: return format_number(eval, (double)eval->input->stored_at_ns / 1e9);
+    case EXPR_DELAY:
+        if (!eval->view || !eval->view->has_occurred_at)
+            return SLICE_ABSENT;
+        return format_number(
+            eval, (double)(eval->input->stored_at_ns - eval->view->occurred_at_ns) / 1e9);
+    case EXPR_REMEMBERED:
+        for (size_t i = 0; i < eval->rules->remember_count; i++) {
+            if (slice_eq(eval->rules->remembers[i].name, expr->text))
+                return eval->remembered[i];
+        }
+        return SLICE_ABSENT;
+    }
+    return SLICE_ABSENT;
+}
+
+static struct slice known_type(const struct envelope *envelope, struct slice text)
+{
+    char wanted[128], have[128];
+    size_t wanted_len = event_type_squash(text, wanted, sizeof wanted);
+    for (size_t i = 0; envelope && i < envelope->type_count; i++) {
+        size_t len = event_type_squash(envelope->types[i], have, sizeof have);
+        if (len == wanted_len && memcmp(have, wanted, len) == 0)
+            return envelope->types[i];
+    }
+    return SLICE_ABSENT;
+}
+
+static struct slice apply_transform(struct eval *eval, const struct transform *transform,
+                                    struct slice text)
+{
+    if (transform->kind == TRANSFORM_TYPE) {
+        struct slice known = known_type(eval->envelope, text);
+        if (slice_present(known))
+            return known;
+    }
+    if (transform->kind == TRANSFORM_STRIP)
+        return slice_starts(text, transform->text) ? present(slice_from(text, transform->text.len))
+                                                   : text;
+    size_t extra = transform->kind == TRANSFORM_PREFIX ? transform->text.len : 0;
+    char *out = scratch(eval, text.len + extra);
+    if (!out)
+        return text;
+    size_t len = text.len + extra;
+    switch (transform->kind) {
+    case TRANSFORM_PASCAL:
+    case TRANSFORM_TYPE: len = event_type_pascal(text, out, len); break;
+    case TRANSFORM_LOWER:
+        for (size_t i = 0; i < text.len; i++)
+            out[i] = text.ptr[i] >= 'A' && text.ptr[i] <= 'Z' ? (char)(text.ptr[i] + 32) : text.ptr[i];
+        break;
+    case TRANSFORM_PREFIX:
+        memcpy(out, transform->text.ptr, extra);
+        memcpy(out + extra, text.ptr, text.len);
+        break;
+    case TRANSFORM_STRIP: break;
+    }
+    return (struct slice){out, len};
+}
+
+struct slice expr_transform(struct eval *eval, const struct expr *expr, struct slice raw)
+{
+    for (size_t i = 0; i < expr->transform_count && slice_present(raw); i++)
+        raw = apply_transform(eval, &expr->transforms[i], raw);
+    return raw;
+}
+
+struct slice expr_text(struct eval *eval, const struct expr *expr)
+{
+    return expr_transform(eval, expr, expr_raw(eval, expr, NULL));
+}
+
+struct slice expr_list_text(struct eval *eval, const struct expr_list *list)
+{
+    struct slice text = SLICE_ABSENT;
+    for (size_t i = 0; i < list->count && !slice_present(text); i++)
+        text = expr_text(eval, &list->items[i]);
+    return text;
+}
+
+int expr_list_number(struct eval *eval, const struct expr_list *list, double *ret)
+{
+    struct slice text = expr_list_text(eval, list);
+    if (!slice_present(text))
+        return 0;
+    struct json_value number = {.raw = text, .type = JSON_TYPE_NUMBER};
+    if (eval->view && list->count == 1 && list->items[0].kind == EXPR_FIELD &&
+        list->items[0].field == EVENT_OCCURRED_AT) {
+        *ret = (double)eval->view->occurred_at_ns / 1e9;
+        return 1;
+    }
+    return json_number(&number, ret) ? 1 : -1;
+}
+
+/* Is the text one of "A, B, C"? */
+static bool is_in(struct slice text, struct slice list)
+{
+    struct slice item;
+    while (slice_cut(&list, ',', &item)) {
+        if (slice_eq(slice_trim(item), text))
+            return true;
+    }
+    return false;
+}
+
+static bool matches(const regex_t *regex, struct slice text)
+{
+    CLEANUP_FREE char *copy = xstrndup(text.ptr, text.len);
+    return regexec(regex, copy, 0, NULL, 0) == 0;
+}
+
+static bool compares(const struct condition *condition, struct slice text)
+{
+    struct json_value value = {.raw = text, .type = JSON_TYPE_NUMBER};
+    double number;
+    if (!json_number(&value, &number))
+        return false;
+    bool equal = number >= condition->number && number <= condition->number;
+    bool wants_less = condition->kind == CONDITION_LT || condition->kind == CONDITION_LE;
+    bool allows_equal = condition->kind == CONDITION_GE || condition->kind == CONDITION_LE;
+    return equal ? allows_equal : (number < condition->number) == wants_less;
+}
+
+static bool holds(struct eval *eval, const struct condition *condition)
+{
+    struct slice text = expr_text(eval, &condition->expr);
+    bool there = slice_present(text);
+    switch (condition->kind) {
+    case CONDITION_EXISTS: return there;
+    case CONDITION_ABSENT: return !there;
+    case CONDITION_EQ: return there && slice_eq(text, condition->operand);
+    case CONDITION_NE: return !there || !slice_eq(text, condition->operand);
+    case CONDITION_IN: return there && is_in(text, condition->operand);
+    case CONDITION_NOT_IN: return !there || !is_in(text, condition->operand);
+    case CONDITION_MATCH: return there && matches(&condition->regex, text);
+    case CONDITION_NO_MATCH: return !there || !matches(&condition->regex, text);
+    case CONDITION_GT:
+    case CONDITION_GE:
+    case CONDITION_LT:
+    case CONDITION_LE: return there && compares(condition, text);
+    }
+    return false;
+}
+
+bool conditions_hold(struct eval *eval, const struct condition_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (!holds(eval, &list->items[i]))
+            return false;
+    }
+    return true;
+}

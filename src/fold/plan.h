@@ -1,0 +1,37 @@
+/*
+ * plan: rules compiled for speed: one trie over all subject filters, and groups.
+ *
+ * All subjects that match the same set of filters share a group: its candidate envelopes, its metric
+ * rules, and one JSON plan with exactly the paths that these want. Groups are made when first seen, at
+ * most PLAN_GROUPS_MAX of them. One thread.
+ */
+#pragma once
+
+#include "fold/rules.h"
+#include "json/extract.h"
+
+#define PLAN_TARGETS_MAX 1024
+#define PLAN_WORDS (PLAN_TARGETS_MAX / 64)
+#define PLAN_GROUPS_MAX 4096
+
+struct plan;
+
+struct plan_group {
+    size_t index;
+    uint64_t targets[PLAN_WORDS];
+    const struct envelope **envelopes; /* candidates in the order of the file */
+    size_t envelope_count;
+    const struct metric_rule **metrics;
+    size_t metric_count;
+    const struct remember_rule **remembers;
+    size_t remember_count;
+    struct json_plan *json;
+    int *slot_of; /* by rules.paths index; -1: not wanted here */
+    bool byte_array;
+};
+
+/* `rules` must outlive the plan. */
+int plan_new(const struct rules *rules, struct plan **ret, struct error *err);
+void plan_free(struct plan *plan);
+/* Never NULL: past the limit of groups it is the group of the filters that match everything. */
+const struct plan_group *plan_find(struct plan *plan, const struct slice *tokens, size_t count);

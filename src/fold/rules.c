@@ -1,0 +1,502 @@
+#include "fold/rules.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/memory.h"
+#include "fold/expr.h"
+
+#define RULE_FILES_MAX 256
+static const char envelopes_file[] = "envelopes.yaml";
+
+struct rule_files {
+    struct yaml_document_tree *trees[RULE_FILES_MAX];
+    char *names[RULE_FILES_MAX];
+    size_t count;
+};
+
+static const struct {
+    const char *name;
+    enum metric_kind kind;
+} kinds[] = {
+    {"counter", METRIC_COUNTER},     {"gauge", METRIC_GAUGE},       {"histogram", METRIC_HISTOGRAM},
+    {"timestamp", METRIC_TIMESTAMP}, {"distinct", METRIC_DISTINCT},
+};
+
+const char *metric_kind_name(enum metric_kind kind)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (kinds[i].kind == kind)
+            return kinds[i].name;
+    }
+    return "?";
+}
+
+/* The meaning of a subtree, whatever its comments and layout. */
+static uint64_t fingerprint(const struct yaml_node *node, uint64_t seed)
+{
+    if (yaml_is_scalar(node)) {
+        struct slice text = yaml_text(node);
+        return XXH3_64bits_withSeed(text.ptr, text.len, seed ^ 1);
+    }
+    uint64_t hash = seed ^ (yaml_is_mapping(node) ? 2 : 3);
+    for (size_t i = 0; i < yaml_size(node); i++) {
+        if (yaml_is_mapping(node)) {
+            hash = fingerprint(yaml_key_at(node, i), hash);
+            hash = fingerprint(yaml_value_at(node, i), hash);
+        } else {
+            hash = fingerprint(yaml_at(node, i), hash);
+        }
+        hash = XXH3_64bits_withSeed(&hash, sizeof hash, i);
+    }
+    return hash;
+}
+
+static int check_keys(const struct yaml_node *node, const char *const *known, size_t count,
+                      const char *what, struct error *err)
+{
+    if (!yaml_is_mapping(node))
+        return yaml_error(node, err, "%s was expected: a mapping", what);
+    for (size_t i = 0; i < yaml_size(node); i++) {
+        struct slice key = yaml_text(yaml_key_at(node, i));
+        size_t k = 0;
+        while (k < count && !slice_eq(key, slice_of(known[k])))
+            k++;
+        if (k < count)
+            continue;
+        char list[256] = "";
+        size_t used = 0;
+        for (k = 0; k < count && used < sizeof list; k++)
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", k ? ", " : "", known[k]);
+        return yaml_error(yaml_key_at(node, i), err, "unknown key '%.*s' in %s; known: %s",
+                          SLICE_ARG(key), what, list);
+    }
+    return 0;
+}
+
+/* --- envelopes ------------------------------------------------------------------------------------- */
+
+static int load_texts(const struct yaml_node *node, struct slice **ret, size_t *ret_count,
+                      struct error *err)
+{
+    if (!yaml_is_sequence(node))
+        return yaml_error(node, err, "a list of texts was expected");
+    *ret_count = yaml_size(node);
+    *ret = xcalloc(*ret_count + 1, sizeof **ret);
+    for (size_t i = 0; i < *ret_count; i++) {
+        if (!yaml_is_scalar(yaml_at(node, i)))
+            return yaml_error(yaml_at(node, i), err, "a text was expected");
+        (*ret)[i] = yaml_text(yaml_at(node, i));
+    }
+    return 0;
+}
+
+static int load_requires(struct rules *rules, const struct yaml_node *node, struct envelope *ret,
+                         struct error *err)
+{
+    struct expr_list wanted = {0};
+    int rc = expr_list_compile(rules, node, &wanted, err);
+    ret->requires = xcalloc(wanted.count + 1, sizeof *ret->requires);
+    ret->require_headers.items = xcalloc(wanted.count + 1, sizeof *ret->require_headers.items);
+    for (size_t i = 0; rc == 0 && i < wanted.count; i++) {
+        if (wanted.items[i].kind == EXPR_PAYLOAD)
+            ret->requires[ret->require_count++] = wanted.items[i].path;
+        else if (wanted.items[i].kind == EXPR_HEADER)
+            ret->require_headers.items[ret->require_headers.count++] = wanted.items[i].text;
+        else
+            rc = yaml_error(node, err, "'requires' takes $payload.PATH, $key.PATH and $header.NAME");
+    }
+    expr_list_done(&wanted);
+    return rc;
+}
+
+static int load_envelope(struct rules *rules, const struct yaml_node *node,
+                         const struct yaml_node *defaults, struct envelope *ret, struct error *err)
+{
+    static const char *const known[] = {
+        "name", "subjects", "requires", "decode", "types", "domain", "event_type", "aggregate_type",
+        "severity", "error_type", "aggregate_id", "event_id", "correlation_id", "causation_id",
+        "occurred_at"};
+    if (check_keys(node, known, ARRAY_LEN(known), "an envelope", err) < 0)
+        return -1;
+    const struct yaml_node *name = yaml_get(node, "name"), *subjects = yaml_get(node, "subjects"),
+                           *requires = yaml_get(node, "requires"), *types = yaml_get(node, "types"),
+                           *decode = yaml_get(node, "decode");
+    if (!name || !subjects)
+        return yaml_error(node, err, "an envelope needs 'name' and 'subjects'");
+    ret->name = yaml_text(name);
+    if (filter_list_compile(subjects, &ret->subjects, err) < 0)
+        return -1;
+    if (requires && load_requires(rules, requires, ret, err) < 0)
+        return -1;
+    if (types && load_texts(types, &ret->types, &ret->type_count, err) < 0)
+        return -1;
+    if (decode && !slice_eq(yaml_text(decode), SLICE("byte_array")))
+        return yaml_error(decode, err, "'decode' knows byte_array only");
+    ret->byte_array = decode != NULL;
+    for (size_t f = 0; f < EVENT_FIELDS; f++) {
+        const char *field = event_field_name((enum event_field)f);
+        const struct yaml_node *value = yaml_get(node, field);
+        if (!value && defaults)
+            value = yaml_get(defaults, field);
+        if (value && expr_list_compile(rules, value, &ret->fields[f], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* `error_classes:` a mapping from class to the regular expression that event types of it match. */
+static int load_error_classes(struct rules *rules, const struct yaml_node *node, struct error *err)
+{
+    if (!yaml_is_mapping(node))
+        return yaml_error(node, err, "'error_classes' maps a class to a regular expression");
+    rules->error_classes = xcalloc(yaml_size(node) + 1, sizeof *rules->error_classes);
+    for (size_t i = 0; i < yaml_size(node); i++) {
+        const struct yaml_node *value = yaml_value_at(node, i);
+        struct error_class *class = &rules->error_classes[rules->error_class_count];
+        class->name = yaml_text(yaml_key_at(node, i));
+        if (!yaml_is_scalar(value) ||
+            regcomp(&class->regex, yaml_text(value).ptr, REG_EXTENDED | REG_NOSUB) != 0)
+            return yaml_error(value, err, "an extended regular expression was expected");
+        rules->error_class_count++;
+    }
+    return 0;
+}
+
+static int load_envelopes(struct rules *rules, const struct yaml_node *root, struct error *err)
+{
+    static const char *const known[] = {"envelopes", "defaults", "error_classes"};
+    const struct yaml_node *classes = yaml_get(root, "error_classes");
+    const struct yaml_node *list = yaml_get(root, "envelopes");
+    if (check_keys(root, known, ARRAY_LEN(known), "envelopes.yaml", err) < 0)
+        return -1;
+    if (!list || !yaml_is_sequence(list))
+        return yaml_error(root, err, "a list 'envelopes:' was expected");
+    if (classes && load_error_classes(rules, classes, err) < 0)
+        return -1;
+    rules->envelope_count = yaml_size(list);
+    rules->envelopes = xcalloc(rules->envelope_count + 1, sizeof *rules->envelopes);
+    rules->envelope_fingerprint = fingerprint(root, 0);
+    for (size_t i = 0; i < rules->envelope_count; i++) {
+        if (load_envelope(rules, yaml_at(list, i), yaml_get(root, "defaults"), &rules->envelopes[i],
+                          err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* --- metrics --------------------------------------------------------------------------------------- */
+
+static bool name_is_valid(struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!letter && !(i > 0 && c >= '0' && c <= '9'))
+            return false;
+    }
+    return name.len > 0;
+}
+
+static int load_labels(struct rules *rules, const struct yaml_node *node, struct metric_rule *ret,
+                       struct error *err)
+{
+    if (!yaml_is_mapping(node))
+        return yaml_error(node, err, "'labels' is a mapping from label name to expression");
+    if (yaml_size(node) > METRIC_LABELS_MAX)
+        return yaml_error(node, err, "more than %d labels", METRIC_LABELS_MAX);
+    ret->spec.label_count = yaml_size(node);
+    for (size_t i = 0; i < ret->spec.label_count; i++) {
+        const struct yaml_node *key = yaml_key_at(node, i);
+        struct slice name = yaml_text(key);
+        if (!name_is_valid(name) || slice_starts(name, SLICE("__")) || slice_eq(name, SLICE("le")))
+            return yaml_error(key, err, "'%.*s' cannot be a label name", SLICE_ARG(name));
+        ret->spec.labels[i] = name.ptr;
+        if (expr_list_compile(rules, yaml_value_at(node, i), &ret->labels[i], err) < 0)
+            return -1;
+        for (size_t e = 0; e < ret->labels[i].count; e++)
+            ret->class_labels = ret->class_labels && expr_is_class(&ret->labels[i].items[e]);
+    }
+    return 0;
+}
+
+static int load_number(const struct yaml_node *node, double *ret, struct error *err)
+{
+    char *end = NULL;
+    struct slice text = yaml_text(node);
+    *ret = text.len ? strtod(text.ptr, &end) : 0;
+    return text.len && !*end ? 0 : yaml_error(node, err, "a number was expected");
+}
+
+static int load_buckets(const struct yaml_node *node, struct metric_rule *ret, struct error *err)
+{
+    if (!yaml_is_sequence(node) || !yaml_size(node) || yaml_size(node) > METRIC_BUCKETS_MAX)
+        return yaml_error(node, err, "'buckets' is a list of 1 to %d ascending numbers",
+                          METRIC_BUCKETS_MAX);
+    ret->spec.bucket_count = yaml_size(node);
+    for (size_t i = 0; i < ret->spec.bucket_count; i++) {
+        if (load_number(yaml_at(node, i), &ret->spec.buckets[i], err) < 0)
+            return -1;
+        if (i && ret->spec.buckets[i] <= ret->spec.buckets[i - 1])
+            return yaml_error(yaml_at(node, i), err, "buckets must ascend");
+    }
+    return 0;
+}
+
+static int load_kind(const struct yaml_node *node, struct metric_rule *ret, struct error *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (slice_eq(yaml_text(node), slice_of(kinds[i].name))) {
+            ret->spec.kind = kinds[i].kind;
+            return 0;
+        }
+    }
+    return yaml_error(node, err, "counter, gauge, histogram, timestamp or distinct was expected");
+}
+
+/* What each kind must and must not have. */
+static int check_kind(const struct yaml_node *node, const struct metric_rule *rule, struct error *err)
+{
+    enum metric_kind kind = rule->spec.kind;
+    struct slice name = slice_of(rule->spec.name);
+    bool total = name.len > 6 && !strcmp(name.ptr + name.len - 6, "_total");
+    if ((kind == METRIC_COUNTER) != total)
+        return yaml_error(yaml_get(node, "name"), err, "a counter's name ends in _total, no other's");
+    if ((kind == METRIC_HISTOGRAM) != (rule->spec.bucket_count > 0))
+        return yaml_error(node, err, "a histogram needs 'buckets', no other kind has them");
+    if ((kind == METRIC_HISTOGRAM || kind == METRIC_GAUGE) && !rule->value.count)
+        return yaml_error(node, err, "a %s needs 'value'", metric_kind_name(kind));
+    if ((kind == METRIC_DISTINCT) != (rule->key.count > 0))
+        return yaml_error(node, err, "a distinct metric needs 'key', no other kind has one");
+    if (kind != METRIC_DISTINCT && rule->until.count)
+        return yaml_error(node, err, "'until' belongs to distinct metrics");
+    return 0;
+}
+
+static int load_metric_parts(struct rules *rules, const struct yaml_node *node,
+                             struct metric_rule *ret, struct error *err)
+{
+    const struct yaml_node *part;
+    if ((part = yaml_get(node, "subjects")) && filter_list_compile(part, &ret->subjects, err) < 0)
+        return -1;
+    if ((part = yaml_get(node, "when")) && condition_list_compile(rules, part, &ret->when, err) < 0)
+        return -1;
+    if ((part = yaml_get(node, "until")) && condition_list_compile(rules, part, &ret->until, err) < 0)
+        return -1;
+    if ((part = yaml_get(node, "labels")) && load_labels(rules, part, ret, err) < 0)
+        return -1;
+    if ((part = yaml_get(node, "value")) && expr_list_compile(rules, part, &ret->value, err) < 0)
+        return -1;
+    if ((part = yaml_get(node, "key")) && expr_list_compile(rules, part, &ret->key, err) < 0)
+        return -1;
+    if ((part = yaml_get(node, "buckets")) && load_buckets(part, ret, err) < 0)
+        return -1;
+    if ((part = yaml_get(node, "scale")) && load_number(part, &ret->scale, err) < 0)
+        return -1;
+    double limit = 0;
+    if ((part = yaml_get(node, "series_max")) && load_number(part, &limit, err) < 0)
+        return -1;
+    ret->spec.series_max = (size_t)limit;
+    return 0;
+}
+
+static int load_metric(struct rules *rules, const struct yaml_node *node, const char *file,
+                       struct metric_rule *ret, struct error *err)
+{
+    static const char *const known[] = {"name",   "type",  "help", "unit",    "subjects", "when",
+                                        "labels", "value", "key",  "buckets", "scale",    "until",
+                                        "series_max"};
+    if (check_keys(node, known, ARRAY_LEN(known), "a metric", err) < 0)
+        return -1;
+    const struct yaml_node *name = yaml_get(node, "name"), *type = yaml_get(node, "type"),
+                           *help = yaml_get(node, "help"), *unit = yaml_get(node, "unit");
+    if (!name || !type || !help)
+        return yaml_error(node, err, "a metric needs 'name', 'type' and 'help'");
+    if (!name_is_valid(yaml_text(name)))
+        return yaml_error(name, err, "'%.*s' cannot be a metric name", SLICE_ARG(yaml_text(name)));
+    for (size_t i = 0; i + 1 < rules->metric_count; i++) {
+        if (!strcmp(rules->metrics[i].spec.name, yaml_text(name).ptr))
+            return yaml_error(name, err, "the metric %s is declared in %s already",
+                              rules->metrics[i].spec.name, rules->metrics[i].file);
+    }
+    *ret = (struct metric_rule){.scale = 1, .class_labels = true, .file = file};
+    ret->spec.name = yaml_text(name).ptr;
+    ret->spec.help = yaml_text(help).ptr;
+    ret->spec.unit = unit ? yaml_text(unit).ptr : "";
+    ret->fingerprint = fingerprint(node, rules->envelope_fingerprint);
+    if (load_kind(type, ret, err) < 0 || load_metric_parts(rules, node, ret, err) < 0)
+        return -1;
+    return check_kind(node, ret, err);
+}
+
+static int load_remember(struct rules *rules, const struct yaml_node *node,
+                         struct remember_rule *ret, struct error *err)
+{
+    static const char *const known[] = {"name", "subjects", "when", "key", "value"};
+    if (check_keys(node, known, ARRAY_LEN(known), "a remember rule", err) < 0)
+        return -1;
+    const struct yaml_node *name = yaml_get(node, "name"), *when = yaml_get(node, "when"),
+                           *key = yaml_get(node, "key"), *value = yaml_get(node, "value"),
+                           *subjects = yaml_get(node, "subjects");
+    if (!name || !when || !key || !value)
+        return yaml_error(node, err, "a remember rule needs 'name', 'when', 'key' and 'value'");
+    ret->name = yaml_text(name);
+    if (subjects && filter_list_compile(subjects, &ret->subjects, err) < 0)
+        return -1;
+    if (condition_list_compile(rules, when, &ret->when, err) < 0 ||
+        expr_list_compile(rules, key, &ret->key, err) < 0)
+        return -1;
+    return expr_list_compile(rules, value, &ret->value, err);
+}
+
+static int load_metric_file(struct rules *rules, const struct yaml_node *root, const char *file,
+                            struct error *err)
+{
+    static const char *const known[] = {"metrics", "remember"};
+    const struct yaml_node *metrics = yaml_get(root, "metrics"),
+                           *remembers = yaml_get(root, "remember");
+    if (check_keys(root, known, ARRAY_LEN(known), "a rules file", err) < 0)
+        return -1;
+    if ((metrics && !yaml_is_sequence(metrics)) || (remembers && !yaml_is_sequence(remembers)))
+        return yaml_error(root, err, "'metrics' and 'remember' are lists");
+    for (size_t i = 0; remembers && i < yaml_size(remembers); i++) {
+        if (rules->remember_count == REMEMBERED_MAX)
+            return yaml_error(yaml_at(remembers, i), err, "more than %d remember rules",
+                              REMEMBERED_MAX);
+        rules->remembers =
+            xrealloc(rules->remembers, rules->remember_count + 1, sizeof *rules->remembers);
+        struct remember_rule *rule = &rules->remembers[rules->remember_count++];
+        *rule = (struct remember_rule){0};
+        if (load_remember(rules, yaml_at(remembers, i), rule, err) < 0)
+            return -1;
+    }
+    for (size_t i = 0; metrics && i < yaml_size(metrics); i++) {
+        rules->metrics = xrealloc(rules->metrics, rules->metric_count + 1, sizeof *rules->metrics);
+        struct metric_rule *rule = &rules->metrics[rules->metric_count++];
+        *rule = (struct metric_rule){0};
+        if (load_metric(rules, yaml_at(metrics, i), file, rule, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* --- files ----------------------------------------------------------------------------------------- */
+
+static int is_yaml(const struct dirent *entry)
+{
+    size_t len = strlen(entry->d_name);
+    return len > 5 && entry->d_name[0] != '.' && !strcmp(entry->d_name + len - 5, ".yaml");
+}
+
+static int open_file(struct rules *rules, const char *folder, const char *name,
+                     const struct yaml_node **ret_root, struct error *err)
+{
+    struct rule_files *files = rules->files;
+    if (files->count == RULE_FILES_MAX)
+        return error_set(err, EXIT_CODE_USAGE, "%s: more than %d rule files", folder, RULE_FILES_MAX);
+    files->names[files->count] = xasprintf("%s/%s", folder, name);
+    int rc = yaml_load_file(files->names[files->count], &files->trees[files->count], err);
+    files->count++;
+    if (rc == 0)
+        *ret_root = yaml_root(files->trees[files->count - 1]);
+    return rc;
+}
+
+static int load_folder(struct rules *rules, const char *folder, struct dirent **names, int count,
+                       struct error *err)
+{
+    const struct yaml_node *root = NULL;
+    bool found = false;
+    for (int i = 0; i < count; i++)
+        found = found || !strcmp(names[i]->d_name, envelopes_file);
+    if (!found)
+        return error_set(err, EXIT_CODE_USAGE, "%s: there is no %s in this folder", folder,
+                         envelopes_file);
+    if (open_file(rules, folder, envelopes_file, &root, err) < 0 ||
+        load_envelopes(rules, root, err) < 0)
+        return -1;
+    for (int i = 0; i < count; i++) {
+        if (!strcmp(names[i]->d_name, envelopes_file))
+            continue;
+        if (open_file(rules, folder, names[i]->d_name, &root, err) < 0 ||
+            load_metric_file(rules, root, rules->files->names[rules->files->count - 1], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int rules_load(const char *folder, struct rules **ret, struct error *err)
+{
+    struct dirent **names = NULL;
+    int count = scandir(folder, &names, is_yaml, alphasort);
+    if (count < 0)
+        return error_set(err, EXIT_CODE_USAGE, "%s: cannot read the rules folder; name one by --rules",
+                         folder);
+    struct rules *rules = xcalloc(1, sizeof *rules);
+    rules->files = xcalloc(1, sizeof *rules->files);
+    int rc = load_folder(rules, folder, names, count, err);
+    for (int i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+    if (rc < 0) {
+        rules_free(rules);
+        return -1;
+    }
+    *ret = rules;
+    return 0;
+}
+
+static void free_envelope(struct envelope *envelope)
+{
+    free(envelope->subjects.items);
+    free(envelope->requires);
+    free(envelope->require_headers.items);
+    free(envelope->types);
+    for (size_t f = 0; f < EVENT_FIELDS; f++)
+        expr_list_done(&envelope->fields[f]);
+}
+
+static void free_metric(struct metric_rule *rule)
+{
+    free(rule->subjects.items);
+    condition_list_done(&rule->when);
+    condition_list_done(&rule->until);
+    for (size_t i = 0; i < METRIC_LABELS_MAX; i++)
+        expr_list_done(&rule->labels[i]);
+    expr_list_done(&rule->value);
+    expr_list_done(&rule->key);
+}
+
+void rules_free(struct rules *rules)
+{
+    if (!rules)
+        return;
+    for (size_t i = 0; i < rules->envelope_count; i++)
+        free_envelope(&rules->envelopes[i]);
+    for (size_t i = 0; i < rules->metric_count; i++)
+        free_metric(&rules->metrics[i]);
+    for (size_t i = 0; i < rules->remember_count; i++) {
+        free(rules->remembers[i].subjects.items);
+        condition_list_done(&rules->remembers[i].when);
+        expr_list_done(&rules->remembers[i].key);
+        expr_list_done(&rules->remembers[i].value);
+    }
+    for (size_t i = 0; i < rules->error_class_count; i++)
+        regfree(&rules->error_classes[i].regex);
+    free(rules->error_classes);
+    for (size_t i = 0; i < rules->files->count; i++) {
+        yaml_free(rules->files->trees[i]);
+        free(rules->files->names[i]);
+    }
+    for (size_t i = 0; i < rules->path_count; i++)
+        free(rules->paths[i]);
+    free(rules->paths);
+    free(rules->envelopes);
+    free(rules->metrics);
+    free(rules->remembers);
+    free(rules->files);
+    free(rules);
+}

@@ -1,0 +1,144 @@
+/*
+ * rules: what the files under rules/ say, loaded and checked.
+ *
+ * envelopes.yaml says how the fields of the event view are found in subject, headers and payload;
+ * every other *.yaml says which events make which metric. doc/rules.md is the guide for authors.
+ * A mistake names file, line, column and what was expected; nothing of a wrong set is used.
+ *
+ * An expression (doc/rules.md, "Expressions") is constant text, or a reference:
+ *   $domain, $event_type, ...     a field of the event view (event/view.h)
+ *   $subject[2]  $subject[2:]     one token of the subject (from 0), or it and all behind it
+ *   $header.NAME                  a header, spelled loosely
+ *   $payload.PATH                 a value of the payload (json/extract.h, paths)
+ *   $key.PATH, $key               the name of the first member of the object at PATH
+ *   $text                         the whole payload, when it is a JSON string
+ *   $stored_at, $delay            when it was stored; seconds between occurring and being stored
+ *   $remembered.NAME              what a `remember` rule kept for this event's key
+ * each with `| pascal`, `| lower`, `| strip TEXT`, `| prefix TEXT`, `| type` behind it. A list of
+ * expressions means the first that is present.
+ */
+#pragma once
+
+#include <regex.h>
+
+#include "base/error.h"
+#include "event/view.h"
+#include "metrics/registry.h"
+
+enum expr_kind {
+    EXPR_CONSTANT,
+    EXPR_FIELD,
+    EXPR_SUBJECT,
+    EXPR_HEADER,
+    EXPR_PAYLOAD,
+    EXPR_STORED_AT,
+    EXPR_DELAY,
+    EXPR_REMEMBERED,
+};
+
+enum transform_kind { TRANSFORM_PASCAL, TRANSFORM_LOWER, TRANSFORM_STRIP, TRANSFORM_PREFIX,
+                      TRANSFORM_TYPE };
+
+struct transform {
+    enum transform_kind kind;
+    struct slice text;
+};
+
+#define TRANSFORMS_MAX 4
+struct expr {
+    enum expr_kind kind;
+    struct slice text; /* constant, header name, remembered name */
+    enum event_field field;
+    size_t token;      /* of the subject */
+    bool to_end;
+    size_t path;       /* index into rules.paths */
+    struct transform transforms[TRANSFORMS_MAX];
+    size_t transform_count;
+};
+
+struct expr_list {
+    struct expr *items;
+    size_t count;
+};
+
+enum condition_kind {
+    CONDITION_EQ, CONDITION_NE, CONDITION_MATCH, CONDITION_NO_MATCH, CONDITION_IN, CONDITION_NOT_IN,
+    CONDITION_EXISTS, CONDITION_ABSENT, CONDITION_GT, CONDITION_GE, CONDITION_LT, CONDITION_LE,
+};
+
+struct condition {
+    enum condition_kind kind;
+    struct expr expr;
+    struct slice operand;
+    double number;
+    regex_t regex; /* MATCH, NO_MATCH */
+};
+
+struct condition_list {
+    struct condition *items;
+    size_t count;
+    bool class_only; /* decided by class fields alone: the same for every event of a class */
+};
+
+struct filter_list {
+    struct slice *items;
+    size_t count;
+};
+
+struct envelope {
+    struct slice name;
+    struct filter_list subjects;
+    size_t *requires; /* paths that the payload must have */
+    size_t require_count;
+    struct filter_list require_headers;
+    bool byte_array;  /* the payload may be a JSON array of byte numbers: decode it once more */
+    struct expr_list fields[EVENT_FIELDS];
+    struct slice *types; /* the producer's own type names, for `| type` */
+    size_t type_count;
+};
+
+struct metric_rule {
+    struct metric_spec spec; /* texts point into the rule files */
+    struct filter_list subjects; /* none: all */
+    struct condition_list when, until; /* until: METRIC_DISTINCT, the event ends the key's life */
+    struct expr_list labels[METRIC_LABELS_MAX];
+    bool class_labels;      /* all labels come from class fields */
+    struct expr_list value; /* none: 1 for counters */
+    struct expr_list key;   /* METRIC_DISTINCT */
+    double scale;
+    uint64_t fingerprint;   /* of the rule's definition and of all envelopes */
+    const char *file;
+    size_t line;
+};
+
+struct remember_rule {
+    struct slice name;
+    struct filter_list subjects;
+    struct condition_list when;
+    struct expr_list key, value;
+};
+
+/* Which class of error an event type speaks of, for events whose payload does not say. */
+struct error_class {
+    regex_t regex;
+    struct slice name;
+};
+
+struct rules {
+    struct envelope *envelopes;
+    size_t envelope_count;
+    struct metric_rule *metrics;
+    size_t metric_count;
+    struct remember_rule *remembers;
+    size_t remember_count;
+    struct error_class *error_classes; /* the first that matches */
+    size_t error_class_count;
+    char **paths; /* all payload paths in use */
+    size_t path_count;
+    uint64_t envelope_fingerprint;
+    struct rule_files *files; /* keeps the texts alive */
+};
+
+int rules_load(const char *folder, struct rules **ret, struct error *err);
+void rules_free(struct rules *rules);
+const char *metric_kind_name(enum metric_kind kind);

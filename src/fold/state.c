@@ -1,0 +1,319 @@
+#include "fold/state.h"
+
+#include <stdio.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/memory.h"
+#include "fold/engine_internal.h"
+#include "metrics/snapshot.h"
+
+static const struct slice magic = SLICE("CIMSTATE1\n");
+
+const char *state_name(const struct stream_state *state)
+{
+    return state->name;
+}
+
+uint64_t state_seq(const struct stream_state *state)
+{
+    return state->seq;
+}
+
+uint64_t state_next_seq(const struct stream_state *state)
+{
+    return state->seq + 1;
+}
+
+const char *state_incarnation(const struct stream_state *state)
+{
+    return state->created;
+}
+
+static void clear_recent(struct stream_state *state)
+{
+    u64map_done(&state->recent_at);
+    state->recent_total = 0;
+}
+
+static void clear_remembered(struct stream_state *state)
+{
+    for (size_t i = 0; state->remembered && i < REMEMBERED_KEYS_MAX; i++)
+        free(state->remembered[i].text);
+    free(state->remembered);
+    state->remembered = NULL;
+    state->remembered_total = 0;
+    u64map_done(&state->remembered_at);
+}
+
+void state_free(struct stream_state *state)
+{
+    classes_clear(state);
+    clear_recent(state);
+    clear_remembered(state);
+    free(state->recent);
+    free(state->applied);
+    free(state->name);
+    free(state);
+}
+
+/* --- recent ids and remembered keys ------------------------------------------------------------------ */
+
+bool state_seen_before(struct stream_state *state, uint64_t id)
+{
+    bool fresh;
+    if (!state->recent)
+        state->recent = xcalloc(DUPLICATE_WINDOW, sizeof *state->recent);
+    size_t at = (size_t)(state->recent_total % DUPLICATE_WINDOW);
+    if (state->recent_total >= DUPLICATE_WINDOW) {
+        /* The oldest leaves, unless it has come again since. */
+        uint64_t oldest = state->recent[at];
+        uint64_t *place = u64map_get(&state->recent_at, oldest);
+        if (place && *place == state->recent_total - DUPLICATE_WINDOW + 1)
+            (void)u64map_remove(&state->recent_at, oldest);
+    }
+    state->recent[at] = id;
+    uint64_t *place = u64map_put(&state->recent_at, id, &fresh);
+    *place = ++state->recent_total;
+    return !fresh;
+}
+
+void state_remember_put(struct stream_state *state, uint64_t key, struct slice text)
+{
+    bool fresh;
+    if (!state->remembered)
+        state->remembered = xcalloc(REMEMBERED_KEYS_MAX, sizeof *state->remembered);
+    uint64_t *known = u64map_get(&state->remembered_at, key);
+    if (known) {
+        struct remembered *slot = &state->remembered[*known - 1];
+        free(slot->text);
+        slot->text = xstrndup(text.ptr, text.len);
+        return;
+    }
+    size_t at = (size_t)(state->remembered_total++ % REMEMBERED_KEYS_MAX);
+    struct remembered *slot = &state->remembered[at];
+    if (slot->text) {
+        (void)u64map_remove(&state->remembered_at, slot->key);
+        free(slot->text);
+    }
+    *slot = (struct remembered){key, xstrndup(text.ptr, text.len)};
+    *u64map_put(&state->remembered_at, key, &fresh) = at + 1;
+}
+
+struct slice state_remember_get(const struct stream_state *state, uint64_t key)
+{
+    const uint64_t *place = u64map_get(&state->remembered_at, key);
+    return place ? slice_of(state->remembered[*place - 1].text) : SLICE_ABSENT;
+}
+
+/* --- sequences --------------------------------------------------------------------------------------- */
+
+static void forget_applied(struct engine *engine, struct stream_state *state)
+{
+    memset(state->applied, 0, engine->rules->metric_count * sizeof *state->applied);
+    state->applied_builtin = state->applied_max = 0;
+}
+
+void state_begin_incarnation(struct engine *engine, struct stream_state *state, const char *created)
+{
+    if (state->created[0])
+        cell_add(partition_cell1(state->partition, engine->builtin[BUILTIN_RECREATED], state->name), 1);
+    (void)snprintf(state->created, sizeof state->created, "%s", created);
+    state->seq = 0;
+    forget_applied(engine, state);
+}
+
+void state_roll_back(struct stream_state *state, uint64_t last_seq)
+{
+    if (last_seq < state->seq)
+        state->seq = last_seq;
+}
+
+void state_skip_to(struct engine *engine, struct stream_state *state, uint64_t first_seq)
+{
+    uint64_t from = state->seq > state->applied_builtin ? state->seq : state->applied_builtin;
+    if (first_seq <= state->seq + 1)
+        return;
+    state->seq = first_seq - 1;
+    if (first_seq <= from + 1)
+        return; /* gone now, but counted before: a fold over older messages for a new rule */
+    uint64_t amount = first_seq - from - 1;
+    cell_add(partition_cell1(state->partition, engine->builtin[BUILTIN_MISSED], state->name),
+             (double)amount);
+    engine->reporter.report(engine->reporter.context, REPORT_GAP, state, first_seq,
+                            "gone before it could be read", amount);
+}
+
+/* --- snapshot ---------------------------------------------------------------------------------------- */
+
+/*
+ *     magic, name, created, seq, applied_builtin,
+ *     families: count { name, kind, fingerprint, applied, cells }
+ *     recent: total, count { fixed id } oldest first
+ *     remembered: total, count { fixed key, text } oldest first
+ *     checksum: XXH3 over all before it, 8 bytes
+ */
+static void encode_family(const struct stream_state *state, const struct family *family,
+                          uint64_t fingerprint, uint64_t applied, struct buf *ret)
+{
+    const struct metric_spec *spec = family_spec(family);
+    codec_put_text(ret, slice_of(spec->name));
+    codec_put_u64(ret, (uint64_t)spec->kind);
+    codec_put_fixed(ret, fingerprint);
+    codec_put_u64(ret, applied);
+    partition_encode_family(state->partition, family, ret);
+}
+
+static void encode_recent(const struct stream_state *state, struct buf *ret)
+{
+    uint64_t count = state->recent_total < DUPLICATE_WINDOW ? state->recent_total : DUPLICATE_WINDOW;
+    codec_put_u64(ret, count);
+    for (uint64_t i = state->recent_total - count; i < state->recent_total; i++)
+        codec_put_fixed(ret, state->recent[i % DUPLICATE_WINDOW]);
+}
+
+static void encode_remembered(const struct stream_state *state, struct buf *ret)
+{
+    uint64_t total = state->remembered_total;
+    uint64_t count = total < REMEMBERED_KEYS_MAX ? total : REMEMBERED_KEYS_MAX;
+    codec_put_u64(ret, count);
+    for (uint64_t i = total - count; i < total; i++) {
+        const struct remembered *slot = &state->remembered[i % REMEMBERED_KEYS_MAX];
+        codec_put_fixed(ret, slot->key);
+        codec_put_text(ret, slice_of(slot->text));
+    }
+}
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+void state_encode(const struct engine *engine, const struct stream_state *state, struct buf *ret)
+{
+    size_t begin = ret->len;
+    buf_add_slice(ret, magic);
+    codec_put_text(ret, slice_of(state->name));
+    codec_put_text(ret, slice_of(state->created));
+    codec_put_u64(ret, state->seq);
+    codec_put_u64(ret, max_u64(state->seq, state->applied_builtin));
+    codec_put_u64(ret, engine->rules->metric_count + BUILTINS);
+    for (size_t i = 0; i < engine->rules->metric_count; i++)
+        encode_family(state, engine->families[i], engine->rules->metrics[i].fingerprint,
+                      max_u64(state->seq, state->applied[i]), ret);
+    for (size_t i = 0; i < BUILTINS; i++)
+        encode_family(state, engine->builtin[i], 0, state->seq, ret);
+    encode_recent(state, ret);
+    encode_remembered(state, ret);
+    codec_put_fixed(ret, XXH3_64bits(ret->ptr + begin, ret->len - begin));
+}
+
+static size_t find_rule(const struct engine *engine, struct slice name)
+{
+    size_t i = 0;
+    while (i < engine->rules->metric_count &&
+           !slice_eq(slice_of(engine->rules->metrics[i].spec.name), name))
+        i++;
+    return i;
+}
+
+static struct family *find_builtin(const struct engine *engine, struct slice name)
+{
+    for (size_t i = 0; i < BUILTINS; i++) {
+        if (slice_eq(slice_of(family_spec(engine->builtin[i])->name), name))
+            return engine->builtin[i];
+    }
+    return NULL;
+}
+
+/* Returns how many current rules found their cells. */
+static size_t decode_families(struct engine *engine, struct stream_state *state,
+                              struct codec_reader *in)
+{
+    size_t kept = 0;
+    for (uint64_t left = codec_get_u64(in); left && in->ok; left--) {
+        struct slice name = codec_get_text(in);
+        uint64_t kind = codec_get_u64(in);
+        uint64_t fingerprint = codec_get_fixed(in);
+        uint64_t applied = codec_get_u64(in);
+        if (!in->ok || kind > METRIC_DISTINCT) {
+            in->ok = false;
+            return 0;
+        }
+        struct family *family = find_builtin(engine, name);
+        size_t rule = find_rule(engine, name);
+        bool same = rule < engine->rules->metric_count &&
+                    engine->rules->metrics[rule].fingerprint == fingerprint;
+        if (same) {
+            family = engine->families[rule];
+            state->applied[rule] = applied;
+            state->applied_max = max_u64(state->applied_max, applied);
+            kept++;
+        }
+        partition_decode_family(state->partition, family, (enum metric_kind)kind, in);
+    }
+    return kept;
+}
+
+static void decode_memories(struct stream_state *state, bool keep, struct codec_reader *in)
+{
+    for (uint64_t left = codec_get_u64(in); left && in->ok; left--) {
+        uint64_t id = codec_get_fixed(in);
+        if (keep && in->ok)
+            (void)state_seen_before(state, id);
+    }
+    for (uint64_t left = codec_get_u64(in); left && in->ok; left--) {
+        uint64_t key = codec_get_fixed(in);
+        struct slice text = codec_get_text(in);
+        if (keep && in->ok)
+            state_remember_put(state, key, text);
+    }
+}
+
+static void make_empty(struct engine *engine, struct stream_state *state)
+{
+    classes_clear(state);
+    memset(state->builtin, 0, sizeof state->builtin);
+    partition_clear(state->partition);
+    clear_recent(state);
+    clear_remembered(state);
+    state->seq = 0;
+    state->created[0] = 0;
+    forget_applied(engine, state);
+}
+
+static void decode_body(struct engine *engine, struct stream_state *state, struct codec_reader *in)
+{
+    struct slice name = codec_get_text(in);
+    struct slice created = codec_get_text(in);
+    uint64_t seq = codec_get_u64(in);
+    in->ok = in->ok && slice_eq(name, slice_of(state->name)) && created.len < sizeof state->created;
+    if (!in->ok)
+        return;
+    (void)snprintf(state->created, sizeof state->created, "%.*s", SLICE_ARG(created));
+    state->applied_builtin = codec_get_u64(in);
+    state->applied_max = state->applied_builtin;
+    size_t kept = decode_families(engine, state, in);
+    /* A rule without cells of its own needs the stream from its start; memories are then rebuilt too. */
+    bool whole = kept == engine->rules->metric_count;
+    state->seq = whole ? seq : 0;
+    decode_memories(state, whole, in);
+}
+
+int state_decode(struct engine *engine, struct stream_state *state, struct slice bytes,
+                 struct error *err)
+{
+    make_empty(engine, state);
+    struct codec_reader in = {slice_from(bytes, magic.len), true};
+    if (!slice_starts(bytes, magic) || in.rest.len < 8)
+        return error_set(err, EXIT_CODE_DAMAGED, "not a snapshot of this version");
+    in.rest.len -= 8;
+    struct codec_reader tail = {slice_from(bytes, bytes.len - 8), true};
+    if (codec_get_fixed(&tail) != XXH3_64bits(bytes.ptr, bytes.len - 8))
+        return error_set(err, EXIT_CODE_DAMAGED, "the checksum does not match");
+    decode_body(engine, state, &in);
+    if (in.ok && !in.rest.len)
+        return 0;
+    make_empty(engine, state);
+    return error_set(err, EXIT_CODE_DAMAGED, "the snapshot is not well-formed");
+}

@@ -1,0 +1,33 @@
+/*
+ * state: what the fold knows of one stream, at one sequence, and its snapshot.
+ *
+ * A snapshot holds (incarnation, sequence, cells, recent ids, remembered keys) of one stream and is read
+ * back only whole: a wrong checksum or version means "no snapshot", and the stream is folded again.
+ *
+ * Rules may change between writing and reading. Each metric's cells carry the fingerprint of its rule:
+ * cells of unchanged rules are kept with the sequence they stand at; new and changed ones begin empty
+ * and need the stream from its start. state_next_seq() is where reading must resume; a metric ignores
+ * messages up to the sequence that it stands at, so nothing counts twice.
+ */
+#pragma once
+
+#include "fold/engine.h"
+
+const char *state_name(const struct stream_state *state);
+/* The last sequence folded; 0: none. */
+uint64_t state_seq(const struct stream_state *state);
+uint64_t state_next_seq(const struct stream_state *state);
+/* The stream's creation time as its server writes it; "" before the first. */
+const char *state_incarnation(const struct stream_state *state);
+
+/* The stream is a new one (or the first): counters stay, sequences start over. */
+void state_begin_incarnation(struct engine *engine, struct stream_state *state, const char *created);
+/* The stream's end went back behind what was folded: reading resumes at last_seq + 1. */
+void state_roll_back(struct stream_state *state, uint64_t last_seq);
+/* Messages next..first_seq-1 are gone: counted once. */
+void state_skip_to(struct engine *engine, struct stream_state *state, uint64_t first_seq);
+
+void state_encode(const struct engine *engine, const struct stream_state *state, struct buf *ret);
+/* -1 (EXIT_CODE_DAMAGED) when the bytes are no sound snapshot; the state is then empty. */
+int state_decode(struct engine *engine, struct stream_state *state, struct slice bytes,
+                 struct error *err);

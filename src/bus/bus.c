@@ -232,17 +232,28 @@ int bus_flush(struct bus *bus, int timeout_ms, struct error *err)
     return s == NATS_OK ? 0 : bus_error(bus, s, "flush", err);
 }
 
-int bus_request(struct bus *bus, const char *subject, struct slice payload, int timeout_ms,
-                struct buf *ret, struct error *err)
+int bus_request_with(struct bus *bus, const char *subject, const struct bus_header *headers,
+                     size_t header_count, struct slice payload, int timeout_ms, struct buf *ret,
+                     struct error *err)
 {
-    natsMsg *reply = NULL;
-    natsStatus s = natsConnection_Request(&reply, bus->connection, subject, payload.ptr,
-                                          (int)payload.len, timeout_ms);
+    natsMsg *msg = NULL, *reply = NULL;
+    natsStatus s = natsMsg_Create(&msg, subject, NULL, payload.ptr, (int)payload.len);
+    if (s == NATS_OK)
+        s = add_headers(msg, headers, header_count);
+    if (s == NATS_OK)
+        s = natsConnection_RequestMsg(&reply, bus->connection, msg, timeout_ms);
+    natsMsg_Destroy(msg);
     if (s != NATS_OK)
         return bus_error(bus, s, subject, err);
     buf_add(ret, natsMsg_GetData(reply), (size_t)natsMsg_GetDataLength(reply));
     natsMsg_Destroy(reply);
     return 0;
+}
+
+int bus_request(struct bus *bus, const char *subject, struct slice payload, int timeout_ms,
+                struct buf *ret, struct error *err)
+{
+    return bus_request_with(bus, subject, NULL, 0, payload, timeout_ms, ret, err);
 }
 
 /* --- messages -------------------------------------------------------------------------------------- */

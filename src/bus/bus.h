@@ -50,6 +50,11 @@ int bus_flush(struct bus *bus, int timeout_ms, struct error *err);
 int bus_request(struct bus *bus, const char *subject, struct slice payload, int timeout_ms,
                 struct buf *ret, struct error *err);
 
+/* The same with headers. A JetStream publish is a request: its reply is the acknowledgement. */
+int bus_request_with(struct bus *bus, const char *subject, const struct bus_header *headers,
+                     size_t header_count, struct slice payload, int timeout_ms, struct buf *ret,
+                     struct error *err);
+
 /* --- messages ------------------------------------------------------------------------------------ */
 
 /*

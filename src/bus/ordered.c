@@ -188,6 +188,10 @@ static int create_consumer(struct ordered *reader, const char *inbox, uint64_t s
                        description ? description : "unreadable reply");
     } else {
         (void)snprintf(reader->consumer, sizeof reader->consumer, "%s", name);
+        /* Until the first message tells more. */
+        uint64_t unknown = UINT64_MAX;
+        uint64_t pending = (uint64_t)json_integer_value(json_object_get(root, "num_pending"));
+        atomic_compare_exchange_strong(&reader->pending, &unknown, pending);
     }
     json_decref(root);
     return rc;
@@ -207,6 +211,7 @@ static int attach(struct ordered *reader, uint64_t start_seq, struct error *err)
     reader->next_seq = start_seq;
     pthread_mutex_unlock(&reader->lock);
     atomic_store(&reader->trouble, NULL);
+    atomic_store(&reader->pending, UINT64_MAX);
     atomic_store(&reader->last_sign_ns, instant_monotonic_ns());
 
     natsStatus s = natsConnection_Subscribe(&attachment->subscription, reader->bus->connection, inbox,

@@ -30,7 +30,7 @@ int ordered_restart(struct ordered *reader, uint64_t start_seq, struct error *er
 void ordered_close(struct ordered *reader);
 
 uint64_t ordered_next_seq(struct ordered *reader);
-/* Messages behind the last one delivered, as of the server's last word. */
+/* Messages behind the last one delivered, as of the server's last word; UINT64_MAX: not known yet. */
 uint64_t ordered_pending(struct ordered *reader);
 /* NULL when all is well, else what is wrong, as constant text. */
 const char *ordered_trouble(struct ordered *reader);

@@ -10,6 +10,9 @@ enum {
     SUBJECT_MAX = 1024,
     WRITE_DEADLINE_MS = 10000, /* a frozen server must not freeze us */
     INBOX_MAX = 96,
+    API_CLUSTER_NOT_AVAILABLE = 10008,
+    API_NOT_ENABLED_FOR_ACCOUNT = 10039,
+    API_NOT_ENABLED = 10076,
 };
 
 struct publisher {
@@ -138,6 +141,9 @@ static void handle_ack(struct publisher *publisher, natsMsg *msg)
     } else if (slice_present(after(body, SLICE("\"error\":{")))) {
         struct slice text = text_after(body, SLICE("\"description\":\""));
         (void)snprintf(description, sizeof description, "%.*s", SLICE_ARG(text));
+        uint64_t code = number_at(after(body, SLICE("\"err_code\":")));
+        ack.transient = code == API_CLUSTER_NOT_AVAILABLE || code == API_NOT_ENABLED_FOR_ACCOUNT ||
+                        code == API_NOT_ENABLED;
         ack.error = description;
     } else if (!slice_present(ack.stream)) {
         ack.error = "the answer is no acknowledgement";

@@ -21,6 +21,7 @@ struct publisher_ack {
     uint64_t seq;
     bool duplicate;      /* the server knew this Nats-Msg-Id already and stored nothing */
     bool no_stream;      /* nobody takes the subject; `error` is set too */
+    bool transient;      /* the error is one of those that pass (no leader, still starting) */
     const char *error;   /* NULL, or what the server said instead; valid during the call */
 };
 

@@ -205,7 +205,7 @@ bool subject_matches(struct slice filter, struct slice subject)
 
 bool subject_filters_overlap(struct slice a, struct slice b)
 {
-    struct slice left, right;
+    struct slice left = SLICE_ABSENT, right = SLICE_ABSENT;
     for (;;) {
         bool more_a = slice_cut(&a, '.', &left), more_b = slice_cut(&b, '.', &right);
         if (!more_a || !more_b)

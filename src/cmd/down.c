@@ -67,7 +67,10 @@ static int down_run(const void *raw, int count, char **operands, struct error *e
 }
 
 static const struct option_spec options[] = {
-    {.name = "dir", .arg = "DIR", .kind = OPTION_STRING, .offset = offsetof(struct down_values, dir),
+    {.name = "dir",
+     .arg = "DIR",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct down_values, dir),
      .help = "the folder of the stack (default as for cim-ops up)"},
 };
 

@@ -15,8 +15,10 @@ char *place_stack_dir(const char *dir, struct error *err);
  */
 char *place_shipped(const char *name);
 
-/* The path of this very program; falls back to /proc/self/exe when its file has been replaced. Heap. */
+/* The path of this very program; falls back to /proc/self/exe when its file has been replaced.
+ * Heap. */
 char *place_own_program(void);
 
-/* In PATH, then where Debian and Go put servers, which is not in everybody's PATH. Heap, or NULL. */
+/* In PATH, then where Debian and Go put servers, which is not in everybody's PATH. Heap, or NULL.
+ */
 char *place_program(const char *name);

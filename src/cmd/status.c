@@ -26,9 +26,8 @@ static void print_table(const struct record *record)
     CLEANUP_BUF struct buf text = {0};
     CLEANUP_FREE struct view_row *rows = xcalloc(record->part_count + 1, sizeof *rows);
     const char *no_colour = getenv("NO_COLOR");
-    struct view_style style = {.width = 80,
-                               .lines_max = OUTPUT_LINES,
-                               .colour = isatty(1) && (!no_colour || !*no_colour)};
+    struct view_style style = {
+        .width = 80, .lines_max = OUTPUT_LINES, .colour = isatty(1) && (!no_colour || !*no_colour)};
     for (size_t i = 0; i < record->part_count; i++)
         rows[i] = view_row_of_record(&record->parts[i]);
     view_table(rows, record->part_count, &style, &text);
@@ -76,11 +75,17 @@ static int status_run(const void *raw, int count, char **operands, struct error 
 }
 
 static const struct option_spec options[] = {
-    {.name = "dir", .arg = "DIR", .kind = OPTION_STRING,
+    {.name = "dir",
+     .arg = "DIR",
+     .kind = OPTION_STRING,
      .offset = offsetof(struct status_values, dir),
      .help = "the folder of the stack (default as for cim-ops up)"},
-    {.name = "output", .arg = "FORMAT", .kind = OPTION_STRING, .fallback = "table",
-     .offset = offsetof(struct status_values, output), .help = "table or json"},
+    {.name = "output",
+     .arg = "FORMAT",
+     .kind = OPTION_STRING,
+     .fallback = "table",
+     .offset = offsetof(struct status_values, output),
+     .help = "table or json"},
 };
 
 const struct command command_status = {

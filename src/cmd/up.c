@@ -15,9 +15,10 @@
 #include "stack/record.h"
 
 #define READY_WITHIN_NS (90 * NS_PER_SECOND) /* --detach */
-#define WATCH_MS 2000
+#define WATCH_MS        2000
 
-/* --- the folder ----------------------------------------------------------------------------------- */
+/* --- the folder
+ * ----------------------------------------------------------------------------------- */
 
 static int refuse_second(const char *dir, struct error *err)
 {
@@ -44,10 +45,12 @@ static int open_dir(struct up *up, struct error *err)
     up->log_dir = xasprintf("%s/log", up->dir);
     if (record_lock(up->dir, &up->lock, err) < 0)
         return err->code == EXIT_CODE_REFUSED ? refuse_second(up->dir, err) : -1;
+    record_remove(up->dir); /* of a stack that was killed */
     return folder_create(up->log_dir, 0755, err);
 }
 
-/* --- running -------------------------------------------------------------------------------------- */
+/* --- running
+ * -------------------------------------------------------------------------------------- */
 
 static int supervise(struct up *up, struct error *err)
 {
@@ -81,7 +84,8 @@ static int run_foreground(struct up *up, struct error *err)
     return supervise(up, err);
 }
 
-/* --- --detach ------------------------------------------------------------------------------------- */
+/* --- --detach
+ * ------------------------------------------------------------------------------------- */
 
 /* The child: a session of its own, its words into DIR/log/up.out. Does not return. */
 __attribute__((noreturn)) static void run_background(struct up *up, int report)
@@ -153,8 +157,9 @@ static int run_detached(struct up *up, struct error *err)
 
     int code = EXIT_CODE_INTERNAL;
     if (text.len < sizeof code)
-        return error_set(err, EXIT_CODE_INTERNAL, "the background process ended without a word; "
-                                                  "see %s/up.out",
+        return error_set(err, EXIT_CODE_INTERNAL,
+                         "the background process ended without a word; "
+                         "see %s/up.out",
                          up->log_dir);
     memcpy(&code, text.ptr, sizeof code);
     struct slice words = slice_from(buf_slice(&text), sizeof code);
@@ -168,7 +173,8 @@ static int run_detached(struct up *up, struct error *err)
     return 0;
 }
 
-/* --- the verb ------------------------------------------------------------------------------------- */
+/* --- the verb
+ * ------------------------------------------------------------------------------------- */
 
 static int up_steps(struct up *up, struct error *err)
 {
@@ -203,29 +209,58 @@ static int up_run(const void *values, int count, char **operands, struct error *
 }
 
 static const struct option_spec options[] = {
-    {.name = "dir", .arg = "DIR", .kind = OPTION_STRING, .offset = offsetof(struct up_values, dir),
+    {.name = "dir",
+     .arg = "DIR",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct up_values, dir),
      .help = "where the stack keeps everything (default $XDG_STATE_HOME/cim-ops, else "
              "~/.local/state/cim-ops)"},
-    {.name = "demo", .kind = OPTION_FLAG, .offset = offsetof(struct up_values, demo),
+    {.name = "demo",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct up_values, demo),
      .help = "also publish gentle, made-up CIM traffic (never into a server that is not ours)"},
-    {.name = "detach", .kind = OPTION_FLAG, .offset = offsetof(struct up_values, detach),
+    {.name = "detach",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct up_values, detach),
      .help = "return once all parts are ready, and leave them running"},
-    {.name = "nats", .arg = "URL", .kind = OPTION_STRING, .env = "NATS_URL",
+    {.name = "nats",
+     .arg = "URL",
+     .kind = OPTION_STRING,
+     .env = "NATS_URL",
      .offset = offsetof(struct up_values, nats.url),
      .help = "use this NATS server and start none"},
-    {.name = "creds", .arg = "FILE", .kind = OPTION_STRING, .env = "NATS_CREDS",
-     .offset = offsetof(struct up_values, nats.creds), .help = "NATS credentials file"},
-    {.name = "tls-ca", .arg = "FILE", .kind = OPTION_STRING,
-     .offset = offsetof(struct up_values, nats.tls_ca), .help = "CA certificates to trust for NATS"},
-    {.name = "tls-cert", .arg = "FILE", .kind = OPTION_STRING,
-     .offset = offsetof(struct up_values, nats.tls_cert), .help = "client certificate for NATS"},
-    {.name = "tls-key", .arg = "FILE", .kind = OPTION_STRING,
-     .offset = offsetof(struct up_values, nats.tls_key), .help = "key of the client certificate"},
-    {.name = "bind", .arg = "ADDRESS", .kind = OPTION_STRING, .fallback = "127.0.0.1",
-     .offset = offsetof(struct up_values, bind), .help = "IPv4 address that all parts listen on"},
+    {.name = "creds",
+     .arg = "FILE",
+     .kind = OPTION_STRING,
+     .env = "NATS_CREDS",
+     .offset = offsetof(struct up_values, nats.creds),
+     .help = "NATS credentials file"},
+    {.name = "tls-ca",
+     .arg = "FILE",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct up_values, nats.tls_ca),
+     .help = "CA certificates to trust for NATS"},
+    {.name = "tls-cert",
+     .arg = "FILE",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct up_values, nats.tls_cert),
+     .help = "client certificate for NATS"},
+    {.name = "tls-key",
+     .arg = "FILE",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct up_values, nats.tls_key),
+     .help = "key of the client certificate"},
+    {.name = "bind",
+     .arg = "ADDRESS",
+     .kind = OPTION_STRING,
+     .fallback = "127.0.0.1",
+     .offset = offsetof(struct up_values, bind),
+     .help = "IPv4 address that all parts listen on"},
 #define PORT(option, field, number, what)                                                          \
-    {.name = option, .arg = "PORT", .kind = OPTION_PORT, .fallback = number,                       \
-     .offset = offsetof(struct up_values, field), .help = what}
+    {                                                                                              \
+        .name = (option), .arg = "PORT", .kind = OPTION_PORT, .fallback = (number),                \
+        .offset = offsetof(struct up_values, field), .help = (what)                                \
+    }
     PORT("nats-port", nats_port, "4222", "of NATS; 0, as for all ports: any that is free"),
     PORT("nats-http-port", nats_http_port, "8222", "of NATS's monitoring pages"),
     PORT("metrics-port", metrics_port, "9091", "of the event monitor"),
@@ -233,22 +268,27 @@ static const struct option_spec options[] = {
     PORT("alertmanager-port", alertmanager_port, "9093", "of Alertmanager"),
 };
 
+static const char details[] =
+    "Starts the parts as child processes and keeps them running: one that dies comes back\n"
+    "after 0.5 s, then 1 s, 2 s ... 30 s; after five deaths within 10 s of their start it is\n"
+    "shown as failed, with what it printed last. Ctrl-C or SIGTERM stops all within 5 s. No\n"
+    "part outlives this process, however it ends.\n"
+    "\n"
+    "On a terminal it shows a live table, in a pipe one line per change. DIR holds the\n"
+    "generated configurations (edit one and it is kept), the data, and log/<part>.out.\n"
+    "\n"
+    "In a NATS server of its own it creates the streams CIM-EVENTS and CIM-OPS. In one that\n"
+    "you name with --nats it creates CIM-OPS (ops.>) and nothing else.\n"
+    "\n"
+    "Exit codes: 0 stopped as asked; 2 bad options; 3 a program is not installed, the named\n"
+    "NATS server does not answer, or with --detach a part did not become ready; 4 a port is\n"
+    "taken or a stack runs already in DIR; 70 internal.";
+
 const struct command command_up = {
     .name = "up",
     .summary = "run the whole local stack: NATS, event monitor, Prometheus, Alertmanager",
     .operands = "",
-    .details =
-        "Starts the parts as child processes and keeps them running: one that dies comes back after\n"
-        "0.5 s, then 1 s, 2 s ... 30 s; after five deaths within 10 s of their start it is shown as\n"
-        "failed, with what it printed last. Ctrl-C or SIGTERM stops all within 5 s. No part outlives\n"
-        "this process, however it ends.\n\n"
-        "On a terminal it shows a live table, in a pipe one line per change. DIR holds the generated\n"
-        "configurations (edit one and it is kept), the data, and log/<part>.out.\n\n"
-        "In a NATS server of its own it creates the streams CIM-EVENTS and CIM-OPS. In one that you\n"
-        "name with --nats it creates CIM-OPS (ops.>) and nothing else.\n\n"
-        "Exit codes: 0 stopped as asked; 2 bad options; 3 a program is not installed, the named NATS\n"
-        "server does not answer, or with --detach a part did not become ready; 4 a port is taken or a\n"
-        "stack runs already in DIR; 70 internal.",
+    .details = details,
     .example = "cim-ops up --demo",
     .options = options,
     .option_count = ARRAY_LEN(options),

@@ -45,7 +45,7 @@ struct up {
     const struct up_values *values;
     char *dir, *log_dir;
     int lock;
-    bool is_foreign; /* the NATS server is not ours */
+    bool is_foreign;            /* the NATS server is not ours */
     char host[INET_ADDRSTRLEN]; /* at which the parts reach each other */
     uint16_t ports[PORT_COUNT];
     char *programs[PROGRAM_COUNT], *own_program;
@@ -69,9 +69,9 @@ struct up {
     bool is_live;       /* draw a table in place, rather than a line per change */
     size_t lines_drawn; /* of that table */
     bool record_failed;
-    int report;          /* --detach: where the waiting parent reads; -1 */
+    int report;           /* --detach: where the waiting parent reads; -1 */
     int64_t report_until; /* monotonic */
-    int code;            /* what the program ends with */
+    int code;             /* what the program ends with */
 };
 
 /* up_prepare.c: each sets err and returns -1 where it cannot go on */
@@ -87,7 +87,8 @@ void up_free_parts(struct up *up);
 
 /* up_streams.c */
 int up_streams_task(void *up);
-/* Does the foreign server answer? In a child of its own, so that this process has no other threads. */
+/* Does the foreign server answer? In a child of its own, so that this process has no other threads.
+ */
 int up_check_server(struct up *up, struct error *err);
 
 /* up_view.c: the callbacks of struct stack_options, `context` is the struct up */

@@ -122,39 +122,36 @@ static void add_monitor(struct up *up)
 
 static void add_prometheus(struct up *up)
 {
-    (void)add_program(
-        up, up->programs[PROGRAM_PROMETHEUS],
-        (struct part_spec){.name = "prometheus",
-                           .url = own_url(up, PORT_PROMETHEUS, ""),
-                           .ready_url = own_url(up, PORT_PROMETHEUS, "/-/ready"),
-                           .stop_ms = 1200},
-        WORDS(keep(up, "--config.file=%s", in_dir(up, "prometheus.yml")),
-              keep(up, "--storage.tsdb.path=%s", in_dir(up, "prometheus")),
-              keep(up, "--web.listen-address=%s", address(up, PORT_PROMETHEUS)),
-              "--storage.tsdb.retention.time=" CONFIG_RETENTION_TIME,
-              "--storage.tsdb.retention.size=" CONFIG_RETENTION_SIZE));
+    (void)add_program(up, up->programs[PROGRAM_PROMETHEUS],
+                      (struct part_spec){.name = "prometheus",
+                                         .url = own_url(up, PORT_PROMETHEUS, ""),
+                                         .ready_url = own_url(up, PORT_PROMETHEUS, "/-/ready"),
+                                         .stop_ms = 1200},
+                      WORDS(keep(up, "--config.file=%s", in_dir(up, "prometheus.yml")),
+                            keep(up, "--storage.tsdb.path=%s", in_dir(up, "prometheus")),
+                            keep(up, "--web.listen-address=%s", address(up, PORT_PROMETHEUS)),
+                            "--storage.tsdb.retention.time=" CONFIG_RETENTION_TIME,
+                            "--storage.tsdb.retention.size=" CONFIG_RETENTION_SIZE));
 }
 
 static void add_alertmanager(struct up *up)
 {
-    (void)add_program(
-        up, up->programs[PROGRAM_ALERTMANAGER],
-        (struct part_spec){.name = "alertmanager",
-                           .url = own_url(up, PORT_ALERTMANAGER, ""),
-                           .ready_url = own_url(up, PORT_ALERTMANAGER, "/-/ready"),
-                           .stop_ms = 800},
-        WORDS(keep(up, "--config.file=%s", in_dir(up, "alertmanager.yml")),
-              keep(up, "--storage.path=%s", in_dir(up, "alertmanager")),
-              keep(up, "--web.listen-address=%s", address(up, PORT_ALERTMANAGER)),
-              "--cluster.listen-address="));
+    (void)add_program(up, up->programs[PROGRAM_ALERTMANAGER],
+                      (struct part_spec){.name = "alertmanager",
+                                         .url = own_url(up, PORT_ALERTMANAGER, ""),
+                                         .ready_url = own_url(up, PORT_ALERTMANAGER, "/-/ready"),
+                                         .stop_ms = 800},
+                      WORDS(keep(up, "--config.file=%s", in_dir(up, "alertmanager.yml")),
+                            keep(up, "--storage.path=%s", in_dir(up, "alertmanager")),
+                            keep(up, "--web.listen-address=%s", address(up, PORT_ALERTMANAGER)),
+                            "--cluster.listen-address="));
 }
 
 static void add_demo(struct up *up)
 {
-    (void)add_program(
-        up, up->own_program,
-        (struct part_spec){.name = "demo", .needs = "monitor", .stop_ms = 400},
-        WORDS("simulate", "--rate", DEMO_RATE, "--seed", DEMO_SEED, "--forever"));
+    (void)add_program(up, up->own_program,
+                      (struct part_spec){.name = "demo", .needs = "monitor", .stop_ms = 400},
+                      WORDS("simulate", "--rate", DEMO_RATE, "--seed", DEMO_SEED, "--forever"));
     add_nats_options(up, &up->words[up->part_count - 1]);
 }
 

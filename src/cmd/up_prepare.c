@@ -24,7 +24,8 @@ int up_check_options(struct up *up, struct error *err)
     return 0;
 }
 
-/* --- programs ------------------------------------------------------------------------------------- */
+/* --- programs
+ * ------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *names[2];
@@ -57,7 +58,8 @@ int up_find_programs(struct up *up, struct error *err)
     return 0;
 }
 
-/* --- ports ---------------------------------------------------------------------------------------- */
+/* --- ports
+ * ---------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *option;
@@ -74,8 +76,8 @@ static const struct {
 
 static int settle_port(struct up *up, size_t index, int *ret_held, struct error *err)
 {
-    uint16_t port =
-        (uint16_t) * (const uint64_t *)(const void *)((const char *)up->values + ports[index].offset);
+    uint16_t port = (uint16_t) * (const uint64_t *)(const void *)((const char *)up->values +
+                                                                  ports[index].offset);
     up->ports[index] = port ? port : port_pick(up->values->bind, ret_held);
     if (!up->ports[index])
         return error_set(err, EXIT_CODE_REFUSED, "no free port on %s for %s", up->values->bind,
@@ -112,7 +114,8 @@ int up_settle_ports(struct up *up, struct error *err)
     return result;
 }
 
-/* --- files ---------------------------------------------------------------------------------------- */
+/* --- files
+ * ---------------------------------------------------------------------------------------- */
 
 static int put_file(const struct up *up, const char *name, struct slice content, struct error *err)
 {
@@ -127,18 +130,12 @@ static int put_file(const struct up *up, const char *name, struct slice content,
     return 0;
 }
 
-/* Copies a file that ships with cim-ops. *ret_found is false, and nothing is done, when there is none. */
-static int put_shipped(const struct up *up, const char *shipped, const char *name, bool *ret_found,
-                       struct error *err)
+/* A file that ships with cim-ops, appended to *ret; false in *ret_found when there is none. */
+static int read_shipped(const char *name, struct buf *ret, bool *ret_found, struct error *err)
 {
-    CLEANUP_FREE char *source = place_shipped(shipped);
-    CLEANUP_BUF struct buf content = {0};
+    CLEANUP_FREE char *source = place_shipped(name);
     *ret_found = source != NULL;
-    if (!source)
-        return 0;
-    if (file_read(source, GENERATED_BYTES_MAX, &content, err) < 0)
-        return -1;
-    return put_file(up, name, buf_slice(&content), err);
+    return source ? file_read(source, GENERATED_BYTES_MAX, ret, err) : 0;
 }
 
 /* Asks the server itself rather than its version: does it take this configuration? */
@@ -169,6 +166,28 @@ static int put_nats_config(const struct up *up, struct config_values *values, st
     return put_file(up, "nats-server.conf", buf_slice(&text), err);
 }
 
+static int put_prometheus_files(const struct up *up, struct config_values *values,
+                                struct error *err)
+{
+    CLEANUP_BUF struct buf alerts = {0}, text = {0};
+    if (read_shipped("doc/operations/alerts.yaml", &alerts, &values->has_alerts, err) < 0 ||
+        (values->has_alerts && put_file(up, "alerts.yaml", buf_slice(&alerts), err) < 0))
+        return -1;
+    config_prometheus(values, &text);
+    return put_file(up, "prometheus.yml", buf_slice(&text), err);
+}
+
+static int put_alertmanager_config(const struct up *up, const struct config_values *values,
+                                   struct error *err)
+{
+    CLEANUP_BUF struct buf shipped = {0}, text = {0};
+    bool found;
+    if (read_shipped("doc/operations/alertmanager-local.yml", &shipped, &found, err) < 0)
+        return -1;
+    config_alertmanager(values, found ? buf_slice(&shipped) : SLICE_ABSENT, &text);
+    return put_file(up, "alertmanager.yml", buf_slice(&text), err);
+}
+
 int up_write_files(struct up *up, struct error *err)
 {
     struct config_values values = {
@@ -181,20 +200,9 @@ int up_write_files(struct up *up, struct error *err)
         .prometheus_port = up->ports[PORT_PROMETHEUS],
         .alertmanager_port = up->ports[PORT_ALERTMANAGER],
     };
-    CLEANUP_BUF struct buf prometheus = {0}, alertmanager = {0};
-    bool has_alertmanager;
     if (!up->is_foreign && put_nats_config(up, &values, err) < 0)
         return -1;
-    if (put_shipped(up, "doc/operations/alerts.yaml", "alerts.yaml", &values.has_alerts, err) < 0)
-        return -1;
-    config_prometheus(&values, &prometheus);
-    if (put_file(up, "prometheus.yml", buf_slice(&prometheus), err) < 0)
-        return -1;
-    if (put_shipped(up, "doc/operations/alertmanager.yml", "alertmanager.yml", &has_alertmanager,
-                    err) < 0)
-        return -1;
-    config_alertmanager(&values, &alertmanager);
-    if (!has_alertmanager && put_file(up, "alertmanager.yml", buf_slice(&alertmanager), err) < 0)
+    if (put_prometheus_files(up, &values, err) < 0 || put_alertmanager_config(up, &values, err) < 0)
         return -1;
     up->rules_dir = place_shipped("rules");
     return 0;

@@ -1,7 +1,7 @@
 /*
- * The streams of a local stack: CIM-EVENTS and CIM-OPS in a server of our own, nothing but CIM-OPS in
- * anybody else's. Runs as a task, in a child: the NATS client has threads of its own, and the process
- * that forks children must have none.
+ * The streams of a local stack: CIM-EVENTS and CIM-OPS in a server of our own, nothing but CIM-OPS
+ * in anybody else's. Runs as a task, in a child: the NATS client has threads of its own, and the
+ * process that forks children must have none.
  *
  * What it prints last becomes the note beside the part.
  */
@@ -43,7 +43,7 @@ static const char *const event_subjects[] = {
 static const char *const ops_subjects[] = {"ops.>"};
 
 #define STREAM_EVENTS_NAME "CIM-EVENTS"
-#define STREAM_OPS_NAME "CIM-OPS"
+#define STREAM_OPS_NAME    "CIM-OPS"
 
 static int open_bus(const struct up *up, struct bus **ret, struct error *err)
 {
@@ -135,7 +135,8 @@ static int make_streams(const struct up *up, struct bus *bus, struct buf *said, 
     return result;
 }
 
-/* Runs `work` on a bus of its own; what it says or why it failed is printed. Returns an exit code. */
+/* Runs `work` on a bus of its own; what it says or why it failed is printed. Returns an exit code.
+ */
 static int with_bus(const struct up *up,
                     int (*work)(const struct up *, struct bus *, struct buf *, struct error *))
 {

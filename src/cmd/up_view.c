@@ -17,7 +17,8 @@ static void put(const struct buf *text)
     (void)fflush(stdout);
 }
 
-/* --- on a terminal -------------------------------------------------------------------------------- */
+/* --- on a terminal
+ * -------------------------------------------------------------------------------- */
 
 static void screen_size(size_t *ret_width, size_t *ret_height)
 {
@@ -63,9 +64,8 @@ static void draw(struct up *up)
         rows[i] = view_row_of_part(stack_part(up->stack, i));
     view_table(rows, count, &style, &text);
     add_rate(up, &text);
-    buf_add_str(&text, stack_is_stopping(up->stack)
-                           ? "Stopping; Ctrl-C again kills what is left.\n"
-                           : "Ctrl-C stops all.\n");
+    buf_add_str(&text, stack_is_stopping(up->stack) ? "Stopping; Ctrl-C again kills what is left.\n"
+                                                    : "Ctrl-C stops all.\n");
     if (up->lines_drawn)
         buf_addf(&out, "\x1b[%zuA\r", up->lines_drawn);
     up->lines_drawn = add_lines(&out, buf_slice(&text), height - 1);
@@ -73,7 +73,8 @@ static void draw(struct up *up)
     put(&out);
 }
 
-/* --- callbacks ------------------------------------------------------------------------------------ */
+/* --- callbacks
+ * ------------------------------------------------------------------------------------ */
 
 void up_on_change(void *context, const struct part *part)
 {
@@ -112,9 +113,9 @@ static void report_ready(struct up *up)
         const struct part *part = stack_part(up->stack, i);
         bool has_url = part->spec->url && part->spec->url[0];
         buf_addf(&text, "%-13s %s\n", part->spec->name,
-                 has_url           ? part->spec->url
+                 has_url         ? part->spec->url
                  : part->note[0] ? part->note
-                                   : part_state_name(part->state));
+                                 : part_state_name(part->state));
     }
     buf_addf(&text, "cim-ops status --dir %s shows them, cim-ops down --dir %s stops them.\n",
              up->dir, up->dir);
@@ -131,19 +132,17 @@ static void add_trouble(const struct part *part, struct buf *text)
         buf_addf(text, "  %s\n", output_line(output, i));
 }
 
-/* Detached: once all is well, or something has failed, or time is up, the waiting parent is told. */
+/* Detached: once all is well, or something has failed, or time is up, the waiting parent is told.
+ */
 static void settle_report(struct up *up)
 {
     bool is_late = instant_monotonic_ns() >= up->report_until;
     const struct part *trouble = NULL;
     for (size_t i = 0; i < stack_part_count(up->stack); i++) {
         const struct part *part = stack_part(up->stack, i);
-        if (part->state == PART_FAILED)
+        bool is_worse = !trouble || (part->state == PART_FAILED && trouble->state != PART_FAILED);
+        if (!part_state_is_well(part->state) && is_worse)
             trouble = part;
-        else if (!trouble && !part_state_is_well(part->state))
-            trouble = part;
-        if (part->state == PART_FAILED)
-            break;
     }
     if (!trouble) {
         report_ready(up);

@@ -6,7 +6,7 @@
 #include "base/instant.h"
 #include "base/memory.h"
 
-void uuid_v7(char out[static UUID_TEXT_LEN + 1])
+void own_event_id(char out[static UUID_TEXT_LEN + 1])
 {
     unsigned char b[16];
     if (getrandom(b, sizeof b, 0) != (ssize_t)sizeof b)
@@ -45,7 +45,7 @@ void own_event_build(struct own_event *ret, const char *domain, const char *aggr
 {
     *ret = (struct own_event){0};
     char when[INSTANT_TEXT_MAX];
-    uuid_v7(ret->event_id);
+    own_event_id(ret->event_id);
     (void)instant_format(instant_now_ns(), when);
 
     const char *tokens[] = {"ops", domain, aggregate, id, type};

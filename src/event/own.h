@@ -19,7 +19,7 @@ struct own_event {
 };
 
 /* Writes a version 7 UUID for the present millisecond, NUL-terminated. Randomness: getrandom(2). */
-void uuid_v7(char out[static UUID_TEXT_LEN + 1]);
+void own_event_id(char out[static UUID_TEXT_LEN + 1]);
 
 /*
  * Builds one event; `data` is taken over. `correlation_id` and `causation_id` may be NULL (null in the

@@ -75,18 +75,18 @@ static void fill_fields(struct engine *engine, const struct prepared *prepared,
     }
 }
 
-static size_t tally_index(struct engine *engine, struct slice domain)
+static size_t domain_number(struct engine *engine, struct slice domain)
 {
     char name[DOMAIN_TEXT_MAX];
     (void)snprintf(name, sizeof name, "%.*s", SLICE_ARG(domain));
-    for (size_t i = 0; i < engine->tally_count; i++) {
-        if (!strcmp(engine->tally[i].domain, name))
+    for (size_t i = 0; i < engine->domain_count; i++) {
+        if (!strcmp(engine->domains[i], name))
             return i;
     }
-    if (engine->tally_count == TALLY_DOMAINS_MAX)
-        return TALLY_DOMAINS_MAX - 1; /* the last one stands for the rest */
-    memcpy(engine->tally[engine->tally_count].domain, name, sizeof name);
-    return engine->tally_count++;
+    if (engine->domain_count == TALLY_DOMAINS_MAX)
+        return TALLY_DOMAINS_MAX - 1;
+    memcpy(engine->domains[engine->domain_count], name, sizeof name);
+    return engine->domain_count++;
 }
 
 static void fill_actions(struct engine *engine, const struct prepared *prepared,
@@ -109,16 +109,14 @@ static void fill_actions(struct engine *engine, const struct prepared *prepared,
     }
 }
 
-static struct class_entry *new_class(struct engine *engine, struct stream_state *state,
-                                     const struct prepared *prepared)
+static struct class_entry *new_class(struct engine *engine, const struct prepared *prepared)
 {
     struct class_entry *entry = xcalloc(1, sizeof *entry);
     fill_fields(engine, prepared, entry);
     memcpy(engine->view.field, entry->field, sizeof entry->field);
     fill_actions(engine, prepared, entry);
     struct slice domain = entry->field[EVENT_DOMAIN];
-    entry->domain = tally_index(engine, slice_present(domain) ? domain : SLICE("unknown"));
-    (void)state;
+    entry->domain = domain_number(engine, slice_present(domain) ? domain : SLICE("unknown"));
     return entry;
 }
 
@@ -137,7 +135,7 @@ struct class_entry *class_find(struct engine *engine, struct stream_state *state
             return entry;
         }
     }
-    struct class_entry *entry = new_class(engine, state, prepared);
+    struct class_entry *entry = new_class(engine, prepared);
     if (state->class_count >= CLASSES_MAX) {
         *ret_temporary = true;
         return entry;

@@ -348,14 +348,13 @@ static void malformed(struct engine *engine, struct stream_state *state, uint64_
     engine->reporter.report(engine->reporter.context, REPORT_MALFORMED, state, seq, why, 1);
 }
 
-static void fold_event(struct engine *engine, struct stream_state *state,
-                       const struct prepared *prepared)
+static int fold_event(struct engine *engine, struct stream_state *state,
+                      const struct prepared *prepared)
 {
     bool temporary;
     struct class_entry *class = class_find(engine, state, prepared, &temporary);
     uint64_t seq = prepared->input.seq;
     engine_view_rest(engine, prepared);
-    engine->tally[class->domain].events++;
     check_duplicate(engine, state, prepared, class);
     check_plausible(engine, state, prepared);
     if (engine->rules->remember_count)
@@ -365,24 +364,26 @@ static void fold_event(struct engine *engine, struct stream_state *state,
         if (!seq || seq > state->applied_max || seq > state->applied[action->rule_index])
             act(engine, state, action);
     }
+    int domain = (int)class->domain;
     if (temporary)
         class_free(class);
+    return domain;
 }
 
-void engine_fold(struct engine *engine, struct stream_state *state, const struct event_input *input)
+int engine_fold(struct engine *engine, struct stream_state *state, const struct event_input *input)
 {
     struct prepared prepared;
     if (input->seq) {
         if (input->seq <= state->seq)
-            return;
+            return -1;
         state_skip_to(engine, state, input->seq);
         state->seq = input->seq;
     }
     const char *why = engine_prepare(engine, input, &prepared);
-    if (why)
-        malformed(engine, state, input->seq, why);
-    else
-        fold_event(engine, state, &prepared);
+    if (!why)
+        return fold_event(engine, state, &prepared);
+    malformed(engine, state, input->seq, why);
+    return -1;
 }
 
 /* --- beside the fold -------------------------------------------------------------------------------- */
@@ -426,14 +427,7 @@ void engine_domain_of(struct engine *engine, struct slice subject, char *out)
     (void)snprintf(out, DOMAIN_TEXT_MAX, "%.*s", SLICE_ARG(domain));
 }
 
-size_t engine_take_tally(struct engine *engine, struct engine_tally *out, size_t room)
+const char *engine_domain_name(const struct engine *engine, size_t domain)
 {
-    size_t used = 0;
-    for (size_t i = 0; i < engine->tally_count && used < room; i++) {
-        if (!engine->tally[i].events)
-            continue;
-        out[used++] = engine->tally[i];
-        engine->tally[i].events = 0;
-    }
-    return used;
+    return domain < engine->domain_count ? engine->domains[domain] : "unknown";
 }

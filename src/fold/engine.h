@@ -40,7 +40,7 @@ void engine_free(struct engine *engine);
 /* The state of a stream ("" stands for messages that no stream captures), made empty when new. */
 struct stream_state *engine_stream(struct engine *engine, const char *name);
 
-void engine_fold(struct engine *engine, struct stream_state *state, const struct event_input *input);
+int engine_fold(struct engine *engine, struct stream_state *state, const struct event_input *input);
 
 /*
  * The domain that the subject alone tells, for counting what waits; "unknown" when it does not tell.
@@ -49,13 +49,13 @@ void engine_fold(struct engine *engine, struct stream_state *state, const struct
 #define DOMAIN_TEXT_MAX 64
 void engine_domain_of(struct engine *engine, struct slice subject, char *out);
 
-/* What was folded since the last call, by domain, for the lag and duration metrics. */
-struct engine_tally {
-    char domain[DOMAIN_TEXT_MAX];
-    uint64_t events;
-};
+/*
+ * Domains are numbered as they are first seen, 0 to TALLY_DOMAINS_MAX - 1; the last number stands for
+ * all further ones. engine_fold() says which domain the message was of, -1 when it was malformed or
+ * not new.
+ */
 #define TALLY_DOMAINS_MAX 64
-size_t engine_take_tally(struct engine *engine, struct engine_tally *out, size_t room);
+const char *engine_domain_name(const struct engine *engine, size_t domain);
 
 /* The event view of one message, for inspection; false when it is malformed (*ret_why, constant). */
 bool engine_view(struct engine *engine, const struct event_input *input, struct event_view *ret,

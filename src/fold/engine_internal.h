@@ -38,7 +38,7 @@ struct class_entry {
     size_t action_count;
     uint32_t remembers; /* bit per remember rule whose class conditions hold */
     struct cell *duplicates;
-    size_t domain; /* index into the engine's tally */
+    size_t domain; /* its number in the engine */
 };
 
 struct remembered {
@@ -76,8 +76,8 @@ struct engine {
     struct family *builtin[BUILTINS];
     struct stream_state **states;
     size_t state_count, state_room;
-    struct engine_tally tally[TALLY_DOMAINS_MAX];
-    size_t tally_count;
+    char domains[TALLY_DOMAINS_MAX][DOMAIN_TEXT_MAX];
+    size_t domain_count;
 
     /* Working space of one event. */
     struct eval eval;

@@ -99,7 +99,7 @@ static struct slice format_number(struct eval *eval, double value)
     char *copy = scratch(eval, 32);
     if (!copy)
         return SLICE_ABSENT;
-    int len = snprintf(copy, 32, "%.9g", value);
+    int len = snprintf(copy, 32, "%.15g", value);
     return (struct slice){copy, len > 0 ? (size_t)len : 0};
 }
 

@@ -144,6 +144,13 @@ void state_skip_to(struct engine *engine, struct stream_state *state, uint64_t f
                             "gone before it could be read", amount);
 }
 
+void state_pass(struct engine *engine, struct stream_state *state, uint64_t seq)
+{
+    state_skip_to(engine, state, seq);
+    if (seq > state->seq)
+        state->seq = seq;
+}
+
 /* --- snapshot ---------------------------------------------------------------------------------------- */
 
 /*

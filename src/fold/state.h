@@ -27,6 +27,9 @@ void state_roll_back(struct stream_state *state, uint64_t last_seq);
 /* Messages next..first_seq-1 are gone: counted once. */
 void state_skip_to(struct engine *engine, struct stream_state *state, uint64_t first_seq);
 
+/* A message that is not to be folded (a copy of one that is read elsewhere): only the place moves. */
+void state_pass(struct engine *engine, struct stream_state *state, uint64_t seq);
+
 void state_encode(const struct engine *engine, const struct stream_state *state, struct buf *ret);
 /* -1 (EXIT_CODE_DAMAGED) when the bytes are no sound snapshot; the state is then empty. */
 int state_decode(struct engine *engine, struct stream_state *state, struct slice bytes,

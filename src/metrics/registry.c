@@ -109,6 +109,16 @@ struct family *registry_family(struct registry *registry, const struct metric_sp
     return family;
 }
 
+size_t registry_family_count(const struct registry *registry)
+{
+    return registry->family_count;
+}
+
+struct family *registry_family_at(const struct registry *registry, size_t index)
+{
+    return registry->families[index];
+}
+
 const struct metric_spec *family_spec(const struct family *family)
 {
     return &family->spec;
@@ -296,14 +306,19 @@ void cell_set(struct cell *cell, double value, int64_t stamp_ns)
     cell->stamp_ns = stamp_ns;
 }
 
-void cell_observe(struct cell *cell, double value)
+void cell_observe_many(struct cell *cell, double value, uint64_t times)
 {
     const struct metric_spec *spec = &cell->series->family->spec;
     size_t i = 0;
     while (i < spec->bucket_count && value > spec->buckets[i])
         i++;
-    cell->counts[i]++;
-    cell->value += value;
+    cell->counts[i] += times;
+    cell->value += value * (double)times;
+}
+
+void cell_observe(struct cell *cell, double value)
+{
+    cell_observe_many(cell, value, 1);
 }
 
 void cell_max(struct cell *cell, double value)

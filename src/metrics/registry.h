@@ -59,6 +59,8 @@ void registry_unlock(struct registry *registry);
 /* The spec is copied. A name declared twice gives the first family. */
 struct family *registry_family(struct registry *registry, const struct metric_spec *spec);
 struct family *registry_find(const struct registry *registry, struct slice name);
+size_t registry_family_count(const struct registry *registry);
+struct family *registry_family_at(const struct registry *registry, size_t index);
 const struct metric_spec *family_spec(const struct family *family);
 
 struct partition *registry_partition(struct registry *registry, const char *name);
@@ -80,6 +82,7 @@ struct cell *partition_cell1(struct partition *partition, struct family *family,
 void cell_add(struct cell *cell, double amount);
 void cell_set(struct cell *cell, double value, int64_t stamp_ns);
 void cell_observe(struct cell *cell, double value);
+void cell_observe_many(struct cell *cell, double value, uint64_t times);
 void cell_max(struct cell *cell, double value);
 /* False: the registry's limit of distinct keys is reached and the key was not taken. */
 bool cell_distinct_add(struct cell *cell, uint64_t key);

@@ -80,7 +80,8 @@ __attribute__((noreturn)) static void become_child(const struct child_spec *spec
     _exit(127);
 }
 
-/* 0 when the program runs, else the errno of its exec. Returns at once either way: the pipe is CLOEXEC. */
+/* 0 when the program runs, else the errno of its exec. Returns at once either way: the pipe is
+ * CLOEXEC. */
 static int read_failure(int failure)
 {
     int cause = 0;
@@ -145,11 +146,11 @@ void child_signal(pid_t pid, int signal)
         (void)kill(pid, signal);
 }
 
-int child_run(const struct child_spec *spec, int timeout_ms, struct buf *ret_output, int *ret_status,
-              struct error *err)
+int child_run(const struct child_spec *spec, int timeout_ms, struct buf *ret_output,
+              int *ret_status, struct error *err)
 {
-    pid_t pid;
-    int fd;
+    pid_t pid = 0;
+    int fd = -1;
     if (child_start(spec, &pid, &fd, err) < 0)
         return -1;
     CLEANUP_CLOSE int output = fd;

@@ -17,10 +17,14 @@ struct config_values {
 };
 
 #define CONFIG_SCRAPE_INTERVAL "5s"
-#define CONFIG_RETENTION_TIME "15d"
-#define CONFIG_RETENTION_SIZE "4GB"
+#define CONFIG_RETENTION_TIME  "15d"
+#define CONFIG_RETENTION_SIZE  "4GB"
+#define CONFIG_MONITOR_DEFAULT "http://127.0.0.1:9091/"
 
 void config_nats(const struct config_values *values, struct buf *ret);
 void config_prometheus(const struct config_values *values, struct buf *ret);
-/* For a place without doc/operations/alertmanager.yml: keeps every alert in Alertmanager, pages nobody. */
-void config_alertmanager(const struct config_values *values, struct buf *ret);
+/*
+ * `shipped` is doc/operations/alertmanager-local.yml: taken over with the monitor's address put in
+ * place of CONFIG_MONITOR_DEFAULT. Absent: a minimal one that does the same.
+ */
+void config_alertmanager(const struct config_values *values, struct slice shipped, struct buf *ret);

@@ -37,7 +37,8 @@ int generated_write(const char *dir, const char *name, struct slice content,
         *ret = GENERATED_KEPT;
         return 0;
     }
-    /* The file before its hash: after a crash in between it counts as a person's, never the reverse. */
+    /* The file before its hash: after a crash in between it counts as a person's, never the
+     * reverse. */
     if ((!same && file_write_atomic(path, content, 0644, err) < 0) ||
         folder_create(sums, 0755, err) < 0)
         return -1;

@@ -1,9 +1,9 @@
 /*
  * generated: configuration files that the program writes and a person may take over.
  *
- * The hash of what was written is kept beside the files, in <dir>/.generated/<name>. As long as a file
- * still has that hash it is ours and is written anew when its content changes; once a person has changed
- * it, or put it there, it is theirs and is kept.
+ * The hash of what was written is kept beside the files, in <dir>/.generated/<name>. As long as a
+ * file still has that hash it is ours and is written anew when its content changes; once a person
+ * has changed it, or put it there, it is theirs and is kept.
  */
 #pragma once
 

@@ -43,8 +43,10 @@ void http_free(struct http *http)
 {
     if (!http)
         return;
-    while (http->requests)
-        request_free(http, http->requests);
+    for (struct request *at = http->requests, *next; at; at = next) {
+        next = at->next;
+        request_free(http, at);
+    }
     (void)curl_multi_cleanup(http->multi);
     free(http);
 }

@@ -1,9 +1,10 @@
 /*
- * http: GET requests that run beside an event loop, for ready checks and for reading a part's metrics.
+ * http: GET requests that run beside an event loop, for ready checks and for reading a part's
+ * metrics.
  *
- * One thread. http_wait() is the loop's only place of waiting: it takes the caller's descriptors too.
- * Answers are cut off at HTTP_BODY_MAX (status 0 then, as for no answer). No proxy is ever asked: the
- * parts are on this machine.
+ * One thread. http_wait() is the loop's only place of waiting: it takes the caller's descriptors
+ * too. Answers are cut off at HTTP_BODY_MAX (status 0 then, as for no answer). No proxy is ever
+ * asked: the parts are on this machine.
  */
 #pragma once
 
@@ -16,7 +17,8 @@
 
 struct http;
 
-/* `status` 0: no answer in time. `body` lives during the call. New requests may be started from it. */
+/* `status` 0: no answer in time. `body` lives during the call. New requests may be started from it.
+ */
 typedef void http_done(void *context, long status, struct slice body);
 
 int http_new(struct http **ret, struct error *err);

@@ -71,8 +71,7 @@ void output_add(struct output *output, struct slice bytes)
         if (output->partial >= OUTPUT_LINE_MAX || c == '\r')
             continue;
         bool control = c < 0x20 || c == 0x7f;
-        output->lines[output->total % OUTPUT_LINES][output->partial++] =
-            control ? ' ' : (char)c;
+        output->lines[output->total % OUTPUT_LINES][output->partial++] = control ? ' ' : (char)c;
     }
 }
 

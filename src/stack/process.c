@@ -5,19 +5,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
 #include "base/file.h"
 #include "base/memory.h"
 
-#define PROC_TABLE_MAX (16u << 20)
+#define PROC_TABLE_MAX  (16u << 20)
 #define PORT_PICK_FIRST 12000
 #define PORT_PICK_TRIES 200
 
 bool process_stat_parse(struct slice line, uint64_t *ret_ticks)
 {
-    /* pid (name) state ppid ...: the name may hold spaces and brackets, so begin behind the last one. */
+    /* pid (name) state ppid ...: the name may hold spaces and brackets, so begin behind the last
+     * one. */
     const char *bracket = line.len ? memrchr(line.ptr, ')', line.len) : NULL;
     if (!bracket)
         return false;
@@ -49,17 +51,33 @@ bool process_is_alive(pid_t pid, uint64_t start_ticks)
     return process_start_ticks(pid, &ticks) && ticks == start_ticks;
 }
 
+static bool field_number(struct slice field, int base, uint64_t *ret)
+{
+    char text[32], *end;
+    if (field.len == 0 || field.len >= sizeof text)
+        return false;
+    memcpy(text, field.ptr, field.len);
+    text[field.len] = 0;
+    *ret = strtoull(text, &end, base);
+    return *end == 0;
+}
+
+/* "  1: 0100007F:2382 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 55555 ..." */
 static bool listener_line(struct slice line, uint16_t port, uint64_t *ret_inode)
 {
-    /* "  1: 0100007F:2382 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 55555 ..." */
-    CLEANUP_FREE char *text = xstrndup(line.ptr, line.len);
-    unsigned local_port, state;
-    unsigned long long inode;
-    if (sscanf(text, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %llu",
-               &local_port, &state, &inode) != 3)
-        return false;
-    *ret_inode = inode;
-    return state == 0x0A && local_port == port;
+    enum { LOCAL = 1, STATE = 3, INODE = 9, FIELDS };
+    struct slice fields[FIELDS] = {0}, field;
+    size_t count = 0;
+    while (count < FIELDS && slice_cut(&line, ' ', &field)) {
+        if (field.len)
+            fields[count++] = field;
+    }
+    uint64_t local_port, state;
+    struct slice address;
+    return count == FIELDS && slice_cut(&fields[LOCAL], ':', &address) &&
+           field_number(fields[LOCAL], 16, &local_port) &&
+           field_number(fields[STATE], 16, &state) && field_number(fields[INODE], 10, ret_inode) &&
+           state == TCP_LISTEN && local_port == port;
 }
 
 uint64_t process_listener_inode(struct slice table, uint16_t port)
@@ -114,7 +132,8 @@ bool process_of_port(uint16_t port, pid_t *ret_pid, char ret_name[static PROCESS
     bool found = false;
     struct dirent *entry;
     while (!found && (entry = readdir(dir)) != NULL) {
-        if (entry->d_name[0] < '0' || entry->d_name[0] > '9' || !holds_socket(entry->d_name, wanted))
+        if (entry->d_name[0] < '0' || entry->d_name[0] > '9' ||
+            !holds_socket(entry->d_name, wanted))
             continue;
         *ret_pid = (pid_t)strtol(entry->d_name, NULL, 10);
         read_name(entry->d_name, ret_name);
@@ -163,8 +182,10 @@ int port_check(const char *address, uint16_t port, struct error *err)
     if (process_of_port(port, &pid, name))
         return error_set(err, EXIT_CODE_REFUSED, "port %u on %s is taken by %s (pid %d)", port,
                          address, name, (int)pid);
-    return error_set(err, EXIT_CODE_REFUSED, "port %u on %s is taken by a process that this user "
-                                             "may not see", port, address);
+    return error_set(err, EXIT_CODE_REFUSED,
+                     "port %u on %s is taken by a process that this user "
+                     "may not see",
+                     port, address);
 }
 
 /* The first port that the kernel gives to outgoing connections. */
@@ -186,6 +207,7 @@ uint16_t port_pick(const char *address, int *ret_held)
     uint16_t port = 0;
     *ret_held = -1;
     for (int i = 0; i < PORT_PICK_TRIES && *ret_held < 0; i++)
-        *ret_held = listen_on(address, (uint16_t)(PORT_PICK_FIRST + arc4random_uniform(room)), &port);
+        *ret_held =
+            listen_on(address, (uint16_t)(PORT_PICK_FIRST + arc4random_uniform(room)), &port);
     return *ret_held < 0 ? 0 : port;
 }

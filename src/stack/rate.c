@@ -4,7 +4,8 @@
 
 #include "base/memory.h"
 
-/* The value of a sample line `name{labels} value [timestamp]`; label values may hold any character. */
+/* The value of a sample line `name{labels} value [timestamp]`; label values may hold any character.
+ */
 static bool sample_value(struct slice line, double *ret)
 {
     const char *bracket = line.len ? memrchr(line.ptr, '}', line.len) : NULL;

@@ -12,8 +12,10 @@ struct rate {
     bool has_total, has_rate;
 };
 
-/* The sum of all series of `name` in Prometheus text; false when there is none (absent is not zero). */
+/* The sum of all series of `name` in Prometheus text; false when there is none (absent is not
+ * zero). */
 bool metrics_sum(struct slice text, const char *name, double *ret_sum);
 
-/* Reads `cim_events_total`. A total that goes back is a new monitor: the rate is unknown until next. */
+/* Reads `cim_events_total`. A total that goes back is a new monitor: the rate is unknown until
+ * next. */
 void rate_update(struct rate *rate, struct slice metrics, int64_t now_ns);

@@ -15,20 +15,23 @@
 int record_lock(const char *dir, int *ret_fd, struct error *err)
 {
     CLEANUP_FREE char *path = xasprintf("%s/lock", dir);
-    CLEANUP_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0)
         return error_set(err, EXIT_CODE_USAGE, "%s: cannot open: %s", path, strerror(errno));
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK
-                   ? error_set(err, EXIT_CODE_REFUSED, "%s is held: a stack is starting or stopping "
-                                                "there", path)
-                   : error_set(err, EXIT_CODE_INTERNAL, "%s: flock: %s", path, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        int cause = errno;
+        (void)close(fd);
+        if (cause != EWOULDBLOCK)
+            return error_set(err, EXIT_CODE_INTERNAL, "%s: flock: %s", path, strerror(cause));
+        return error_set(err, EXIT_CODE_REFUSED,
+                         "%s is held: a stack is starting or stopping there", path);
+    }
     *ret_fd = fd;
-    fd = -1;
     return 0;
 }
 
-/* --- writing -------------------------------------------------------------------------------------- */
+/* --- writing
+ * -------------------------------------------------------------------------------------- */
 
 static json_t *instant_json(int64_t ns)
 {
@@ -101,7 +104,8 @@ void record_remove(const char *dir)
     (void)unlink(path);
 }
 
-/* --- reading -------------------------------------------------------------------------------------- */
+/* --- reading
+ * -------------------------------------------------------------------------------------- */
 
 static char *text_of(const json_t *object, const char *key)
 {

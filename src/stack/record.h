@@ -1,9 +1,10 @@
 /*
  * record: what a running stack leaves in its folder for `status`, `down` and a second `up`.
  *
- * <dir>/lock is held with flock() as long as the stack lives; the kernel lets it go with the process.
- * <dir>/stack.json says who holds it and what its parts are doing. It is rewritten atomically on each
- * change and removed at an orderly stop; after a kill -9 it stays, and record_is_alive() tells.
+ * <dir>/lock is held with flock() as long as the stack lives; the kernel lets it go with the
+ * process. <dir>/stack.json says who holds it and what its parts are doing. It is rewritten
+ * atomically on each change and removed at an orderly stop; after a kill -9 it stays, and
+ * record_is_alive() tells.
  */
 #pragma once
 

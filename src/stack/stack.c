@@ -11,18 +11,18 @@
 #include "stack/http.h"
 
 #define PROBE_STARTING_NS (NS_PER_SECOND / 5)
-#define PROBE_RUNNING_NS (5 * NS_PER_SECOND)
-#define PROBE_TIMEOUT_MS 2000
-#define PROBE_MISSES_MAX 3
-#define TICK_NS NS_PER_SECOND
+#define PROBE_RUNNING_NS  (5 * NS_PER_SECOND)
+#define PROBE_TIMEOUT_MS  2000
+#define PROBE_MISSES_MAX  3
+#define TICK_NS           NS_PER_SECOND
 
 struct slot {
     struct part part; /* first: what the caller sees */
     struct stack *stack;
     struct backoff backoff;
     int output_fd;
-    unsigned lives;      /* a probe's answer counts only for the life that it was sent in */
-    int64_t started_at;  /* monotonic, as all below */
+    unsigned lives;     /* a probe's answer counts only for the life that it was sent in */
+    int64_t started_at; /* monotonic, as all below */
     int64_t restart_at;
     int64_t probe_at;
     unsigned probe_life; /* of the probe under way */
@@ -47,10 +47,14 @@ struct stack {
 };
 
 static const char *const state_names[] = {
-    [PART_WAITING] = "waiting",           [PART_STARTING] = "starting",
-    [PART_RUNNING] = "running",           [PART_UNRESPONSIVE] = "unresponsive",
-    [PART_RESTARTING] = "restarting",     [PART_FAILED] = "failed",
-    [PART_DONE] = "done",                 [PART_STOPPING] = "stopping",
+    [PART_WAITING] = "waiting",
+    [PART_STARTING] = "starting",
+    [PART_RUNNING] = "running",
+    [PART_UNRESPONSIVE] = "unresponsive",
+    [PART_RESTARTING] = "restarting",
+    [PART_FAILED] = "failed",
+    [PART_DONE] = "done",
+    [PART_STOPPING] = "stopping",
     [PART_STOPPED] = "stopped",
 };
 
@@ -96,7 +100,8 @@ static void set_note(struct slot *slot, const char *text)
     (void)snprintf(slot->part.note, sizeof slot->part.note, "%s", text);
 }
 
-/* --- a life: start, check, death ------------------------------------------------------------------ */
+/* --- a life: start, check, death
+ * ------------------------------------------------------------------ */
 
 static void after_death(struct slot *slot, int64_t now, const char *how)
 {
@@ -165,7 +170,8 @@ static bool reap(struct slot *slot, int *ret_status)
     id_t id = (id_t)slot->part.pid;
     if (waitid(P_PID, id, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
         return false;
-    /* Whatever the child has left in its group goes with it; before the reaping frees the number. */
+    /* Whatever the child has left in its group goes with it; before the reaping frees the number.
+     */
     (void)kill(-slot->part.pid, SIGKILL);
     (void)waitpid(slot->part.pid, ret_status, 0);
     return true;
@@ -260,7 +266,8 @@ static void step(struct slot *slot, int64_t now)
     }
 }
 
-/* --- the stop ------------------------------------------------------------------------------------- */
+/* --- the stop
+ * ------------------------------------------------------------------------------------- */
 
 void stack_stop(struct stack *stack)
 {
@@ -316,7 +323,8 @@ static void stop_in_order(struct stack *stack, int64_t now)
     }
 }
 
-/* --- the loop ------------------------------------------------------------------------------------- */
+/* --- the loop
+ * ------------------------------------------------------------------------------------- */
 
 static void on_watched(void *context, long status, struct slice body)
 {
@@ -416,7 +424,8 @@ void stack_run(struct stack *stack)
     }
 }
 
-/* --- life of the stack itself --------------------------------------------------------------------- */
+/* --- life of the stack itself
+ * --------------------------------------------------------------------- */
 
 /* Signals that whoever started us has set to be ignored (nohup, a script's `&`) stay ignored. */
 static int take_signals(struct stack *stack, struct error *err)
@@ -434,8 +443,9 @@ static int take_signals(struct stack *stack, struct error *err)
     (void)signal(SIGPIPE, SIG_IGN);
     (void)sigprocmask(SIG_BLOCK, &set, &stack->signals_before);
     stack->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return stack->signals >= 0 ? 0
-                               : error_set(err, EXIT_CODE_INTERNAL, "signalfd: %s", strerror(errno));
+    return stack->signals >= 0
+               ? 0
+               : error_set(err, EXIT_CODE_INTERNAL, "signalfd: %s", strerror(errno));
 }
 
 int stack_new(const struct stack_options *options, struct stack **ret, struct error *err)

@@ -1,20 +1,21 @@
 /*
  * stack: a table of parts, kept running.
  *
- * A part is a program started directly as a child (child.h), a one-shot task, or something outside that
- * is only shown. Parts start when the part they need is ready, are watched by an HTTP check, start again
- * after a death with a growing delay (backoff.h), and stop in the reverse order of the table.
+ * A part is a program started directly as a child (child.h), a one-shot task, or something outside
+ * that is only shown. Parts start when the part they need is ready, are watched by an HTTP check,
+ * start again after a death with a growing delay (backoff.h), and stop in the reverse order of the
+ * table.
  *
- *   waiting ──▶ starting ──▶ running ◀──▶ unresponsive       any ──▶ stopping ──▶ stopped
- *                 ▲  │           │               │
- *                 │  ▼           ▼               │           a task: starting ──▶ done
- *              restarting ◀──────────────────────┘
- *                 │
- *                 ▼ five quick deaths
+ *   waiting --> starting --> running <--> unresponsive     any --> stopping --> stopped
+ *                 ^   |          |              |
+ *                 |   v          v              v           a task: starting --> done
+ *              restarting <---------------------+
+ *                 |
+ *                 v five quick deaths
  *               failed
  *
- * One thread, the main thread of the process (see child.h). Signals: SIGINT, SIGTERM, SIGHUP and SIGQUIT
- * stop the stack; a second one kills what is left at once.
+ * One thread, the main thread of the process (see child.h). Signals: SIGINT, SIGTERM, SIGHUP and
+ * SIGQUIT stop the stack; a second one kills what is left at once.
  */
 #pragma once
 
@@ -25,7 +26,7 @@
 #include "stack/output.h"
 
 #define STACK_PARTS_MAX 16
-#define STACK_STOP_MS 5000 /* all parts together, SIGKILL included */
+#define STACK_STOP_MS   5000 /* all parts together, SIGKILL included */
 
 enum part_state {
     PART_WAITING,      /* for the part that it needs */
@@ -61,7 +62,7 @@ struct part {
     enum part_state state;
     int64_t since_ns; /* wall clock: when it came into this state */
     unsigned restarts;
-    pid_t pid; /* 0: no process */
+    pid_t pid;      /* 0: no process */
     char note[200]; /* why it is so: how it died, what a task said; may be empty */
     struct output output;
 };
@@ -76,7 +77,7 @@ struct stack_options {
     void (*on_change)(void *context, const struct part *part);
     /* After changes (changed) and about once a second; the place to draw and to record. */
     void (*on_tick)(void *context, bool changed);
-    /* Fetched every watch_ms while the stack runs, when watch_url is not NULL. status 0: no answer. */
+    /* Fetched every watch_ms while the stack runs; NULL: nothing. status 0: no answer. */
     const char *watch_url;
     int watch_ms;
     void (*on_watch)(void *context, long status, struct slice body);

@@ -110,21 +110,36 @@ static void add_row(const struct view_row *row, const struct view_style *style, 
     buf_addf(ret, "%8llu  %8s\n", (unsigned long long)row->restarts, since);
 }
 
+/* What a program prints last is worth nothing without its end: wrapped, not cut. */
+static void add_wrapped(struct buf *ret, const char *text, size_t width)
+{
+    static const char first[] = "  ", next[] = "    ";
+    size_t left = strlen(text);
+    for (const char *indent = first; left > 0; indent = next) {
+        size_t len = width - sizeof next < left ? width - sizeof next : left;
+        while (len > 1 && len < left && ((unsigned char)text[len] & 0xC0) == 0x80)
+            len--;
+        buf_add_str(ret, indent);
+        buf_add(ret, text, len);
+        buf_add_char(ret, '\n');
+        text += len;
+        left -= len;
+    }
+}
+
 static void add_troubles(const struct view_row *row, const struct view_style *style,
                          struct buf *ret)
 {
     if (part_state_is_well(row->state) || !row->note[0])
         return;
-    CLEANUP_FREE char *head = xasprintf("%s: %s%s", row->name, row->note,
-                                        row->line_count ? "; it printed last:" : "");
-    add_cut(ret, head, style->width - 1);
+    CLEANUP_FREE char *head = xasprintf("%s is %s: %s%s", row->name, part_state_name(row->state),
+                                        row->note, row->line_count ? "; it printed last:" : "");
+    buf_add_char(ret, '\n');
+    add_cut(ret, head, style->width);
     buf_add_char(ret, '\n');
     size_t first = row->line_count > style->lines_max ? row->line_count - style->lines_max : 0;
-    for (size_t i = first; i < row->line_count; i++) {
-        buf_add_str(ret, "  ");
-        add_cut(ret, row->lines[i], style->width - 3);
-        buf_add_char(ret, '\n');
-    }
+    for (size_t i = first; i < row->line_count; i++)
+        add_wrapped(ret, row->lines[i], style->width);
 }
 
 void view_table(const struct view_row *rows, size_t count, const struct view_style *style,

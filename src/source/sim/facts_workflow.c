@@ -82,7 +82,7 @@ static const struct sim_fact facts[] = {
          "'resumed_by':'<actor>','resumed_at':'<at>'"),
     FLOW("WorkflowCompleted", "workflowcompleted", STAGE(2), END, 9, 0, NOBODY,
          "'final_context':" CONTEXT ",'completed_at':'<at>','duration_seconds':<5..4000>"),
-    FLOW("WorkflowFailed", "workflowfailed", STAGE(2) | STAGE(3), END, 4, FACT_FAILS, NOBODY,
+    FLOW("WorkflowFailed", "workflowfailed", STAGE(2) | STAGE(3), END, 1, FACT_FAILS, NOBODY,
          "'error':'<fault>','failure_context':" CONTEXT
          ",'failed_at':'<at>','duration_seconds':<5..4000>,'recovery_actions':[]"),
     FLOW("WorkflowCancelled", "workflowcancelled", STAGE(4), END, 1, 0, HUMAN,

@@ -15,6 +15,7 @@ enum {
     CHAINS = 16,
     RECENT = 64,       /* messages kept to be repeated or damaged */
     RECENT_EVERY = 5,  /* ... of so many events */
+    OWED_MAX = 1000,   /* failures to be made up for, per domain */
     STALLED_MAX = 1000, /* then the oldest stalled workflow is cancelled */
     TICK_NS = 1000000, /* per event, where the clock is ours */
 };
@@ -50,6 +51,7 @@ struct sim {
     struct live to_cancel;
     uint16_t cancel_fact;
 
+    unsigned owed[SIM_DOMAINS]; /* failures that were due when nothing could fail */
     struct recent recent[RECENT];
     uint64_t recent_count, event_count;
 
@@ -406,33 +408,36 @@ static unsigned draw_pool(struct sim *sim, enum sim_domain domain, bool failing)
     return found;
 }
 
+static void usual_fact(struct sim *sim, unsigned pool, struct sim_event *ret)
+{
+    struct pool *p = &sim->world.pools[pool];
+    /* The fuller the pool, the fewer are born: it settles where births and deaths are even. */
+    double births = p->count < p->room ? 0.3 * (1.0 - (double)p->count / (double)p->room) : 0.0;
+    if (!p->count || rng_chance(&sim->course, births)) {
+        begin(sim, choice_draw(&sim->world.usual[pool][0], &sim->course), NULL, ret);
+        return;
+    }
+    size_t at = (size_t)rng_below(&sim->course, p->count);
+    proceed(sim, choice_draw(&sim->world.usual[pool][p->items[at].stage], &sim->course), at, NULL, ret);
+}
+
+/* Fails something, or leads what can fail nearer to it and owes the failure. False: nothing ever fails. */
 static bool try_failure(struct sim *sim, enum sim_domain domain, struct sim_event *ret)
 {
     unsigned stages = 0, pool = draw_pool(sim, domain, true);
-    for (unsigned stage = 1; pool && stage < STAGES; stage++)
-        stages |= sim->world.failing[pool][stage].count ? STAGE(stage) : 0;
-    int64_t at = stages ? world_probe(&sim->world, pool, stages, &sim->course) : -1;
-    if (at < 0)
+    if (!pool)
         return false;
+    for (unsigned stage = 1; stage < STAGES; stage++)
+        stages |= sim->world.failing[pool][stage].count ? STAGE(stage) : 0;
+    int64_t at = world_probe(&sim->world, pool, stages, &sim->course);
+    if (at < 0) {
+        sim->owed[domain] += sim->owed[domain] < OWED_MAX;
+        usual_fact(sim, pool, ret);
+        return true;
+    }
     unsigned stage = sim->world.pools[pool].items[at].stage;
     proceed(sim, choice_draw(&sim->world.failing[pool][stage], &sim->course), (size_t)at, NULL, ret);
     return true;
-}
-
-static void usual_fact(struct sim *sim, enum sim_domain domain, struct sim_event *ret)
-{
-    unsigned p = draw_pool(sim, domain, false);
-    struct pool *pool = &sim->world.pools[p];
-    /* The fuller the pool, the fewer are born: it settles where births and deaths are even. */
-    double births = pool->count < pool->room
-                        ? 0.3 * (1.0 - (double)pool->count / (double)pool->room)
-                        : 0.0;
-    if (!pool->count || rng_chance(&sim->course, births)) {
-        begin(sim, choice_draw(&sim->world.usual[p][0], &sim->course), NULL, ret);
-        return;
-    }
-    size_t at = (size_t)rng_below(&sim->course, pool->count);
-    proceed(sim, choice_draw(&sim->world.usual[p][pool->items[at].stage], &sim->course), at, NULL, ret);
 }
 
 /* The next step of one chain; false when the chain has nothing to do just now. */
@@ -549,7 +554,11 @@ void sim_next(struct sim *sim, struct sim_event *ret)
     if (rng_chance(&sim->course, share_chained) && try_chain(sim, ret))
         return;
     enum sim_domain domain = draw_domain(sim);
-    if (rng_chance(&sim->course, sim->config.shares.failed) && try_failure(sim, domain, ret))
-        return;
-    usual_fact(sim, domain, ret);
+    bool fails = rng_chance(&sim->course, sim->config.shares.failed);
+    if (!fails && sim->owed[domain]) {
+        sim->owed[domain]--;
+        fails = true;
+    }
+    if (!fails || !try_failure(sim, domain, ret))
+        usual_fact(sim, draw_pool(sim, domain, false), ret);
 }

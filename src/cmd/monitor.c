@@ -1,0 +1,95 @@
+/* cim-ops monitor: the event monitor service. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/instant.h"
+#include "base/memory.h"
+#include "cmd/command.h"
+#include "cmd/place.h"
+#include "monitor/monitor.h"
+
+struct monitor_values {
+    struct nats_values nats;
+    const char *rules, *state, *event_subjects, *bind;
+    uint64_t metrics_port, queue_messages, queue_bytes;
+    int64_t first_zero_ns, snapshot_interval_ns;
+};
+
+static const struct option_spec options[] = {
+    NATS_OPTIONS(struct monitor_values, nats),
+    {.name = "event-subjects", .arg = "LIST", .kind = OPTION_STRING, .env = "EVENT_SUBJECTS",
+     .fallback = "cim.>", .offset = offsetof(struct monitor_values, event_subjects),
+     .help = "subjects whose events count even when no stream captures them"},
+    {.name = "metrics-port", .arg = "PORT", .kind = OPTION_PORT, .env = "METRICS_PORT",
+     .fallback = "9091", .offset = offsetof(struct monitor_values, metrics_port),
+     .help = "port of /metrics, /healthz and /readyz; 0: a free one"},
+    {.name = "bind", .arg = "ADDRESS", .kind = OPTION_STRING, .fallback = "127.0.0.1",
+     .offset = offsetof(struct monitor_values, bind), .help = "address to listen on"},
+    {.name = "rules", .arg = "DIR", .kind = OPTION_STRING,
+     .offset = offsetof(struct monitor_values, rules),
+     .help = "folder of envelopes.yaml and the metric rules (default: those shipped)"},
+    {.name = "state", .arg = "DIR", .kind = OPTION_STRING,
+     .offset = offsetof(struct monitor_values, state),
+     .help = "folder of the snapshots (default: $XDG_STATE_HOME/cim-ops/state)"},
+    {.name = "snapshot-interval", .arg = "TIME", .kind = OPTION_DURATION, .fallback = "5s",
+     .offset = offsetof(struct monitor_values, snapshot_interval_ns),
+     .help = "how often the state is saved; a crash costs reading this much again"},
+    {.name = "first-zero", .arg = "TIME", .kind = OPTION_DURATION, .fallback = "15s",
+     .offset = offsetof(struct monitor_values, first_zero_ns),
+     .help = "show a new counter at 0 this long, so that rate() sees its first step; your scrape "
+             "interval; 0: off"},
+    {.name = "queue-messages", .arg = "N", .kind = OPTION_U64, .fallback = "16384", .min = 16,
+     .max = 1u << 24, .offset = offsetof(struct monitor_values, queue_messages),
+     .help = "messages held between NATS and the fold"},
+    {.name = "queue-bytes", .arg = "SIZE", .kind = OPTION_SIZE, .fallback = "64MiB",
+     .offset = offsetof(struct monitor_values, queue_bytes), .help = "and their bytes"},
+};
+
+static int run(const void *opaque, int count, char **operands, struct error *err)
+{
+    const struct monitor_values *values = opaque;
+    (void)count;
+    (void)operands;
+    CLEANUP_FREE char *rules = values->rules ? xstrdup(values->rules) : place_shipped("rules");
+    CLEANUP_FREE char *stack = values->state ? NULL : place_stack_dir(NULL, err);
+    if (!rules)
+        (void)error_set(err, EXIT_CODE_USAGE,
+                        "the shipped rules were not found; name the folder by --rules DIR");
+    if (!rules || (!values->state && !stack))
+        return EXIT_CODE_USAGE;
+    CLEANUP_FREE char *state =
+        values->state ? xstrdup(values->state) : xasprintf("%s/state", stack);
+    struct monitor_options service = {
+        .nats = {.url = values->nats.url,
+                 .creds = values->nats.creds,
+                 .tls_ca = values->nats.tls_ca,
+                 .tls_cert = values->nats.tls_cert,
+                 .tls_key = values->nats.tls_key},
+        .rules_dir = rules,
+        .state_dir = state,
+        .event_subjects = values->event_subjects,
+        .bind = values->bind,
+        .port = (unsigned)values->metrics_port,
+        .first_zero_ns = values->first_zero_ns,
+        .snapshot_interval_ns = values->snapshot_interval_ns,
+        .queue_messages = values->queue_messages,
+        .queue_bytes = values->queue_bytes,
+        .announce = true,
+    };
+    return monitor_run(&service, err);
+}
+
+const struct command command_monitor = {
+    .name = "monitor",
+    .summary = "the event monitor: event streams in, metrics out",
+    .operands = "",
+    .details = "Reads every event stream of the account, folds it by the rules and serves /metrics.\n"
+               "What it does itself are events on ops.monitor.>; it prints its address once and then\n"
+               "speaks, on stderr, only while NATS cannot be reached. SIGHUP loads the rules again.",
+    .example = "cim-ops monitor --nats nats://nats.example.org:4222 --creds ops.creds \\\n"
+               "      --state /var/lib/cim-ops",
+    .options = options,
+    .option_count = ARRAY_LEN(options),
+    .values_size = sizeof(struct monitor_values),
+    .run = run,
+};

@@ -1,0 +1,118 @@
+/* cim-ops rules: look at rule files without running anything. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "cmd/command.h"
+#include "cmd/place.h"
+#include "fold/engine.h"
+
+struct rules_values {
+    const char *rules, *output;
+};
+
+static const struct option_spec options[] = {
+    {.name = "rules", .arg = "DIR", .kind = OPTION_STRING,
+     .offset = offsetof(struct rules_values, rules),
+     .help = "folder of envelopes.yaml and the metric rules (default: those shipped)"},
+    {.name = "output", .arg = "FORM", .kind = OPTION_STRING, .fallback = "text",
+     .offset = offsetof(struct rules_values, output), .help = "list: text, markdown or json"},
+};
+
+static void ignore_report(void *context, enum engine_report what, const struct stream_state *state,
+                          uint64_t seq, const char *reason, uint64_t amount)
+{
+    (void)context, (void)what, (void)state, (void)seq, (void)reason, (void)amount;
+}
+
+static void add_labels(struct buf *out, const struct metric_spec *spec, const char *between)
+{
+    for (size_t i = 0; i < spec->label_count; i++)
+        buf_addf(out, "%s%s", i ? between : "", spec->labels[i]);
+}
+
+static void print_json_text(const char *text)
+{
+    (void)putchar('"');
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            (void)putchar('\\');
+        (void)putchar(*text == '\n' ? ' ' : *text);
+    }
+    (void)putchar('"');
+}
+
+static void print_metric(const struct metric_spec *spec, const char *form, size_t index)
+{
+    CLEANUP_BUF struct buf labels = {0};
+    if (!strcmp(form, "markdown")) {
+        add_labels(&labels, spec, "`, `");
+        (void)printf("| `%s` | %s | %s%s%s | %s |\n", spec->name, metric_kind_name(spec->kind),
+                     spec->label_count ? "`" : "", buf_cstr(&labels), spec->label_count ? "`" : "",
+                     spec->help);
+    } else if (!strcmp(form, "json")) {
+        add_labels(&labels, spec, "\",\"");
+        (void)printf("%s{\"name\":\"%s\",\"type\":\"%s\",\"labels\":[%s%s%s],\"help\":",
+                     index ? ",\n " : "[", spec->name, metric_kind_name(spec->kind),
+                     spec->label_count ? "\"" : "", buf_cstr(&labels), spec->label_count ? "\"" : "");
+        print_json_text(spec->help);
+        (void)printf("}");
+    } else {
+        add_labels(&labels, spec, ",");
+        (void)printf("%-48s %-10s %s\n", spec->name, metric_kind_name(spec->kind), buf_cstr(&labels));
+    }
+}
+
+/* All families that a monitor with these rules would declare, in the order of its exposition. */
+static int list(const struct rules *rules, const char *form, struct error *err)
+{
+    struct registry *registry = registry_new();
+    struct engine *engine = NULL;
+    struct engine_reporter reporter = {ignore_report, NULL};
+    int rc = engine_new(rules, registry, reporter, &engine, err);
+    if (rc == 0 && !strcmp(form, "markdown"))
+        (void)printf("| metric | type | labels | meaning |\n|---|---|---|---|\n");
+    for (size_t i = 0; rc == 0 && i < registry_family_count(registry); i++)
+        print_metric(family_spec(registry_family_at(registry, i)), form, i);
+    if (rc == 0 && !strcmp(form, "json"))
+        (void)printf("]\n");
+    engine_free(engine);
+    registry_free(registry);
+    return rc;
+}
+
+static int run(const void *opaque, int count, char **operands, struct error *err)
+{
+    const struct rules_values *values = opaque;
+    const char *verb = operands[0], *given = count > 1 ? operands[1] : values->rules;
+    CLEANUP_FREE char *folder = given ? xstrdup(given) : place_shipped("rules");
+    struct rules *rules = NULL;
+    bool is_list = !strcmp(verb, "list");
+    if (!is_list && strcmp(verb, "check") != 0)
+        (void)error_set(err, EXIT_CODE_USAGE, "'%s': check or list was expected", verb);
+    else if (strcmp(values->output, "text") != 0 && strcmp(values->output, "markdown") != 0 &&
+             strcmp(values->output, "json") != 0)
+        (void)error_set(err, EXIT_CODE_USAGE, "--output: text, markdown or json was expected");
+    else if (!folder)
+        (void)error_set(err, EXIT_CODE_USAGE, "the shipped rules were not found; name a folder");
+    else if (rules_load(folder, &rules, err) == 0 && is_list)
+        (void)list(rules, values->output, err);
+    else if (rules)
+        (void)printf("%s: %zu envelopes, %zu metrics: all right\n", folder, rules->envelope_count,
+                     rules->metric_count);
+    rules_free(rules);
+    return err->text[0] ? (int)err->code : EXIT_CODE_DONE;
+}
+
+const struct command command_rules = {
+    .name = "rules",
+    .summary = "check rule files, list the metrics they make",
+    .operands = "check|list [DIR]",
+    .example = "cim-ops rules check my-rules/",
+    .options = options,
+    .option_count = ARRAY_LEN(options),
+    .values_size = sizeof(struct rules_values),
+    .operands_min = 1,
+    .operands_max = 2,
+    .run = run,
+};

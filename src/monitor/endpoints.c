@@ -1,0 +1,151 @@
+/* What the monitor serves over HTTP. */
+#include <jansson.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/instant.h"
+#include "base/memory.h"
+#include "event/own.h"
+#include "monitor/monitor_internal.h"
+
+enum { ALERT_ACK_TIMEOUT_MS = 3000 };
+
+static void metrics(void *context, const struct http_request *request,
+                    struct http_response *response)
+{
+    struct monitor *monitor = context;
+    bool open = strstr(request->accept, "application/openmetrics-text") != NULL;
+    pthread_rwlock_rdlock(&monitor->registry_guard);
+    registry_lock(monitor->registry);
+    self_refresh(monitor);
+    registry_expose(monitor->registry, open ? EXPOSITION_OPENMETRICS : EXPOSITION_PROMETHEUS,
+                    &response->body);
+    registry_unlock(monitor->registry);
+    pthread_rwlock_unlock(&monitor->registry_guard);
+    response->content_type = open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                  : "text/plain; version=0.0.4; charset=utf-8";
+}
+
+static void healthz(void *context, const struct http_request *request,
+                    struct http_response *response)
+{
+    (void)context;
+    (void)request;
+    buf_add_str(&response->body, "alive\n");
+}
+
+/* Ready: connected, and every stream caught up. The body says how far behind each one is. */
+static void readyz(void *context, const struct http_request *request,
+                   struct http_response *response)
+{
+    struct monitor *monitor = context;
+    (void)request;
+    json_t *streams = json_array();
+    uint64_t total = 0;
+    bool known = atomic_load(&monitor->caught_up), connected = bus_is_up(monitor->bus);
+    pthread_rwlock_rdlock(&monitor->registry_guard);
+    registry_lock(monitor->registry);
+    pthread_mutex_lock(&monitor->streams_lock);
+    for (size_t i = 0; i < monitor->tracked_count; i++) {
+        const struct tracked *tracked = monitor->tracked[i];
+        if (!tracked->present)
+            continue;
+        uint64_t behind = tracked_behind(tracked);
+        json_t *entry = json_pack("{s:s, s:I}", "stream", tracked->name, "sequence",
+                                  (json_int_t)state_seq(tracked->state));
+        /* While NATS is away, what waits there is not known. */
+        bool told = behind != UINT64_MAX && connected;
+        (void)json_object_set_new(entry, "behind",
+                                  told ? json_integer((json_int_t)behind) : json_null());
+        (void)json_array_append_new(streams, entry);
+        known = known && told;
+        total += told ? behind : 0;
+    }
+    pthread_mutex_unlock(&monitor->streams_lock);
+    registry_unlock(monitor->registry);
+    pthread_rwlock_unlock(&monitor->registry_guard);
+
+    bool ready = connected && known && total == 0;
+    json_t *body = json_pack("{s:b, s:b, s:I, s:o}", "ready", ready, "nats_connected", connected,
+                             "behind", (json_int_t)total, "streams", streams);
+    CLEANUP_FREE char *text = json_dumps(body, JSON_INDENT(2));
+    json_decref(body);
+    buf_addf(&response->body, "%s\n", text ? text : "{}");
+    response->status = ready ? 200 : 503;
+    response->content_type = "application/json";
+}
+
+/* --- alerts as events ----------------------------------------------------------------------------------- */
+
+static const char *text_of(json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+/* One alert of a notification, stored; the same change told twice has the same Nats-Msg-Id. */
+static int store_alert(struct monitor *monitor, json_t *alert, struct error *err)
+{
+    bool resolved = !strcmp(text_of(alert, "status"), "resolved");
+    json_t *labels = json_object_get(alert, "labels");
+    const char *name = text_of(labels, "alertname"), *fingerprint = text_of(alert, "fingerprint");
+    struct own_event event;
+    json_t *data = json_pack("{s:s, s:s, s:O?, s:O?, s:s, s:s, s:s}", "alertname", name, "severity",
+                             text_of(labels, "severity"), "labels", labels, "annotations",
+                             json_object_get(alert, "annotations"), "starts_at",
+                             text_of(alert, "startsAt"), "ends_at", text_of(alert, "endsAt"),
+                             "fingerprint", fingerprint);
+    own_event_build(&event, "alert", name[0] ? name : "unnamed",
+                    fingerprint[0] ? fingerprint : "none", resolved ? "AlertResolved" : "AlertFired",
+                    0, NULL, NULL, data);
+    CLEANUP_FREE char *subject = xstrndup(event.subject.ptr, event.subject.len);
+    CLEANUP_FREE char *id = xasprintf("%s-%s-%s", fingerprint, resolved ? "resolved" : "fired",
+                                      text_of(alert, resolved ? "endsAt" : "startsAt"));
+    CLEANUP_BUF struct buf reply = {0};
+    struct bus_header header = {SLICE("Nats-Msg-Id"), slice_of(id)};
+    int rc = bus_request_with(monitor->bus, subject, &header, 1, buf_slice(&event.payload),
+                              ALERT_ACK_TIMEOUT_MS, &reply, err);
+    own_event_done(&event);
+    if (rc == 0 && !memmem(reply.ptr, reply.len, "\"seq\"", 5))
+        rc = error_set(err, EXIT_CODE_UNREACHABLE, "no stream stored it: %.*s",
+                       SLICE_ARG(buf_slice(&reply)));
+    return rc;
+}
+
+/* Alertmanager's webhook, version 4. A 2xx is given only when every alert is stored: else it repeats. */
+static void alerts(void *context, const struct http_request *request,
+                   struct http_response *response)
+{
+    struct monitor *monitor = context;
+    struct error err = ERROR_NONE;
+    json_error_t problem;
+    json_t *body = json_loadb(request->body.ptr, request->body.len, 0, &problem);
+    json_t *list = json_object_get(body, "alerts");
+    if (!json_is_array(list)) {
+        response->status = 400;
+        buf_addf(&response->body, "an Alertmanager notification was expected: %s\n",
+                 body ? "'alerts' is missing" : problem.text);
+    }
+    for (size_t i = 0; i < json_array_size(list) && !response->status; i++) {
+        if (store_alert(monitor, json_array_get(list, i), &err) < 0) {
+            response->status = 503;
+            buf_addf(&response->body, "not stored, try again: %s\n", err.text);
+        } else {
+            atomic_fetch_add(&monitor->alerts_received, 1);
+        }
+    }
+    json_decref(body);
+}
+
+static const struct http_route routes[] = {
+    {"GET", "/metrics", "metrics, as Prometheus text or OpenMetrics by Accept", metrics},
+    {"GET", "/healthz", "200 while the process is alive", healthz},
+    {"GET", "/readyz", "200 when caught up; says how far behind", readyz},
+    {"POST", "/alerts", "Alertmanager webhook: alerts become events", alerts},
+};
+
+int endpoints_start(struct monitor *monitor, struct error *err)
+{
+    return http_server_start(&monitor->http, monitor->options->bind, monitor->options->port, routes,
+                             ARRAY_LEN(routes), monitor, err);
+}

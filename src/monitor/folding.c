@@ -1,0 +1,219 @@
+/* The fold thread: from the queue through the engine into the registry, in batches. */
+#include <stdio.h>
+
+#include "base/instant.h"
+#include "base/memory.h"
+#include "monitor/monitor_internal.h"
+
+enum {
+    BATCH = 512,
+    POP_TIMEOUT_MS = 200,
+};
+
+static const struct metric_spec duration_spec = {
+    .name = "cim_event_processing_duration_seconds",
+    .help = "Time to fold one event, measured over batches and spread evenly over their events.",
+    .unit = "seconds",
+    .kind = METRIC_HISTOGRAM,
+    .label_count = 1,
+    .labels = {"domain"},
+    .bucket_count = 10,
+    .buckets = {1e-7, 2.5e-7, 5e-7, 1e-6, 2.5e-6, 5e-6, 1e-5, 1e-4, 1e-3, 1e-2},
+    .own = true,
+};
+
+/* --- reports of the engine ----------------------------------------------------------------------------- */
+
+static void report(void *context, enum engine_report what, const struct stream_state *state,
+                   uint64_t seq, const char *reason, uint64_t amount)
+{
+    static const char *const types[] = {
+        [REPORT_MALFORMED] = "MalformedEvent", [REPORT_SUSPECT] = "SuspectEvent",
+        [REPORT_GAP] = "GapFound"};
+    struct monitor *monitor = context;
+    uint64_t suppressed = 0;
+    if (!journal_may_add(monitor->journal, types[what], &suppressed))
+        return;
+    json_t *data = what == REPORT_GAP
+                       ? json_pack("{s:I, s:I}", "resumes_at", (json_int_t)seq, "missed",
+                                   (json_int_t)amount)
+                       : json_pack("{s:I, s:s}", "sequence", (json_int_t)seq, "reason", reason);
+    (void)json_object_set_new(data, "stream", json_string(state_name(state)));
+    (void)json_object_set_new(data, "suppressed", json_integer((json_int_t)suppressed));
+    journal_add(monitor->journal, "stream", state_name(state)[0] ? state_name(state) : "core",
+                types[what], data);
+}
+
+struct engine_reporter folding_reporter(struct monitor *monitor)
+{
+    return (struct engine_reporter){report, monitor};
+}
+
+/* --- one message ---------------------------------------------------------------------------------------- */
+
+/* Is this a copy of a message that is read from its own stream? (Nats-Stream-Source: ORIGIN seq ...) */
+static bool is_copy(struct monitor *monitor, const struct event_input *input)
+{
+    for (int i = 0; i < input->header_count; i++) {
+        struct slice rest = input->headers[i].value, origin;
+        if (!slice_eq(input->headers[i].name, SLICE("Nats-Stream-Source")) ||
+            !slice_cut(&rest, ' ', &origin))
+            continue;
+        pthread_mutex_lock(&monitor->streams_lock);
+        bool found = false;
+        for (size_t t = 0; t < monitor->tracked_count && !found; t++)
+            found = monitor->tracked[t]->present &&
+                    slice_eq(slice_of(monitor->tracked[t]->name), origin);
+        pthread_mutex_unlock(&monitor->streams_lock);
+        return found;
+    }
+    return false;
+}
+
+static void note_delay(struct tracked *tracked, const struct queue_item *item, int domain,
+                       int64_t now_ns)
+{
+    int64_t delay = now_ns - item->message.stored_at_ns;
+    tracked->last_stored_at_ns = item->message.stored_at_ns;
+    tracked->changes++;
+    if (domain < 0)
+        return;
+    tracked->domain_seen[domain] = true;
+    /* What lay there before we came says nothing about how quick we are now. */
+    tracked->delay_ns[domain] = item->message.seq >= tracked->live_from && delay > 0 ? delay : 0;
+}
+
+static int fold_item(struct monitor *monitor, struct queue_item *item, int64_t now_ns)
+{
+    struct event_header headers[EVENT_HEADERS_MAX];
+    struct bus_header raw[EVENT_HEADERS_MAX];
+    struct tracked *tracked = item->origin;
+    if (tracked && item->epoch != tracked->epoch)
+        return -1;
+    struct event_input input = {.subject = item->message.subject,
+                                .payload = item->message.payload,
+                                .headers = headers,
+                                .seq = item->message.seq,
+                                .stored_at_ns = item->message.stored_at_ns};
+    input.header_count = bus_message_headers(&item->message, raw, EVENT_HEADERS_MAX);
+    for (int i = 0; i < input.header_count; i++)
+        headers[i] = (struct event_header){raw[i].name, raw[i].value};
+
+    if (!tracked) {
+        atomic_fetch_add(&monitor->core_events, 1);
+        monitor->core_changes++;
+        return engine_fold(monitor->engine, monitor->core_state, &input);
+    }
+    int domain = -1;
+    if (tracked->has_sources && is_copy(monitor, &input))
+        state_pass(monitor->engine, tracked->state, input.seq);
+    else
+        domain = engine_fold(monitor->engine, tracked->state, &input);
+    note_delay(tracked, item, domain, now_ns);
+    return domain;
+}
+
+static void note_duration(struct monitor *monitor, const uint64_t *counts, uint64_t events,
+                          int64_t took_ns)
+{
+    double each = (double)took_ns / 1e9 / (double)events;
+    for (size_t d = 0; d < TALLY_DOMAINS_MAX; d++) {
+        if (counts[d])
+            cell_observe_many(partition_cell1(monitor->durations, monitor->duration,
+                                              engine_domain_name(monitor->engine, d)),
+                              each, counts[d]);
+    }
+}
+
+static void fold_batch(struct monitor *monitor, struct queue_item *items, size_t count)
+{
+    uint64_t counts[TALLY_DOMAINS_MAX] = {0}, events = 0;
+    pthread_rwlock_rdlock(&monitor->registry_guard);
+    registry_lock(monitor->registry);
+    int64_t began = instant_monotonic_ns(), now = instant_now_ns();
+    for (size_t i = 0; i < count; i++) {
+        int domain = fold_item(monitor, &items[i], now);
+        if (domain >= 0) {
+            counts[domain]++;
+            events++;
+        }
+    }
+    if (events)
+        note_duration(monitor, counts, events, instant_monotonic_ns() - began);
+    registry_unlock(monitor->registry);
+    pthread_rwlock_unlock(&monitor->registry_guard);
+    for (size_t i = 0; i < count; i++)
+        bus_message_release(&items[i].message);
+}
+
+/* --- what waits ------------------------------------------------------------------------------------------ */
+
+static void count_waiting(void *context, const struct queue_item *item)
+{
+    struct monitor *monitor = context;
+    char domain[DOMAIN_TEXT_MAX];
+    engine_domain_of(monitor->engine, item->message.subject, domain);
+    for (size_t i = 0; i < monitor->depth_count; i++) {
+        if (!strcmp(monitor->depth[i].domain, domain)) {
+            monitor->depth[i].waiting++;
+            return;
+        }
+    }
+    if (monitor->depth_count == TALLY_DOMAINS_MAX)
+        return;
+    memcpy(monitor->depth[monitor->depth_count].domain, domain, sizeof domain);
+    monitor->depth[monitor->depth_count++].waiting = 1;
+}
+
+static void count_depth(struct monitor *monitor)
+{
+    pthread_rwlock_rdlock(&monitor->registry_guard);
+    registry_lock(monitor->registry);
+    pthread_mutex_lock(&monitor->depth_lock);
+    for (size_t i = 0; i < monitor->depth_count; i++)
+        monitor->depth[i].waiting = 0;
+    queue_each(monitor->queue, count_waiting, monitor);
+    pthread_mutex_unlock(&monitor->depth_lock);
+    registry_unlock(monitor->registry);
+    pthread_rwlock_unlock(&monitor->registry_guard);
+}
+
+static void *fold_loop(void *context)
+{
+    struct monitor *monitor = context;
+    struct queue_item *items = xcalloc(BATCH, sizeof *items);
+    int64_t counted_ns = 0;
+    for (;;) {
+        size_t count = queue_pop(monitor->queue, items, BATCH, POP_TIMEOUT_MS);
+        if (count)
+            fold_batch(monitor, items, count);
+        else if (atomic_load(&monitor->stopping))
+            break;
+        int64_t now = instant_monotonic_ns();
+        if (now - counted_ns > NS_PER_SECOND) {
+            count_depth(monitor);
+            counted_ns = now;
+        }
+    }
+    free(items);
+    return NULL;
+}
+
+void folding_declare(struct monitor *monitor)
+{
+    monitor->duration = registry_family(monitor->registry, &duration_spec);
+    monitor->durations = registry_partition(monitor->registry, " durations");
+}
+
+int folding_start(struct monitor *monitor, struct error *err)
+{
+    folding_declare(monitor);
+    int code = pthread_create(&monitor->fold_thread, NULL, fold_loop, monitor);
+    return code ? error_set(err, EXIT_CODE_INTERNAL, "cannot start a thread: %s", strerror(code)) : 0;
+}
+
+void folding_stop(struct monitor *monitor)
+{
+    queue_close(monitor->queue);
+    pthread_join(monitor->fold_thread, NULL);
+}

@@ -1,0 +1,149 @@
+/* For siblings in src/monitor only: the service's parts and who touches what. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "bus/ordered.h"
+#include "bus/stream.h"
+#include "fold/engine.h"
+#include "fold/state.h"
+#include "metrics/registry.h"
+#include "monitor/journal.h"
+#include "monitor/monitor.h"
+#include "monitor/queue.h"
+#include "serve/http.h"
+
+#define TRACKED_MAX 1024
+#define CORE_WAITING_MAX 65536
+
+struct monitor;
+
+/* What a reader's handler is given: whose messages, of which incarnation. */
+struct feed {
+    struct monitor *monitor;
+    struct tracked *tracked;
+    uint64_t epoch;
+    struct feed *next;
+};
+
+/* One stream that is, or was, read. Owned by the main thread unless said otherwise. */
+struct tracked {
+    char *name;
+    char **subjects;
+    size_t subject_count;
+    bool has_sources, present, listed;
+    struct ordered *reader; /* NULL while not attached */
+    struct feed *feeds;
+    int64_t next_try_ns; /* when attaching failed: not before */
+    _Atomic uint64_t consumer_resets;
+
+    /* Under the registry's lock (taken before streams_lock where both are): */
+    uint64_t live_from; /* messages from this sequence on were stored while we were attached */
+    struct stream_state *state;
+    uint64_t epoch;
+    int64_t last_stored_at_ns; /* of the last message folded */
+    int64_t delay_ns[TALLY_DOMAINS_MAX];
+    bool domain_seen[TALLY_DOMAINS_MAX];
+    uint64_t saved_seq;     /* what the snapshot on disk holds */
+    uint64_t saved_changes;
+    uint64_t changes;       /* counts folds and resets, so that idle streams are not saved again */
+};
+
+struct core_message {
+    struct bus_message message;
+    int64_t arrived_ns; /* monotonic */
+};
+
+struct monitor {
+    const struct monitor_options *options;
+    char instance[64];
+    struct bus *bus;
+    struct rules *rules;
+    struct journal *journal;
+    struct http_server *http;
+    struct queue *queue;
+
+    /* Under the registry's lock (replaced as a whole when rules are loaded again). */
+    struct registry *registry;
+    struct engine *engine;
+    pthread_rwlock_t registry_guard; /* read: uses the two above; write: replaces them */
+
+    /* Written by the main thread under streams_lock; other threads read under it. */
+    pthread_mutex_t streams_lock;
+    struct tracked *tracked[TRACKED_MAX];
+    size_t tracked_count;
+    struct stream_list known; /* all streams of the account, of any kind */
+    uint64_t tracked_overflow;
+
+    struct stream_state *core_state;
+    uint64_t core_changes, core_saved_changes;
+    struct bus_subscription *core_subscriptions[32];
+    char *core_subjects[32];
+    size_t core_count;
+    pthread_mutex_t core_lock;
+    struct core_message *core_waiting; /* ring */
+    size_t core_head, core_waiting_count;
+    uint64_t core_dropped;
+    _Atomic uint64_t core_events;
+
+    struct bus_subscription *advisories;
+    atomic_bool look_now, link_changed;
+    _Atomic uint64_t reconnects;
+    _Atomic int64_t link_down_since_ns; /* monotonic; 0: up */
+    bool was_connected;
+
+    pthread_t fold_thread;
+    atomic_bool stopping;
+    atomic_bool caught_up; /* every stream has been, once since the start */
+    struct family *duration; /* cim_event_processing_duration_seconds */
+    struct partition *durations;
+    /* What waits in the queue, by domain, counted by the fold thread once a second. */
+    pthread_mutex_t depth_lock;
+    struct {
+        char domain[DOMAIN_TEXT_MAX];
+        uint64_t waiting;
+    } depth[TALLY_DOMAINS_MAX];
+    size_t depth_count;
+
+    _Atomic int64_t last_snapshot_ns; /* wall clock; 0: none yet */
+    int64_t snapshot_announced_ns;    /* monotonic */
+    _Atomic uint64_t alerts_received;
+    int state_lock_fd;
+};
+
+/* streams.c */
+int streams_refresh(struct monitor *monitor, struct error *err);
+void streams_tend(struct monitor *monitor);
+void streams_suspect_all(struct monitor *monitor);
+void streams_close(struct monitor *monitor);
+/* Closes all readers and forgets what was attached; states stay. For new rules. */
+void streams_detach_all(struct monitor *monitor);
+/* Messages not yet folded in a tracked stream; UINT64_MAX: not known. Registry lock held. */
+uint64_t tracked_behind(const struct tracked *tracked);
+bool streams_all_caught_up(struct monitor *monitor);
+
+/* core.c */
+void core_resubscribe(struct monitor *monitor);
+/* Settles messages that arrived before `listed_ns`, when the list of streams was asked for. */
+void core_settle(struct monitor *monitor, int64_t listed_ns);
+bool core_is_waiting(struct monitor *monitor);
+void core_close(struct monitor *monitor);
+
+/* folding.c */
+void folding_declare(struct monitor *monitor);
+int folding_start(struct monitor *monitor, struct error *err);
+void folding_stop(struct monitor *monitor);
+struct engine_reporter folding_reporter(struct monitor *monitor);
+
+/* snapshots.c */
+int snapshots_open(struct monitor *monitor, struct error *err);
+void snapshots_load(struct monitor *monitor, struct stream_state *state);
+void snapshots_write(struct monitor *monitor);
+
+/* self.c: the monitor's own metrics, refreshed under the registry's lock before a scrape. */
+void self_declare(struct monitor *monitor);
+void self_refresh(struct monitor *monitor);
+
+/* endpoints.c */
+int endpoints_start(struct monitor *monitor, struct error *err);

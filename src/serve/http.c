@@ -1,0 +1,220 @@
+#include "serve/http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <strings.h>
+#include <zlib.h>
+
+#include "base/memory.h"
+
+enum {
+    GZIP_WORTH_BYTES = 1024,
+    CONNECTION_TIMEOUT_S = 30,
+};
+
+struct http_server {
+    struct MHD_Daemon *daemon;
+    const struct http_route *routes;
+    size_t route_count;
+    void *context;
+    unsigned port;
+};
+
+/* What one request gathers while its body arrives. */
+struct exchange {
+    struct buf body;
+    bool too_large;
+};
+
+static bool gzip(struct slice plain, struct buf *ret)
+{
+    z_stream z = {0};
+    if (deflateInit2(&z, 1, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK)
+        return false;
+    buf_reserve(ret, deflateBound(&z, plain.len));
+    z.next_in = (Bytef *)(uintptr_t)plain.ptr;
+    z.avail_in = (uInt)plain.len;
+    z.next_out = (Bytef *)ret->ptr;
+    z.avail_out = (uInt)ret->room;
+    int code = deflate(&z, Z_FINISH);
+    ret->len = z.total_out;
+    (void)deflateEnd(&z);
+    return code == Z_STREAM_END;
+}
+
+static enum MHD_Result reply(struct MHD_Connection *connection, struct http_response *response,
+                             const char *allow)
+{
+    const char *accepted =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept-Encoding");
+    struct buf packed = {0};
+    bool zipped = response->body.len >= GZIP_WORTH_BYTES && response->body.len < UINT32_MAX &&
+                  accepted && strstr(accepted, "gzip") && gzip(buf_slice(&response->body), &packed);
+    if (zipped) {
+        buf_done(&response->body);
+        response->body = packed;
+    } else {
+        buf_done(&packed);
+    }
+    buf_reserve(&response->body, 1); /* the library wants bytes that it can free, even for none */
+    struct MHD_Response *r = MHD_create_response_from_buffer(
+        response->body.len, response->body.ptr, MHD_RESPMEM_MUST_FREE);
+    response->body = (struct buf){0};
+    if (!r)
+        return MHD_NO;
+    const char *type = response->content_type ? response->content_type : "text/plain; charset=utf-8";
+    (void)MHD_add_response_header(r, "Content-Type", type);
+    (void)MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+    (void)MHD_add_response_header(r, "Cache-Control", "no-store");
+    if (allow)
+        (void)MHD_add_response_header(r, "Allow", allow);
+    if (zipped)
+        (void)MHD_add_response_header(r, "Content-Encoding", "gzip");
+    enum MHD_Result queued =
+        MHD_queue_response(connection, response->status ? response->status : 200, r);
+    MHD_destroy_response(r);
+    return queued;
+}
+
+static void list_routes(const struct http_server *server, struct buf *ret)
+{
+    for (size_t i = 0; i < server->route_count; i++)
+        buf_addf(ret, "%-5s %-10s %s\n", server->routes[i].method, server->routes[i].path,
+                 server->routes[i].help);
+}
+
+static void dispatch(const struct http_server *server, const char *method,
+                     const struct http_request *request, struct http_response *response,
+                     const char **ret_allow)
+{
+    bool head = !strcmp(method, "HEAD");
+    for (size_t i = 0; i < server->route_count; i++) {
+        const struct http_route *route = &server->routes[i];
+        if (strcmp(route->path, request->path) != 0)
+            continue;
+        if (!strcmp(route->method, method) || (head && !strcmp(route->method, "GET"))) {
+            route->handle(server->context, request, response);
+            return;
+        }
+        *ret_allow = route->method;
+    }
+    if (!strcmp(request->path, "/") && !*ret_allow) {
+        list_routes(server, &response->body);
+        return;
+    }
+    response->status = *ret_allow ? 405 : 404;
+    buf_addf(&response->body, "%s\n", *ret_allow ? "method not allowed" : "not found; / lists what is");
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_size, void **slot)
+{
+    (void)version;
+    struct http_server *server = context;
+    struct exchange *exchange = *slot;
+    if (!exchange) {
+        *slot = xcalloc(1, sizeof *exchange);
+        return MHD_YES;
+    }
+    if (*upload_size) {
+        exchange->too_large = exchange->too_large ||
+                              exchange->body.len + *upload_size > HTTP_BODY_BYTES_MAX;
+        if (!exchange->too_large)
+            buf_add(&exchange->body, upload, *upload_size);
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept");
+    struct http_request request = {url, accept ? accept : "", buf_slice(&exchange->body)};
+    struct http_response response = {0};
+    const char *allow = NULL;
+    if (exchange->too_large) {
+        response.status = 413;
+        buf_add_str(&response.body, "the body is larger than 4 MiB\n");
+    } else {
+        dispatch(server, method, &request, &response, &allow);
+    }
+    return reply(connection, &response, allow);
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **slot,
+                         enum MHD_RequestTerminationCode code)
+{
+    (void)context;
+    (void)connection;
+    (void)code;
+    struct exchange *exchange = *slot;
+    if (exchange)
+        buf_done(&exchange->body);
+    free(exchange);
+    *slot = NULL;
+}
+
+static int parse_address(const char *text, unsigned port, struct sockaddr_storage *ret,
+                         struct error *err)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
+    memset(ret, 0, sizeof *ret);
+    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons((uint16_t)port);
+        return 0;
+    }
+    if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons((uint16_t)port);
+        return 0;
+    }
+    return error_set(err, EXIT_CODE_USAGE, "'%s' is no IP address to listen on; for example 127.0.0.1",
+                     text);
+}
+
+int http_server_start(struct http_server **ret, const char *address, unsigned port,
+                      const struct http_route *routes, size_t route_count, void *context,
+                      struct error *err)
+{
+    struct sockaddr_storage place;
+    if (parse_address(address, port, &place, err) < 0)
+        return -1;
+    struct http_server *server = xcalloc(1, sizeof *server);
+    server->routes = routes;
+    server->route_count = route_count;
+    server->context = context;
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL;
+    if (place.ss_family == AF_INET6)
+        flags |= MHD_USE_IPv6;
+    errno = 0;
+    server->daemon = MHD_start_daemon(
+        flags, (uint16_t)port, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR, &place,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+    if (!server->daemon) {
+        int cause = errno;
+        free(server);
+        return error_set(err, EXIT_CODE_REFUSED,
+                         "cannot listen on %s port %u: %s; choose another port or stop what has it",
+                         address, port, cause ? strerror(cause) : "unknown cause");
+    }
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    server->port = info ? info->port : port;
+    *ret = server;
+    return 0;
+}
+
+unsigned http_server_port(const struct http_server *server)
+{
+    return server->port;
+}
+
+void http_server_stop(struct http_server *server)
+{
+    if (!server)
+        return;
+    MHD_stop_daemon(server->daemon);
+    free(server);
+}

@@ -14,7 +14,7 @@
 #include "cmd/place.h"
 #include "stack/record.h"
 
-#define READY_WITHIN_NS (90 * NS_PER_SECOND) /* --detach */
+#define READY_WITHIN_NS (120 * NS_PER_SECOND) /* --detach */
 #define WATCH_MS        2000
 
 /* --- the folder

@@ -1,0 +1,128 @@
+// The documents are true: their commands work against a running stack, links lead somewhere, generated
+// parts are fresh, and what --help says exists is what the documents speak of.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import {
+  CIM_OPS, REPOSITORY, Scope, cimOps, freePorts, run, startCimOps, tempDir, until,
+} from '../system/lib/index.mjs';
+
+const DOCUMENTS = execFileSync('git', ['ls-files', '-co', '--exclude-standard', 'README.md', 'doc/**/*.md'],
+  { cwd: REPOSITORY, encoding: 'utf8' }).trim().split('\n');
+
+const PORTS = [4222, 8222, 9091, 9090, 9093];
+const PORT_OPTIONS = ['nats-port', 'nats-http-port', 'metrics-port', 'prometheus-port',
+  'alertmanager-port'];
+
+/**
+ * The fenced blocks of a document: [{line, info: ['sh', 'test', 'exit=3'], text}]. What runs is marked
+ * `sh test`; `exit=N` is the code that its last command must end with.
+ */
+function blocks(document) {
+  const found = [];
+  let open;
+  readFileSync(join(REPOSITORY, document), 'utf8').split('\n').forEach((line, index) => {
+    const fence = line.match(/^\s*```(.*)$/);
+    if (!fence && open) open.text += `${line}\n`;
+    else if (fence && open) open = void found.push(open);
+    else if (fence) open = { line: index + 1, info: fence[1].trim().split(/\s+/), text: '' };
+  });
+  assert.equal(open, undefined, `${document}: a fenced block is not closed`);
+  return found;
+}
+
+const commands = DOCUMENTS.flatMap((document) => blocks(document)
+  .filter(({ info }) => info[0] === 'sh' && info.includes('test'))
+  .map((block) => ({ ...block, document })));
+
+describe('commands in the documents work', () => {
+  const scope = new Scope();
+  let ports, environment;
+
+  before(async () => {
+    const home = await tempDir(scope, 'docs');
+    ports = await freePorts(PORTS.length);
+    environment = {
+      HOME: home, XDG_STATE_HOME: join(home, 'state'), CIM_OPS,
+      PATH: `${dirname(CIM_OPS)}:${process.env.PATH}`,
+      NATS_URL: '', METRICS_PORT: '',
+    };
+    const options = PORT_OPTIONS.flatMap((name, i) => [`--${name}`, String(ports[i])]);
+    const stack = startCimOps(scope, ['up', '--demo', ...options], { env: environment });
+    await until(async () => {
+      const ready = (await fetch(`http://127.0.0.1:${ports[2]}/readyz`)).ok;
+      const { stdout } = await cimOps(['status', '--output', 'json'], { env: environment });
+      return ready && /prometheus/.test(stdout) && !/starting|waiting/.test(stdout) && stdout;
+    }, { deadline: 60_000, every: 200, alive: stack, what: 'the stack is up' });
+  });
+  after(() => scope.close());
+
+  /** The documents name the usual ports; here they stand for the scratch stack's. */
+  function localized(text) {
+    return PORTS.reduce((all, port, i) => all.replaceAll(`127.0.0.1:${port}`, `127.0.0.1:${ports[i]}`),
+      text).replaceAll('build/cim-ops', CIM_OPS);
+  }
+
+  for (const { document, line, info, text } of commands) {
+    test(`${document}:${line}: ${text.split('\n')[0]}`, async () => {
+      const wanted = Number(info.find((word) => word.startsWith('exit='))?.slice(5) ?? 0);
+      const script = `set -e\n${localized(text)}`;
+      const { code, stdout, stderr } = await run('bash', ['-c', script],
+        { cwd: REPOSITORY, env: environment, deadline: 60_000 });
+      assert.equal(code, wanted, `exit code ${code}, not ${wanted}\n${script}\n${stdout}${stderr}`);
+    });
+  }
+});
+
+test('generated parts are fresh', async () => {
+  const { code, stderr } = await run('scripts/gen_docs.sh', ['--check'],
+    { cwd: REPOSITORY, env: { CIM_OPS } });
+  assert.equal(code, 0, stderr);
+});
+
+test('links to files of the repository lead somewhere', () => {
+  const dead = [];
+  for (const document of DOCUMENTS) {
+    const text = readFileSync(join(REPOSITORY, document), 'utf8').replace(/^```[^]*?^```/gm, '');
+    for (const [, target] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:|^#/.test(target)) continue;
+      const path = resolve(REPOSITORY, dirname(document), target.replace(/#.*/, ''));
+      if (!existsSync(path)) dead.push(`${document}: ${target}`);
+    }
+  }
+  assert.deepEqual(dead, []);
+});
+
+test('every verb that --help lists answers --help with an example', async () => {
+  const { stdout } = await cimOps(['--help']);
+  const verbs = [...stdout.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map(([, verb]) => verb);
+  assert.ok(verbs.length >= 6, stdout);
+  for (const verb of verbs) {
+    const help = await cimOps([verb, '--help']);
+    assert.equal(help.code, 0, `${verb} --help`);
+    assert.match(help.stdout, new RegExp(`cim-ops ${verb}`), `${verb} --help names no example`);
+  }
+});
+
+test('options that the documents use exist', async () => {
+  const wrong = [];
+  for (const document of DOCUMENTS) {
+    for (const { info, text, line } of blocks(document)) {
+      if (info[0] !== 'sh') continue;
+      for (const [, verb, rest] of text.replaceAll('\\\n', ' ')
+        .matchAll(/cim-ops ([a-z]+)((?: [^\n|;&]*)?)/g)) {
+        const { stdout, code } = await cimOps([verb, '--help']);
+        if (code !== 0) wrong.push(`${document}:${line}: no verb ${verb}`);
+        for (const [option] of rest.matchAll(/--[a-z-]+/g)) {
+          if (!new RegExp(`${option}(?![a-z-])`).test(stdout)) {
+            wrong.push(`${document}:${line}: ${verb} has no ${option}`);
+          }
+        }
+      }
+    }
+  }
+  assert.deepEqual(wrong, []);
+});

@@ -25,7 +25,7 @@ main() {
     exec 9>"$folder/.lock" && flock 9 # one build of a folder at a time
     stamp=$folder/.surroundings
     log=$(mktemp)
-    trap 'rm -f "$log"' EXIT
+    trap "rm -f '$log'" EXIT
     if [[ ! -f $folder/build.ninja ]]; then
         configure "$folder" >"$log" 2>&1 || { cat "$log" && die "meson setup $folder failed"; }
     elif [[ $(cat "$stamp" 2>/dev/null) != "$(surroundings)" ]]; then

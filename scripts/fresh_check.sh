@@ -77,7 +77,7 @@ watch_up() {
     local pid code=0
     setsid env --default-signal=INT,QUIT "$@" make up &
     pid=$!
-    trap 'kill -KILL -- -$pid 2>/dev/null || true' EXIT
+    trap "kill -KILL -- -$pid 2>/dev/null || true" EXIT
     wait_for "counted events on :9091/metrics" "$pid" \
         "curl -sf http://127.0.0.1:9091/metrics | grep -E '^cim_events_total.* [1-9]'"
     wait_for "Prometheus has them" "$pid" \

@@ -22,17 +22,19 @@ check() {
 }
 
 c_files() {
-    git ls-files -co --exclude-standard -- 'src/*.c' 'src/*.h' 'tests/*.c' 'tests/*.h' 'bench/*.c' 'bench/*.h'
+    git ls-files -co --exclude-standard -- 'src/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]'
 }
 
 format() {
     c_files | xargs clang-format --dry-run -Werror
 }
 
+# resourceLeak: it does not know the cleanup attribute (the sanitizers see real leaks); readdirCalled:
+# readdir on a stream of one's own is safe, and readdir_r is deprecated.
 cppcheck_all() {
     cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --language=c -j "$(nproc)" \
         --enable=warning,portability,performance --suppress=missingIncludeSystem \
-        --suppress=unusedStructMember --suppress=checkersReport --library=posix \
+        --suppress=unusedStructMember --suppress=resourceLeak --suppress=readdirCalled --library=posix \
         -D_GNU_SOURCE -D__GNUC__ -I src src
 }
 

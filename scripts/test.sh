@@ -137,7 +137,7 @@ run_sanitized() {
     options="log_path=$reports:exitcode=99:print_stacktrace=1:halt_on_error=1"
     ASAN_OPTIONS="$options:detect_stack_use_after_return=1:strict_string_checks=1" \
         UBSAN_OPTIONS="$options" TSAN_OPTIONS="$options:second_deadlock_stack=1" \
-        LSAN_OPTIONS="suppressions=$REPOSITORY/tests/unit/lsan.supp:print_suppressions=0" \
+        LSAN_OPTIONS="suppressions=$REPOSITORY/tests/lsan.supp:print_suppressions=0" \
         "$@" || code=$?
     for file in "$reports".*; do
         [[ -s $file ]] || continue

@@ -82,7 +82,8 @@ int publisher_new(struct bus *bus, size_t window, publisher_ack_handler *on_ack,
                   struct publisher **ret, struct error *err)
 {
     struct publisher *publisher = xcalloc(1, sizeof *publisher);
-    *publisher = (struct publisher){.bus = bus, .window = window, .on_ack = on_ack, .context = context};
+    *publisher =
+        (struct publisher){.bus = bus, .window = window, .on_ack = on_ack, .context = context};
     if (publisher_reopen(publisher, err) < 0) {
         publisher_free(publisher);
         return -1;
@@ -100,7 +101,8 @@ void publisher_free(struct publisher *publisher)
     free(publisher);
 }
 
-/* --- acknowledgements ------------------------------------------------------------------------------ */
+/* --- acknowledgements
+ * ------------------------------------------------------------------------------ */
 
 /* The bytes behind `key` in the server's compact JSON; absent when it is not there. */
 static struct slice after(struct slice json, struct slice key)
@@ -153,7 +155,8 @@ static void handle_ack(struct publisher *publisher, natsMsg *msg)
     publisher->on_ack(publisher->context, &ack);
 }
 
-/* Takes one acknowledgement, waiting up to wait_ms. 1: took one, 0: none came, -1: the link broke. */
+/* Takes one acknowledgement, waiting up to wait_ms. 1: took one, 0: none came, -1: the link broke.
+ */
 static int take_ack(struct publisher *publisher, int64_t wait_ms, struct error *err)
 {
     natsMsg *msg = NULL;
@@ -197,8 +200,8 @@ static int take_until(struct publisher *publisher, size_t in_flight_max, int tim
         int took = take_ack(publisher, timeout_ms, err);
         if (took == 0)
             return error_set(err, EXIT_CODE_UNREACHABLE,
-                             "no acknowledgement within %d ms, %zu messages in flight (%s)", timeout_ms,
-                             publisher->in_flight, publisher->bus->place);
+                             "no acknowledgement within %d ms, %zu messages in flight (%s)",
+                             timeout_ms, publisher->in_flight, publisher->bus->place);
         if (took < 0 || take_arrived(publisher, err) < 0)
             return -1;
     }
@@ -215,7 +218,8 @@ size_t publisher_in_flight(const struct publisher *publisher)
     return publisher->in_flight;
 }
 
-/* --- sending --------------------------------------------------------------------------------------- */
+/* --- sending
+ * --------------------------------------------------------------------------------------- */
 
 static natsStatus add_headers(struct publisher *publisher, natsMsg *msg,
                               const struct bus_header *headers, size_t count)
@@ -252,7 +256,8 @@ int publisher_send(struct publisher *publisher, uint64_t tag, struct slice subje
 
     natsStatus s;
     if (!header_count) {
-        s = natsConnection_PublishRequest(publisher->link, name, reply, payload.ptr, (int)payload.len);
+        s = natsConnection_PublishRequest(publisher->link, name, reply, payload.ptr,
+                                          (int)payload.len);
     } else {
         natsMsg *msg = NULL;
         s = natsMsg_Create(&msg, name, reply, payload.ptr, (int)payload.len);

@@ -1,13 +1,15 @@
 /*
  * publisher: JetStream publishing at the speed of the wire, with every acknowledgement seen.
  *
- * Keeps up to `window` messages in flight on a connection of its own, made with the bus's options. That
- * connection does not reconnect by itself: what the client library holds back while a link is down
- * would be stored after a reconnect, out of order and unknown to the caller. When the link breaks, calls
- * return EXIT_CODE_UNREACHABLE; what had no acknowledgement by then is neither known stored nor known
- * lost, and the caller finds out (see source/sim/delivery.c). publisher_reopen() starts afresh.
+ * Keeps up to `window` messages in flight on a connection of its own, made with the bus's options.
+ * That connection does not reconnect by itself: what the client library holds back while a link is
+ * down would be stored after a reconnect, out of order and unknown to the caller. When the link
+ * breaks, calls return EXIT_CODE_UNREACHABLE; what had no acknowledgement by then is neither known
+ * stored nor known lost, and the caller finds out (see source/sim/delivery.c). publisher_reopen()
+ * starts afresh.
  *
- * Acknowledgements are handled inside publisher calls, on the caller's thread; no call is thread-safe.
+ * Acknowledgements are handled inside publisher calls, on the caller's thread; no call is
+ * thread-safe.
  */
 #pragma once
 
@@ -19,10 +21,10 @@ struct publisher_ack {
     uint64_t tag;
     struct slice stream; /* valid during the call */
     uint64_t seq;
-    bool duplicate;      /* the server knew this Nats-Msg-Id already and stored nothing */
-    bool no_stream;      /* nobody takes the subject; `error` is set too */
-    bool transient;      /* the error is one of those that pass (no leader, still starting) */
-    const char *error;   /* NULL, or what the server said instead; valid during the call */
+    bool duplicate;    /* the server knew this Nats-Msg-Id already and stored nothing */
+    bool no_stream;    /* nobody takes the subject; `error` is set too */
+    bool transient;    /* the error is one of those that pass (no leader, still starting) */
+    const char *error; /* NULL, or what the server said instead; valid during the call */
 };
 
 typedef void publisher_ack_handler(void *context, const struct publisher_ack *ack);
@@ -31,8 +33,8 @@ int publisher_new(struct bus *bus, size_t window, publisher_ack_handler *on_ack,
                   struct publisher **ret, struct error *err);
 void publisher_free(struct publisher *publisher);
 /*
- * Waits while the window is full, at most timeout_ms. The bytes are copied. On failure the message may
- * or may not have left.
+ * Waits while the window is full, at most timeout_ms. The bytes are copied. On failure the message
+ * may or may not have left.
  */
 int publisher_send(struct publisher *publisher, uint64_t tag, struct slice subject,
                    const struct bus_header *headers, size_t header_count, struct slice payload,

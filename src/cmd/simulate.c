@@ -18,49 +18,106 @@ struct simulate_values {
 
 #define FIELD(name) offsetof(struct simulate_values, name)
 #define SHARE(option, field, value, text)                                                          \
-    {.name = option, .arg = "SHARE", .help = text, .kind = OPTION_STRING, .offset = FIELD(field),  \
-     .fallback = value}
+    {                                                                                              \
+        .name = option, .arg = "SHARE", .help = text, .kind = OPTION_STRING,                       \
+        .offset = FIELD(field), .fallback = value                                                  \
+    }
 
 static const struct option_spec options[] = {
     NATS_OPTIONS(struct simulate_values, nats),
-    {.name = "seed", .arg = "N", .help = "decides the course of things (default: drawn, and said at the end)",
-     .kind = OPTION_STRING, .offset = FIELD(seed)},
-    {.name = "start", .arg = "TIME",
+    {.name = "seed",
+     .arg = "N",
+     .help = "decides the course of things (default: drawn, and said at the end)",
+     .kind = OPTION_STRING,
+     .offset = FIELD(seed)},
+    {.name = "start",
+     .arg = "TIME",
      .help = "RFC 3339; the clock then moves 1 ms an event, and the same seed gives the same bytes",
-     .kind = OPTION_STRING, .offset = FIELD(start)},
-    {.name = "rate", .arg = "N|max", .help = "events per second", .kind = OPTION_STRING,
-     .offset = FIELD(rate), .fallback = "100"},
-    {.name = "count", .arg = "N", .help = "stop after so many events (default 1000, if nothing else ends it)",
-     .kind = OPTION_U64, .offset = FIELD(count), .max = INT64_MAX},
-    {.name = "for", .arg = "DURATION", .help = "stop after so long", .kind = OPTION_DURATION,
+     .kind = OPTION_STRING,
+     .offset = FIELD(start)},
+    {.name = "rate",
+     .arg = "N|max",
+     .help = "events per second",
+     .kind = OPTION_STRING,
+     .offset = FIELD(rate),
+     .fallback = "100"},
+    {.name = "count",
+     .arg = "N",
+     .help = "stop after so many events (default 1000, if nothing else ends it)",
+     .kind = OPTION_U64,
+     .offset = FIELD(count),
+     .max = INT64_MAX},
+    {.name = "for",
+     .arg = "DURATION",
+     .help = "stop after so long",
+     .kind = OPTION_DURATION,
      .offset = FIELD(duration_ns)},
-    {.name = "forever", .help = "until SIGINT or SIGTERM", .kind = OPTION_FLAG, .offset = FIELD(forever)},
-    {.name = "domains", .arg = "A,B,...", .help = "which domains speak (default: all)",
-     .kind = OPTION_STRING, .offset = FIELD(domains)},
-    {.name = "live", .arg = "N", .help = "aggregates alive per domain, about", .kind = OPTION_U64,
-     .offset = FIELD(live), .fallback = "500", .min = 10, .max = 1000000},
-    {.name = "print", .help = "JSON lines to standard output instead of publishing",
-     .kind = OPTION_FLAG, .offset = FIELD(print)},
-    {.name = "core", .help = "publish without expecting acknowledgements", .kind = OPTION_FLAG,
+    {.name = "forever",
+     .help = "until SIGINT or SIGTERM",
+     .kind = OPTION_FLAG,
+     .offset = FIELD(forever)},
+    {.name = "domains",
+     .arg = "A,B,...",
+     .help = "which domains speak (default: all)",
+     .kind = OPTION_STRING,
+     .offset = FIELD(domains)},
+    {.name = "live",
+     .arg = "N",
+     .help = "aggregates alive per domain, about",
+     .kind = OPTION_U64,
+     .offset = FIELD(live),
+     .fallback = "500",
+     .min = 10,
+     .max = 1000000},
+    {.name = "print",
+     .help = "JSON lines to standard output instead of publishing",
+     .kind = OPTION_FLAG,
+     .offset = FIELD(print)},
+    {.name = "core",
+     .help = "publish without expecting acknowledgements",
+     .kind = OPTION_FLAG,
      .offset = FIELD(core)},
-    {.name = "dry", .help = "make the events and forget them: how fast is the making?",
-     .kind = OPTION_FLAG, .offset = FIELD(dry)},
-    {.name = "expect", .arg = "FILE", .help = "write what the metrics must come to (Prometheus text)",
-     .kind = OPTION_STRING, .offset = FIELD(expect)},
-    {.name = "fault", .arg = "NAME", .help = "errors, stall, duplicates or malformed; see above",
-     .kind = OPTION_STRING, .offset = FIELD(fault)},
-    {.name = "stall-after", .arg = "DURATION", .help = "--fault stall: traffic before the silence",
-     .kind = OPTION_DURATION, .offset = FIELD(stall_after_ns), .fallback = "30s"},
+    {.name = "dry",
+     .help = "make the events and forget them: how fast is the making?",
+     .kind = OPTION_FLAG,
+     .offset = FIELD(dry)},
+    {.name = "expect",
+     .arg = "FILE",
+     .help = "write what the metrics must come to (Prometheus text)",
+     .kind = OPTION_STRING,
+     .offset = FIELD(expect)},
+    {.name = "fault",
+     .arg = "NAME",
+     .help = "errors, stall, duplicates or malformed; see above",
+     .kind = OPTION_STRING,
+     .offset = FIELD(fault)},
+    {.name = "stall-after",
+     .arg = "DURATION",
+     .help = "--fault stall: traffic before the silence",
+     .kind = OPTION_DURATION,
+     .offset = FIELD(stall_after_ns),
+     .fallback = "30s"},
     SHARE("share-malformed", malformed, "0.002", "of all events: payloads that cannot be read"),
     SHARE("share-duplicate", duplicate, "0.005", "of all events: sent again, byte for byte"),
-    SHARE("share-late", late, "0.01", "of events with a time of their own: happened 1 min to 6 h ago"),
+    SHARE("share-late", late, "0.01",
+          "of events with a time of their own: happened 1 min to 6 h ago"),
     SHARE("share-failed", failed, "0.03", "of the events of each domain that knows failures"),
     SHARE("share-stalled", stalled, "0.02", "of workflows: never end"),
     SHARE("share-second", second, "0.1", "of facts that CIM publishes in two forms: sent in both"),
-    {.name = "window", .arg = "N", .help = "messages in flight at most", .kind = OPTION_U64,
-     .offset = FIELD(window), .fallback = "2048", .min = 1, .max = 65536},
-    {.name = "patience", .arg = "DURATION", .help = "how long to wait for a server that went away",
-     .kind = OPTION_DURATION, .offset = FIELD(patience_ns), .fallback = "2m"},
+    {.name = "window",
+     .arg = "N",
+     .help = "messages in flight at most",
+     .kind = OPTION_U64,
+     .offset = FIELD(window),
+     .fallback = "2048",
+     .min = 1,
+     .max = 65536},
+    {.name = "patience",
+     .arg = "DURATION",
+     .help = "how long to wait for a server that went away",
+     .kind = OPTION_DURATION,
+     .offset = FIELD(patience_ns),
+     .fallback = "2m"},
 };
 
 static int parse_share(const char *name, const char *text, double *ret, struct error *err)
@@ -68,7 +125,8 @@ static int parse_share(const char *name, const char *text, double *ret, struct e
     char *end = NULL;
     *ret = strtod(text, &end);
     if (end == text || *end || !(*ret >= 0 && *ret <= 1))
-        return error_set(err, EXIT_CODE_USAGE, "--share-%s: '%s' is not a number from 0 to 1", name, text);
+        return error_set(err, EXIT_CODE_USAGE, "--share-%s: '%s' is not a number from 0 to 1", name,
+                         text);
     return 0;
 }
 
@@ -78,9 +136,12 @@ static int parse_shares(const struct simulate_values *v, struct sim_shares *ret,
         const char *name, *text;
         double *share;
     } all[] = {
-        {"malformed", v->malformed, &ret->malformed}, {"duplicate", v->duplicate, &ret->duplicate},
-        {"late", v->late, &ret->late},                {"failed", v->failed, &ret->failed},
-        {"stalled", v->stalled, &ret->stalled},       {"second", v->second, &ret->second},
+        {"malformed", v->malformed, &ret->malformed},
+        {"duplicate", v->duplicate, &ret->duplicate},
+        {"late", v->late, &ret->late},
+        {"failed", v->failed, &ret->failed},
+        {"stalled", v->stalled, &ret->stalled},
+        {"second", v->second, &ret->second},
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         if (parse_share(all[i].name, all[i].text, all[i].share, err) < 0)
@@ -99,10 +160,11 @@ static int parse_domains(const char *text, bool ret[SIM_DOMAINS], struct error *
         while (d < SIM_DOMAINS && !slice_eq(slice_of(sim_domains[d].name), slice_trim(name)))
             d++;
         if (d == SIM_DOMAINS)
-            return error_set(err, EXIT_CODE_USAGE,
-                             "--domains: '%.*s' is none of infrastructure, agent, workflow, person, "
-                             "organization, policy, location, git, network",
-                             SLICE_ARG(name));
+            return error_set(
+                err, EXIT_CODE_USAGE,
+                "--domains: '%.*s' is none of infrastructure, agent, workflow, person, "
+                "organization, policy, location, git, network",
+                SLICE_ARG(name));
         ret[d] = true;
     }
     return 0;
@@ -161,7 +223,8 @@ static int parse_start(const char *text, int64_t *ret_ns, struct error *err)
     return !text || instant_parse_rfc3339(slice_of(text), ret_ns)
                ? 0
                : error_set(err, EXIT_CODE_USAGE,
-                           "--start: '%s' is not an RFC 3339 time such as 2026-07-11T12:00:00Z", text);
+                           "--start: '%s' is not an RFC 3339 time such as 2026-07-11T12:00:00Z",
+                           text);
 }
 
 static int parse_limits(const struct simulate_values *v, struct run_options *ret, struct error *err)
@@ -195,15 +258,19 @@ static int simulate(const void *values, int count, char **operands, struct error
     (void)operands;
     const struct simulate_values *v = values;
     struct run_options o = {
-        .bus = {.url = v->nats.url, .creds = v->nats.creds, .tls_ca = v->nats.tls_ca,
-                .tls_cert = v->nats.tls_cert, .tls_key = v->nats.tls_key,
+        .bus = {.url = v->nats.url,
+                .creds = v->nats.creds,
+                .tls_ca = v->nats.tls_ca,
+                .tls_cert = v->nats.tls_cert,
+                .tls_key = v->nats.tls_key,
                 .name = "cim-ops simulate"},
         .sim = {.live = v->live, .stall_after_ns = v->stall_after_ns},
         .expect = v->expect,
         .window = v->window,
         .patience_ns = v->patience_ns,
     };
-    if (parse_start(v->start, &o.sim.start_ns, err) < 0 || parse_shares(v, &o.sim.shares, err) < 0 ||
+    if (parse_start(v->start, &o.sim.start_ns, err) < 0 ||
+        parse_shares(v, &o.sim.shares, err) < 0 ||
         parse_domains(v->domains, o.sim.domains, err) < 0 ||
         parse_fault(v->fault, &o.sim.fault, err) < 0 || parse_rate(v->rate, &o.rate, err) < 0 ||
         parse_seed(v->seed, &o.sim.seed, err) < 0 || parse_limits(v, &o, err) < 0 ||
@@ -216,17 +283,24 @@ const struct command command_simulate = {
     .name = "simulate",
     .summary = "CIM traffic in the real shapes",
     .operands = "",
-    .details =
-        "Plays a small CIM: nine domains whose aggregates come, live and end, causal chains from a new\n"
-        "person to a found device, commands that are answered, workflows that complete, fail or stall.\n"
-        "Subjects, headers and payloads are those of the real producers, both copies where they publish\n"
-        "a fact twice. Each event is acknowledged; a server that dies meanwhile is waited for, and what\n"
-        "it had stored is found out, so that every event is stored once.\n"
-        "\n"
-        "--expect says what this run adds to the metrics of a monitor that saw nothing of it before.\n"
-        "Failures are known to agent, workflow, policy, git and network. A stalled workflow never ends\n"
-        "by itself; past 1,000 of them the oldest is cancelled. Faults, to see alerts: errors (30 %\n"
-        "failures), duplicates (20 %), malformed (10 %), stall (the first of --domains goes silent).",
+    .details = "Plays a small CIM: nine domains whose aggregates come, live and end, causal chains "
+               "from a new\n"
+               "person to a found device, commands that are answered, workflows that complete, "
+               "fail or stall.\n"
+               "Subjects, headers and payloads are those of the real producers, both copies where "
+               "they publish\n"
+               "a fact twice. Each event is acknowledged; a server that dies meanwhile is waited "
+               "for, and what\n"
+               "it had stored is found out, so that every event is stored once.\n"
+               "\n"
+               "--expect says what this run adds to the metrics of a monitor that saw nothing of "
+               "it before.\n"
+               "Failures are known to agent, workflow, policy, git and network. A stalled workflow "
+               "never ends\n"
+               "by itself; past 1,000 of them the oldest is cancelled. Faults, to see alerts: "
+               "errors (30 %\n"
+               "failures), duplicates (20 %), malformed (10 %), stall (the first of --domains goes "
+               "silent).",
     .example = "cim-ops simulate --rate 500 --for 10m --seed 42 --expect expected.prom",
     .options = options,
     .option_count = ARRAY_LEN(options),

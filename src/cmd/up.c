@@ -181,12 +181,16 @@ static int up_steps(struct up *up, struct error *err)
     if (up_check_options(up, err) < 0 || open_dir(up, err) < 0 || up_find_programs(up, err) < 0 ||
         up_settle_ports(up, err) < 0 || up_write_files(up, err) < 0)
         return -1;
-    if (up->is_foreign && up->values->demo)
-        (void)fprintf(stderr, "cim-ops up: --demo is left out: no made-up events go into a NATS "
-                              "server that is not ours\n");
     up_make_parts(up);
     if (up->is_foreign && up_check_server(up, err) < 0)
         return -1;
+    if (up->is_foreign)
+        (void)fprintf(stderr,
+                      "cim-ops up: %s is not our server: nothing is created there but the stream "
+                      "CIM-OPS%s\n",
+                      up->nats_place,
+                      up->values->demo ? ", and --demo is left out: no made-up events go there"
+                                       : "");
     return up->values->detach ? run_detached(up, err) : run_foreground(up, err);
 }
 

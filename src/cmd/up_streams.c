@@ -131,7 +131,7 @@ static int make_streams(const struct up *up, struct bus *bus, struct buf *said, 
                              said, err);
     stream_list_done(&streams);
     if (up->is_foreign)
-        buf_add_str(said, "; not our server: nothing else is created");
+        buf_add_str(said, ", nothing else");
     return result;
 }
 

@@ -193,18 +193,36 @@ struct slice expr_list_text(struct eval *eval, const struct expr_list *list)
     return text;
 }
 
-int expr_list_number(struct eval *eval, const struct expr_list *list, double *ret)
+/* 1 found, 0 absent, -1 no finite number. Times and spans are numbers already: no text between. */
+static int expr_number(struct eval *eval, const struct expr *expr, double *ret)
 {
-    struct slice text = expr_list_text(eval, list);
-    if (!slice_present(text))
-        return 0;
-    struct json_value number = {.raw = text, .type = JSON_TYPE_NUMBER};
-    if (eval->view && list->count == 1 && list->items[0].kind == EXPR_FIELD &&
-        list->items[0].field == EVENT_OCCURRED_AT) {
-        *ret = (double)eval->view->occurred_at_ns / 1e9;
+    const struct event_view *view = eval->view;
+    bool timed = view && view->has_occurred_at;
+    if (expr->kind == EXPR_STORED_AT) {
+        *ret = (double)eval->input->stored_at_ns / 1e9;
         return 1;
     }
+    if (expr->kind == EXPR_DELAY) {
+        *ret = timed ? (double)(eval->input->stored_at_ns - view->occurred_at_ns) / 1e9 : 0;
+        return timed;
+    }
+    if (expr->kind == EXPR_FIELD && expr->field == EVENT_OCCURRED_AT) {
+        *ret = timed ? (double)view->occurred_at_ns / 1e9 : 0;
+        return timed;
+    }
+    struct slice text = expr_text(eval, expr);
+    struct json_value number = {.raw = text, .type = JSON_TYPE_NUMBER};
+    if (!slice_present(text))
+        return 0;
     return json_number(&number, ret) ? 1 : -1;
+}
+
+int expr_list_number(struct eval *eval, const struct expr_list *list, double *ret)
+{
+    int found = 0;
+    for (size_t i = 0; i < list->count && !found; i++)
+        found = expr_number(eval, &list->items[i], ret);
+    return found;
 }
 
 /* Is the text one of "A, B, C"? */
@@ -224,11 +242,10 @@ static bool matches(const regex_t *regex, struct slice text)
     return regexec(regex, copy, 0, NULL, 0) == 0;
 }
 
-static bool compares(const struct condition *condition, struct slice text)
+static bool compares(struct eval *eval, const struct condition *condition)
 {
-    struct json_value value = {.raw = text, .type = JSON_TYPE_NUMBER};
     double number;
-    if (!json_number(&value, &number))
+    if (expr_number(eval, &condition->expr, &number) <= 0)
         return false;
     bool equal = number >= condition->number && number <= condition->number;
     bool wants_less = condition->kind == CONDITION_LT || condition->kind == CONDITION_LE;
@@ -238,6 +255,8 @@ static bool compares(const struct condition *condition, struct slice text)
 
 static bool holds(struct eval *eval, const struct condition *condition)
 {
+    if (condition->kind >= CONDITION_GT)
+        return compares(eval, condition);
     struct slice text = expr_text(eval, &condition->expr);
     bool there = slice_present(text);
     switch (condition->kind) {
@@ -252,7 +271,7 @@ static bool holds(struct eval *eval, const struct condition *condition)
     case CONDITION_GT:
     case CONDITION_GE:
     case CONDITION_LT:
-    case CONDITION_LE: return there && compares(condition, text);
+    case CONDITION_LE: break; /* above */
     }
     return false;
 }

@@ -425,6 +425,7 @@ bool json_number(const struct json_value *value, double *ret)
         return false;
     memcpy(text, value->raw.ptr, value->raw.len);
     text[value->raw.len] = 0;
-    *ret = strtod(text, NULL);
-    return isfinite(*ret);
+    char *end = NULL;
+    *ret = strtod(text, &end);
+    return *end == 0 && end != text && isfinite(*ret);
 }

@@ -12,8 +12,12 @@ struct queue {
     struct queue_item *items;
     size_t room, head, count; /* head: the oldest */
     size_t bytes, bytes_max;
-    bool closed, popper_waits, pusher_waits;
+    bool closed, pusher_waits;
+    size_t wake_at;  /* messages that are worth waking the popper for; 0: it does not wait */
+    bool gathering;  /* the last pop found something: more is likely to come at once */
 };
+
+enum { GATHER = 128, GATHER_MS = 1 };
 
 struct queue *queue_new(size_t messages_max, size_t bytes_max)
 {
@@ -63,6 +67,8 @@ bool queue_push(struct queue *queue, const struct queue_item *item)
     pthread_mutex_lock(&queue->lock);
     while (is_full(queue, extra) && !queue->closed) {
         queue->pusher_waits = true;
+        if (queue->wake_at)
+            pthread_cond_signal(&queue->not_empty);
         pthread_cond_wait(&queue->not_full, &queue->lock);
     }
     bool open = !queue->closed;
@@ -70,14 +76,14 @@ bool queue_push(struct queue *queue, const struct queue_item *item)
         queue->items[(queue->head + queue->count) % queue->room] = *item;
         queue->count++;
         queue->bytes += extra;
-        if (queue->popper_waits)
+        if (queue->wake_at && queue->count >= queue->wake_at)
             pthread_cond_signal(&queue->not_empty);
     }
     pthread_mutex_unlock(&queue->lock);
     return open;
 }
 
-static void wait_for_item(struct queue *queue, int timeout_ms)
+static void wait_for(struct queue *queue, size_t wanted, int timeout_ms)
 {
     struct timespec until;
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
@@ -87,19 +93,21 @@ static void wait_for_item(struct queue *queue, int timeout_ms)
         until.tv_sec++;
         until.tv_nsec -= 1000000000L;
     }
-    queue->popper_waits = true;
-    while (!queue->count && !queue->closed) {
+    queue->wake_at = wanted;
+    while (queue->count < wanted && !queue->pusher_waits && !queue->closed) {
         if (pthread_cond_timedwait(&queue->not_empty, &queue->lock, &until) == ETIMEDOUT)
             break;
     }
-    queue->popper_waits = false;
+    queue->wake_at = 0;
 }
 
 size_t queue_pop(struct queue *queue, struct queue_item *out, size_t room, int timeout_ms)
 {
     pthread_mutex_lock(&queue->lock);
+    if (queue->gathering && queue->count < GATHER && timeout_ms > GATHER_MS)
+        wait_for(queue, GATHER, GATHER_MS);
     if (!queue->count && timeout_ms > 0)
-        wait_for_item(queue, timeout_ms);
+        wait_for(queue, 1, timeout_ms);
     size_t taken = 0;
     for (; taken < room && queue->count; taken++) {
         out[taken] = queue->items[queue->head];
@@ -107,6 +115,7 @@ size_t queue_pop(struct queue *queue, struct queue_item *out, size_t room, int t
         queue->count--;
         queue->bytes -= weight(&out[taken]);
     }
+    queue->gathering = taken > 0;
     if (taken && queue->pusher_waits) {
         queue->pusher_waits = false;
         pthread_cond_broadcast(&queue->not_full);

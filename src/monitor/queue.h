@@ -21,7 +21,11 @@ void queue_free(struct queue *queue); /* releases what is left in it */
 
 /* False when the queue is closed: the item is still the caller's. */
 bool queue_push(struct queue *queue, const struct queue_item *item);
-/* Waits up to timeout_ms for at least one; returns how many were written to `out`. */
+/*
+ * Waits up to timeout_ms for at least one; returns how many were written to `out`. While messages keep
+ * coming it lets them gather for up to a millisecond, so that the two threads do not wake each other
+ * for every single one.
+ */
 size_t queue_pop(struct queue *queue, struct queue_item *out, size_t room, int timeout_ms);
 /* Wakes all waiters; from now on pushes fail and pops drain. */
 void queue_close(struct queue *queue);

@@ -86,7 +86,7 @@ static void pad_to(struct buf *ret, size_t line_start, size_t column)
     while (ret->len - line_start < column);
 }
 
-enum { STATE_COLUMN = 14, URL_COLUMN = 28, TAIL_WIDTH = 19 };
+enum { STATE_COLUMN = 14, URL_COLUMN = 28, TAIL_WIDTH = 19, SINCE_WIDTH = 9 };
 
 static void add_row(const struct view_row *row, const struct view_style *style, struct buf *ret)
 {
@@ -104,8 +104,13 @@ static void add_row(const struct view_row *row, const struct view_style *style, 
         buf_add_str(ret, "\x1b[0m");
     start = ret->len - shown;
     pad_to(ret, start, URL_COLUMN);
-    const char *text = row->url[0] ? row->url : row->state == PART_DONE ? row->note : "-";
-    add_cut(ret, text, right - URL_COLUMN - 1);
+    if (row->state == PART_DONE && !row->url[0]) { /* it will not restart: room for what it said */
+        add_cut(ret, row->note, style->width - URL_COLUMN - SINCE_WIDTH);
+        pad_to(ret, start, style->width - SINCE_WIDTH);
+        buf_addf(ret, "%8s\n", since);
+        return;
+    }
+    add_cut(ret, row->url[0] ? row->url : "-", right - URL_COLUMN - 1);
     pad_to(ret, start, right);
     buf_addf(ret, "%8llu  %8s\n", (unsigned long long)row->restarts, since);
 }

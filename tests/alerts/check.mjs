@@ -104,6 +104,20 @@ function unknownInMatchers(config) {
     .map((pattern) => `no alert is called ${pattern}`);
 }
 
+/** events.md against the source: the types that the monitor publishes are the types that have a row. */
+function eventTypes() {
+  const monitor = join(HERE, '../../src/monitor');
+  const source = readdirSync(monitor).filter((file) => file.endsWith('.c'))
+    .map((file) => readFileSync(join(monitor, file), 'utf8')).join('\n');
+  const calls = /(?:journal_add|say|own_event_build)\(monitor\b[^;]*?"([A-Z][a-z]+[A-Z]\w+|Reconnected)"|\[REPORT_\w+\] = "(\w+)"|"(Alert\w+)" : "(Alert\w+)"/g;
+  const published = new Set([...source.matchAll(calls)].flatMap((match) => match.slice(1).filter(Boolean)));
+  const text = readFileSync(join(DOC, 'events.md'), 'utf8');
+  const documented = new Set([...text.matchAll(/^\| `ops\.\S+\.(\w+)` \|/gm)].map(([, type]) => type));
+  return [
+    ...[...published].filter((type) => !documented.has(type)).map((type) => `${type} has no row`),
+    ...[...documented].filter((type) => !published.has(type)).map((type) => `nothing publishes ${type}`)];
+}
+
 const webhook = ({ receivers }) =>
   receivers.find(({ name }) => name === 'events')?.webhook_configs?.[0]?.url;
 
@@ -119,6 +133,7 @@ for (const config of configs) {
   report(`${config.file} names alerts that exist`, unknownInMatchers(config));
 }
 const [full, local] = configs;
+report('events.md has a row for each event that the monitor publishes', eventTypes());
 report('both configurations mute the same', JSON.stringify(full.inhibit_rules) ===
   JSON.stringify(local.inhibit_rules) ? [] : ['inhibit_rules differ']);
 report('both record events at the same address', webhook(full) && webhook(full) === webhook(local)

@@ -19,7 +19,7 @@ check() {
         printf 'ok - %s\n' "$what"
     else
         failed=$((failed + 1))
-        printf 'not ok - %s\n%s\n' "$what" "$output"
+        printf 'not ok - %s\n%s\n' "$what" "${output:0:6000}"
     fi
 }
 

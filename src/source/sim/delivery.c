@@ -9,9 +9,9 @@
 #include "source/sim/delivery_internal.h"
 
 enum {
-    WINDOWS_KEPT = 4,       /* ring size in windows */
-    QUIET_MAX_MS = 20000,   /* in flight and no answer for so long: the link counts as broken */
-    STEP_MS = 100,          /* how often waits look at the stop flag */
+    WINDOWS_KEPT = 4,        /* ring size in windows */
+    QUIET_MAX_MS = 20000,    /* in flight and no answer for so long: the link counts as broken */
+    STEP_MS = 100,           /* how often waits look at the stop flag */
     STOP_PATIENCE_MS = 5000, /* patience once told to stop */
 };
 
@@ -32,7 +32,8 @@ size_t headers_cut(struct slice lines, struct bus_header *out, size_t room)
     return count;
 }
 
-/* --- acknowledgements ------------------------------------------------------------------------------ */
+/* --- acknowledgements
+ * ------------------------------------------------------------------------------ */
 
 static struct sink *find_sink(struct delivery *d, struct slice name)
 {
@@ -47,8 +48,10 @@ static struct sink *find_sink(struct delivery *d, struct slice name)
     return sink;
 }
 
-/* A message is stored, or was dropped as known from before. Tells the owner in the order of sending. */
-void settle(struct delivery *d, struct slot *slot, enum slot_state state, struct sink *sink, uint64_t seq)
+/* A message is stored, or was dropped as known from before. Tells the owner in the order of
+ * sending. */
+void settle(struct delivery *d, struct slot *slot, enum slot_state state, struct sink *sink,
+            uint64_t seq)
 {
     slot->state = state;
     slot->sink = sink;
@@ -70,7 +73,8 @@ void settle(struct delivery *d, struct slot *slot, enum slot_state state, struct
     }
 }
 
-static void handle_error(struct delivery *d, const struct slot *slot, const struct publisher_ack *ack)
+static void handle_error(struct delivery *d, const struct slot *slot,
+                         const struct publisher_ack *ack)
 {
     d->interrupted = true; /* not stored: goes the way of a broken link */
     (void)snprintf(d->reason, sizeof d->reason, "%.*s: %s", SLICE_ARG(buf_slice(&slot->subject)),
@@ -93,15 +97,18 @@ static void on_ack(void *context, const struct publisher_ack *ack)
     struct sink *sink = find_sink(d, ack->stream);
     if (!sink) {
         d->refused = d->interrupted = true;
-        (void)snprintf(d->reason, sizeof d->reason, "more than %d streams take the events", SINKS_MAX);
+        (void)snprintf(d->reason, sizeof d->reason, "more than %d streams take the events",
+                       SINKS_MAX);
         return;
     }
-    /* A first sending that is a duplicate already is some earlier run's; ours would be past the mark. */
+    /* A first sending that is a duplicate already is some earlier run's; ours would be past the
+     * mark. */
     bool earlier = ack->duplicate && (slot->tries == 1 || ack->seq <= sink->settled_seq);
     settle(d, slot, earlier ? SLOT_DROPPED : SLOT_STORED, earlier ? NULL : sink, ack->seq);
 }
 
-/* --- sending --------------------------------------------------------------------------------------- */
+/* --- sending
+ * --------------------------------------------------------------------------------------- */
 
 int send_slot(struct delivery *d, struct slot *slot, struct error *err)
 {
@@ -123,14 +130,16 @@ int wait_acks(struct delivery *d, int wait_ms, struct error *err)
         return error_set(err, EXIT_CODE_UNREACHABLE, "%s", d->reason);
     if (publisher_in_flight(d->publisher) &&
         instant_monotonic_ns() - d->last_ack_ns > QUIET_MAX_MS * NS_PER_MS)
-        return error_set(err, EXIT_CODE_UNREACHABLE, "no acknowledgement for %d s", QUIET_MAX_MS / 1000);
+        return error_set(err, EXIT_CODE_UNREACHABLE, "no acknowledgement for %d s",
+                         QUIET_MAX_MS / 1000);
     return 0;
 }
 
 /* `slot` must be answered for before it is used again. Where the link breaks, recovery mends it. */
 static int make_room(struct delivery *d, const struct slot *slot, struct error *err)
 {
-    while (publisher_in_flight(d->publisher) >= d->options.window || slot->state == SLOT_IN_FLIGHT) {
+    while (publisher_in_flight(d->publisher) >= d->options.window ||
+           slot->state == SLOT_IN_FLIGHT) {
         if (wait_acks(d, STEP_MS, err) < 0 && delivery_recover(d, err) < 0)
             return -1;
     }
@@ -172,7 +181,8 @@ int delivery_finish(struct delivery *d, struct error *err)
     return 0;
 }
 
-/* --- set-up ---------------------------------------------------------------------------------------- */
+/* --- set-up
+ * ---------------------------------------------------------------------------------------- */
 
 static struct stream_info *find_taker(const struct stream_list *list, struct slice subject)
 {
@@ -200,13 +210,15 @@ static int find_sinks(struct delivery *d, const bool domains[SIM_DOMAINS],
         sim_sample_subject(form, &subject);
         const struct stream_info *taker = find_taker(list, buf_slice(&subject));
         if (!taker)
-            return error_set(err, EXIT_CODE_UNREACHABLE,
-                             "no stream takes '%s': start the local stack with 'cim-ops up', create a "
-                             "stream for it, or send without acknowledgements with --core",
-                             buf_cstr(&subject));
+            return error_set(
+                err, EXIT_CODE_UNREACHABLE,
+                "no stream takes '%s': start the local stack with 'cim-ops up', create a "
+                "stream for it, or send without acknowledgements with --core",
+                buf_cstr(&subject));
         struct sink *sink = find_sink(d, slice_of(taker->name));
         if (!sink)
-            return error_set(err, EXIT_CODE_USAGE, "more than %d streams take the events", SINKS_MAX);
+            return error_set(err, EXIT_CODE_USAGE, "more than %d streams take the events",
+                             SINKS_MAX);
         sink->stored_seq = sink->settled_seq = taker->last_seq;
     }
     return 0;

@@ -19,7 +19,7 @@ enum slot_state {
     SLOT_FREE,
     SLOT_IN_FLIGHT, /* sent, or to be sent again; not known to be stored */
     SLOT_STORED,
-    SLOT_DROPPED,   /* the server had stored it for an earlier run */
+    SLOT_DROPPED, /* the server had stored it for an earlier run */
 };
 
 struct slot {
@@ -33,9 +33,9 @@ struct slot {
 
 /*
  *        tail - slot_count        head                 tail
- *    ──────────┬───────────────────┬────────────────────┬──────▶ tags
- *     gone     │ answered for,     │ in flight, perhaps │ to come
- *              │ kept to be resent │ with answered ones │
+ *    ----------+-------------------+--------------------+------> tags
+ *     gone     | answered for,     | in flight, perhaps | to come
+ *              | kept to be resent | with answered ones |
  */
 struct delivery {
     struct delivery_options options;
@@ -53,7 +53,8 @@ struct delivery {
 };
 
 struct slot *slot_of(const struct delivery *d, uint64_t tag);
-void settle(struct delivery *d, struct slot *slot, enum slot_state state, struct sink *sink, uint64_t seq);
+void settle(struct delivery *d, struct slot *slot, enum slot_state state, struct sink *sink,
+            uint64_t seq);
 int send_slot(struct delivery *d, struct slot *slot, struct error *err);
 int wait_acks(struct delivery *d, int wait_ms, struct error *err);
 int64_t patience_end_ns(const struct delivery *d, int64_t since_ns);

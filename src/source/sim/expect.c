@@ -25,8 +25,8 @@ struct stream_tally {
 };
 
 struct expect {
-    uint64_t *counts;       /* by series */
-    uint8_t *group_of;      /* by series */
+    uint64_t *counts;  /* by series */
+    uint8_t *group_of; /* by series */
     size_t series_count;
     struct group groups[GROUPS_MAX];
     size_t group_count;
@@ -38,7 +38,8 @@ struct expect {
     size_t stream_count;
 };
 
-/* --- meaning of types ------------------------------------------------------------------------------ */
+/* --- meaning of types
+ * ------------------------------------------------------------------------------ */
 
 const char *expect_error_type(const char *event_type)
 {
@@ -61,12 +62,18 @@ bool expect_is_final(enum sim_domain domain, const char *event_type)
         enum sim_domain domain;
         const char *event_type;
     } ends[] = {
-        {SIM_AGENT, "AgentDecommissioned"},     {SIM_ORGANIZATION, "OrganizationDissolved"},
-        {SIM_PERSON, "PersonMergedInto"},       {SIM_PERSON, "PersonMerged"},
-        {SIM_PERSON, "Archived"},               {SIM_LOCATION, "LocationArchived"},
-        {SIM_POLICY, "PolicyArchived"},         {SIM_WORKFLOW, "WorkflowCompleted"},
-        {SIM_WORKFLOW, "WorkflowFailed"},       {SIM_WORKFLOW, "WorkflowCancelled"},
-        {SIM_NETWORK, "DeviceDecommissioned"},  {SIM_NETWORK, "ConnectionRemoved"},
+        {SIM_AGENT, "AgentDecommissioned"},
+        {SIM_ORGANIZATION, "OrganizationDissolved"},
+        {SIM_PERSON, "PersonMergedInto"},
+        {SIM_PERSON, "PersonMerged"},
+        {SIM_PERSON, "Archived"},
+        {SIM_LOCATION, "LocationArchived"},
+        {SIM_POLICY, "PolicyArchived"},
+        {SIM_WORKFLOW, "WorkflowCompleted"},
+        {SIM_WORKFLOW, "WorkflowFailed"},
+        {SIM_WORKFLOW, "WorkflowCancelled"},
+        {SIM_NETWORK, "DeviceDecommissioned"},
+        {SIM_NETWORK, "ConnectionRemoved"},
     };
     for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
         if (ends[i].domain == domain && !strcmp(ends[i].event_type, event_type))
@@ -80,7 +87,8 @@ static const char *type_of(const struct sim_fact *fact, const struct sim_form *f
     return form->event_type ? form->event_type : fact->event_type;
 }
 
-/* --- keeping --------------------------------------------------------------------------------------- */
+/* --- keeping
+ * --------------------------------------------------------------------------------------- */
 
 static uint8_t find_group(struct expect *expect, enum sim_domain domain, const char *aggregate_type)
 {
@@ -140,8 +148,8 @@ static struct stream_tally *find_stream(struct expect *expect, struct slice name
 }
 
 /*
- * Alive are the aggregates whose last event is no end. Git commands have no end of life and a fresh id
- * each, so that their births are counted and no set has to grow for ever.
+ * Alive are the aggregates whose last event is no end. Git commands have no end of life and a fresh
+ * id each, so that their births are counted and no set has to grow for ever.
  */
 static void keep_aggregate(struct expect *expect, const struct sim_account *account)
 {
@@ -150,7 +158,8 @@ static void keep_aggregate(struct expect *expect, const struct sim_account *acco
     group->touched = true;
     if (account->fact->pool == POOL_COMMAND)
         group->alive += account->fact->from == NEW;
-    else if (expect_is_final((enum sim_domain)account->domain, type_of(account->fact, account->form)))
+    else if (expect_is_final((enum sim_domain)account->domain,
+                             type_of(account->fact, account->form)))
         group->alive -= idset_remove(&expect->alive, &account->aggregate, at);
     else
         group->alive += idset_add(&expect->alive, &account->aggregate, at);
@@ -190,7 +199,8 @@ uint64_t expect_duplicates(const struct expect *expect)
     return sum;
 }
 
-/* --- printing -------------------------------------------------------------------------------------- */
+/* --- printing
+ * -------------------------------------------------------------------------------------- */
 
 /* What a row of a failure or event table is told apart by. */
 struct row {

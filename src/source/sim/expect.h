@@ -1,9 +1,9 @@
 /*
  * expect: what the metrics must come to, kept beside the sending.
  *
- * Written from the meaning of the metrics (doc/operations/monitoring-guide.md), not from the fold: it
- * is what the fold is held against. Feed each stored message once, per stream in stream order. Memory
- * grows with the aggregates that are alive. Not thread-safe.
+ * Written from the meaning of the metrics (doc/operations/monitoring-guide.md), not from the fold:
+ * it is what the fold is held against. Feed each stored message once, per stream in stream order.
+ * Memory grows with the aggregates that are alive. Not thread-safe.
  */
 #pragma once
 

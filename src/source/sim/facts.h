@@ -1,10 +1,10 @@
 /*
  * facts: what happens in a CIM, and how each fact looks on the wire, as data.
  *
- * A fact moves one aggregate of a pool from a stage to another; the stages of a pool are its life. A
- * fact has a first form and, where the real producers publish it twice, a second. Forms are templates
- * (template.h) in the shapes of shared/events.md and corpus/cim-events.jsonl, key order and header
- * spelling included. One file per domain.
+ * A fact moves one aggregate of a pool from a stage to another; the stages of a pool are its life.
+ * A fact has a first form and, where the real producers publish it twice, a second. Forms are
+ * templates (template.h) in the shapes of shared/events.md and corpus/cim-events.jsonl, key order
+ * and header spelling included. One file per domain.
  */
 #pragma once
 
@@ -66,7 +66,7 @@ enum sim_pool {
 struct sim_pool_spec {
     enum sim_domain domain;
     uint16_t live_max; /* aggregates alive at --live 2000; less in proportion */
-    uint8_t weight; /* within the domain */
+    uint8_t weight;    /* within the domain */
 };
 extern const struct sim_pool_spec sim_pools[SIM_POOLS];
 
@@ -98,7 +98,7 @@ enum fact_flag {
 };
 
 struct sim_fact {
-    const char *event_type;     /* as the event view must read it */
+    const char *event_type; /* as the event view must read it */
     const char *aggregate_type;
     uint8_t pool;
     uint8_t other; /* pool from which <other> is taken; POOL_NONE: a fresh id */

@@ -38,14 +38,20 @@
 
 /* Stages: 1 deployed, 2 configured, 3 active, 4 a message awaits its answer, 5 suspended. */
 static const struct sim_fact facts[] = {
-    {.event_type = "AgentDeployed", .aggregate_type = "agent", .pool = POOL_AGENT, .from = NEW, .to = 1,
-     .weight = 1, .flags = FACT_TIMED, .other = POOL_PERSON,
-     .first = STORED("agent.events.agent.", "deployed",
-                     BODY("AgentDeployed",
-                          "'person_id':'<other>','name':'<agent>','deployed_at':'<at>'")),
-     .second = PUBLISHED("agent.events.agent.", "deployed",
-                         BODY("AgentDeployed",
-                              "'person_id':'<other>','name':'<agent>','deployed_at':'<at>'"))},
+    {.event_type = "AgentDeployed",
+     .aggregate_type = "agent",
+     .pool = POOL_AGENT,
+     .from = NEW,
+     .to = 1,
+     .weight = 1,
+     .flags = FACT_TIMED,
+     .other = POOL_PERSON,
+     .first = STORED(
+         "agent.events.agent.", "deployed",
+         BODY("AgentDeployed", "'person_id':'<other>','name':'<agent>','deployed_at':'<at>'")),
+     .second = PUBLISHED(
+         "agent.events.agent.", "deployed",
+         BODY("AgentDeployed", "'person_id':'<other>','name':'<agent>','deployed_at':'<at>'"))},
     AGENT("ModelConfigured", "model_configured", STAGE(1), 2, 10, 0,
           "'config':{'provider':'<provider>','model_name':'<llm>','api_endpoint':"
           "'http://127.0.0.1:11434','temperature':0.5,'top_p':1.0,'max_tokens':<1024..8192>,"
@@ -56,11 +62,13 @@ static const struct sim_fact facts[] = {
     AGENT("AgentActivated", "activated", STAGE(2) | STAGE(5), 3, 10, 0, "'activated_at':'<at>'"),
     AGENT("MessageSent", "message.<open>.sent", STAGE(3), 4, 24, FACT_OPENS,
           "'message_id':'<open>','content':'<question>','sent_at':'<at>'"),
-    AGENT("ResponseChunkReceived", "message.<open>.chunk.<0..3>", STAGE(4), 4, 3, 0,
-          "'message_id':'<open>','chunk':{'chunk_index':<0..3>,'content':'<answer>','is_final':false,"
-          "'finish_reason':null},'received_at':'<at>'"),
-    AGENT("ResponseCompleted", "message.<open>.completed", STAGE(4), 3, 4, 0,
-          "'message_id':'<open>','content':'<answer>','tokens_used':<20..900>,'completed_at':'<at>'"),
+    AGENT(
+        "ResponseChunkReceived", "message.<open>.chunk.<0..3>", STAGE(4), 4, 3, 0,
+        "'message_id':'<open>','chunk':{'chunk_index':<0..3>,'content':'<answer>','is_final':false,"
+        "'finish_reason':null},'received_at':'<at>'"),
+    AGENT(
+        "ResponseCompleted", "message.<open>.completed", STAGE(4), 3, 4, 0,
+        "'message_id':'<open>','content':'<answer>','tokens_used':<20..900>,'completed_at':'<at>'"),
     AGENT("ResponseFailed", "message.<open>.failed", STAGE(4), 3, 1, FACT_FAILS,
           "'message_id':'<open>','error':'<fault>','failed_at':'<at>'"),
     AGENT("AgentSuspended", "suspended", STAGE(3), 5, 1, 0,
@@ -76,7 +84,8 @@ static const struct sim_fact facts[] = {
           "'id':'<agg>'," PARAMETERS ",'updated_at':'<at>'"),
     MODEL("ProviderChanged", "provider_changed", STAGE(1) | STAGE(2), 2, 1,
           "'id':'<agg>','provider':'<provider>','model_name':'<llm>','changed_at':'<at>'"),
-    MODEL("Activated", "activated", STAGE(1) | STAGE(3), 2, 2, "'id':'<agg>','activated_at':'<at>'"),
+    MODEL("Activated", "activated", STAGE(1) | STAGE(3), 2, 2,
+          "'id':'<agg>','activated_at':'<at>'"),
     MODEL("Deprecated", "deprecated", STAGE(2), 3, 1,
           "'id':'<agg>','reason':'newer model','deprecated_at':'<at>'"),
 };

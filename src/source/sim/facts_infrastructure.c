@@ -1,4 +1,5 @@
-/* infrastructure: event store append (E1), the service's byte copy (E2), flat NetBox events (E3). */
+/* infrastructure: event store append (E1), the service's byte copy (E2), flat NetBox events (E3).
+ */
 #include "source/sim/facts.h"
 
 #include "base/slice.h"
@@ -8,20 +9,23 @@
     "{'type':'" snake "','event_version':1,'event_id':'<event>','aggregate_id':'<agg>',"           \
     "'timestamp':'<at>','correlation_id':'<corr>','causation_id':null," fields "}"
 
-/* The envelope's event_id is the AGGREGATE's id, and so is its causation_id: a bug of the real store. */
+/* The envelope's event_id is the AGGREGATE's id, and so is its causation_id: a bug of the real
+ * store. */
 #define COMPUTE(TYPE, squashed, snake, token, from_, to_, weight_, fields)                         \
     {                                                                                              \
         .event_type = TYPE, .aggregate_type = "compute_resource", .pool = POOL_COMPUTE,            \
         .from = from_, .to = to_, .weight = weight_, .flags = FACT_TIMED,                          \
         .first = {.subject = "infrastructure.compute.<agg>." squashed,                             \
-                  .payload = "{'event_id':'<agg>','aggregate_id':'<agg>','sequence':<seq>,"        \
-                             "'timestamp':'<at>','correlation_id':'<corr>','causation_id':'<agg>'," \
-                             "'event_type':'" TYPE "','data':{'aggregate_type':"                   \
-                             "'compute_resource','event':" INNER(snake, fields) "},"               \
-                             "'metadata':null}",                                                   \
+                  .payload =                                                                       \
+                      "{'event_id':'<agg>','aggregate_id':'<agg>','sequence':<seq>,"               \
+                      "'timestamp':'<at>','correlation_id':'<corr>','causation_id':'<agg>',"       \
+                      "'event_type':'" TYPE "','data':{'aggregate_type':"                          \
+                      "'compute_resource','event':" INNER(snake, fields) "},"                      \
+                                                                         "'metadata':null}",       \
                   .flags = FORM_ID},                                                               \
         .second = {.subject = "infrastructure.compute.<agg>." token,                               \
-                   .payload = INNER(snake, fields), .flags = FORM_BYTES | FORM_ID},                \
+                   .payload = INNER(snake, fields),                                                \
+                   .flags = FORM_BYTES | FORM_ID},                                                 \
     }
 
 /* Four fields, three tokens, no time and no correlation. */
@@ -36,25 +40,25 @@
     }
 
 static const struct sim_fact facts[] = {
-    COMPUTE("ResourceRegistered", "resourceregistered", "resource_registered", "registered", NEW, 1, 1,
-            "'hostname':'<host>','resource_type':'<resource>'"),
+    COMPUTE("ResourceRegistered", "resourceregistered", "resource_registered", "registered", NEW, 1,
+            1, "'hostname':'<host>','resource_type':'<resource>'"),
     COMPUTE("OrganizationAssigned", "organizationassigned", "organization_assigned",
             "organization_assigned", STAGE(1), 1, 2, "'organization_id':{'id':'<ref>'}"),
-    COMPUTE("LocationAssigned", "locationassigned", "location_assigned", "location_assigned", STAGE(1),
-            1, 2, "'location_id':{'id':'<ref>'}"),
+    COMPUTE("LocationAssigned", "locationassigned", "location_assigned", "location_assigned",
+            STAGE(1), 1, 2, "'location_id':{'id':'<ref>'}"),
     COMPUTE("OwnerAssigned", "ownerassigned", "owner_assigned", "owner_assigned", STAGE(1), 1, 2,
             "'owner_id':{'id':'<ref>'}"),
     COMPUTE("PolicyAdded", "policyadded", "policy_added", "policy_added", STAGE(1), 1, 2,
             "'policy_id':{'id':'<ref>'}"),
     COMPUTE("AccountConceptAssigned", "accountconceptassigned", "account_concept_assigned",
             "account_concept_assigned", STAGE(1), 1, 1, "'concept_id':'<concept>'"),
-    COMPUTE("HardwareDetailsSet", "hardwaredetailsset", "hardware_details_set", "hardware_details_set",
-            STAGE(1), 1, 1,
+    COMPUTE("HardwareDetailsSet", "hardwaredetailsset", "hardware_details_set",
+            "hardware_details_set", STAGE(1), 1, 1,
             "'manufacturer':'<vendor>','model':'<model>','serial_number':'SN<10000..99999>'"),
     COMPUTE("AssetTagAssigned", "assettagassigned", "asset_tag_assigned", "asset_tag_assigned",
             STAGE(1), 1, 1, "'asset_tag':'A-<1000..9999>'"),
-    COMPUTE("MetadataUpdated", "metadataupdated", "metadata_updated", "metadata_updated", STAGE(1), 1,
-            3, "'key':'rack','value':'r<1..40>'"),
+    COMPUTE("MetadataUpdated", "metadataupdated", "metadata_updated", "metadata_updated", STAGE(1),
+            1, 3, "'key':'rack','value':'r<1..40>'"),
     COMPUTE("StatusChanged", "statuschanged", "status_changed", "status_changed", STAGE(1), 1, 5,
             "'from_status':'provisioning','to_status':'active'"),
 

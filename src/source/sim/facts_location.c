@@ -12,8 +12,8 @@
 #define LOCATION(TYPE, token, dotted, from_, to_, weight_, fields)                                 \
     {                                                                                              \
         .event_type = TYPE, .aggregate_type = "location", .pool = POOL_LOCATION, .from = from_,    \
-        .to = to_, .weight = weight_, .other = POOL_LOCATION,                                      \
-        .first = FORM(TYPE, token, fields), .second = FORM(TYPE, dotted, fields),                  \
+        .to = to_, .weight = weight_, .other = POOL_LOCATION, .first = FORM(TYPE, token, fields),  \
+        .second = FORM(TYPE, dotted, fields),                                                      \
     }
 
 static const struct sim_fact facts[] = {

@@ -17,7 +17,8 @@
 #define DEVICE(TYPE, from_, to_, weight_, more, fields)                                            \
     NETWORK(TYPE, "device", POOL_DEVICE, from_, to_, weight_, more, "'device_id':'<agg>'" fields)
 #define LINK(TYPE, from_, to_, weight_, fields)                                                    \
-    NETWORK(TYPE, "connection", POOL_LINK, from_, to_, weight_, 0, "'connection_id':'<agg>'," fields)
+    NETWORK(TYPE, "connection", POOL_LINK, from_, to_, weight_, 0,                                 \
+            "'connection_id':'<agg>'," fields)
 
 /* Stages of a device: 1 discovered, 2 provisioned, 3 being configured, 4 in service. */
 static const struct sim_fact facts[] = {

@@ -14,17 +14,20 @@
         .event_type = TYPE, .aggregate_type = "organization", .pool = POOL_ORGANIZATION,           \
         .from = from_, .to = to_, .weight = weight_, .flags = FACT_TIMED,                          \
         .first = {.subject = "organization.events.<agg>." token,                                   \
-                  .payload = BODY(TYPE, before, fields), .flags = FORM_ID},                        \
+                  .payload = BODY(TYPE, before, fields),                                           \
+                  .flags = FORM_ID},                                                               \
         .second = {.subject = "events.organization.<agg>." dotted,                                 \
                    .headers = "X-Correlation-ID: <corr>\nX-Aggregate-ID: <agg>\n"                  \
                               "X-Event-Type: " TYPE "\n",                                          \
-                   .payload = BODY(TYPE, before, fields), .flags = FORM_ID},                       \
+                   .payload = BODY(TYPE, before, fields),                                          \
+                   .flags = FORM_ID},                                                              \
     }
 
 static const struct sim_fact facts[] = {
-    ORGANIZATION("OrganizationCreated", "created", "created", NEW, 1, 1, "",
-                 "'name':'<org>','display_name':'<orgname>','organization_type':{'Other':'Research'},"
-                 "'parent_id':null,'metadata':{},"),
+    ORGANIZATION(
+        "OrganizationCreated", "created", "created", NEW, 1, 1, "",
+        "'name':'<org>','display_name':'<orgname>','organization_type':{'Other':'Research'},"
+        "'parent_id':null,'metadata':{},"),
     ORGANIZATION("OrganizationUpdated", "updated", "updated", STAGE(1), 1, 6, "",
                  "'name':'<org>','display_name':'<orgname>',"),
     ORGANIZATION("DepartmentCreated", "department_created", "department.created", STAGE(1), 1, 6,
@@ -36,8 +39,8 @@ static const struct sim_fact facts[] = {
                  "'role_id':{'id':'<ref>'},", "'title':'<department> lead',"),
     ORGANIZATION("FacilityCreated", "facility_created", "facility.created", STAGE(1), 1, 3,
                  "'facility_id':{'id':'<ref>'},", "'name':'<place>',"),
-    ORGANIZATION("OrganizationStatusChanged", "status_changed", "status.changed", STAGE(1), 1, 3, "",
-                 "'new_status':'Active','previous_status':'Pending','reason':null,"),
+    ORGANIZATION("OrganizationStatusChanged", "status_changed", "status.changed", STAGE(1), 1, 3,
+                 "", "'new_status':'Active','previous_status':'Pending','reason':null,"),
     ORGANIZATION("OrganizationDissolved", "dissolved", "dissolved", STAGE(1), END, 1, "",
                  "'reason':'merged away',"),
 };

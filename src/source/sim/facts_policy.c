@@ -12,7 +12,7 @@
                              "stream: POLICY_EVENTS\n",                                            \
                   .payload = "{'event_type':'" TYPE "','event_id':'<event>','identity':{"          \
                              "'correlation_id':{'kind':'<kind>','value':'<corr>'},"                \
-                             "'causation_id':'<cause>','message_id':'<msg>'},"                    \
+                             "'causation_id':'<cause>','message_id':'<msg>'},"                     \
                              "'policy_id':'<agg>'," fields "}",                                    \
                   .flags = FORM_ID},                                                               \
     }
@@ -36,8 +36,9 @@ static const struct sim_fact facts[] = {
            "'execution_time_ms':<1..40>"),
     POLICY("PolicyCompliancePassed", "policycompliancepassed", STAGE(3), 3, 4, 0,
            "'evaluation_id':'<ref>','passed_at':'<at>'"),
-    POLICY("PolicyViolationDetected", "policyviolationdetected", STAGE(3), 3, 1, FACT_FAILS,
-           "'violation_id':'<ref>','severity':'<severity>','details':'<rule>','detected_at':'<at>'"),
+    POLICY(
+        "PolicyViolationDetected", "policyviolationdetected", STAGE(3), 3, 1, FACT_FAILS,
+        "'violation_id':'<ref>','severity':'<severity>','details':'<rule>','detected_at':'<at>'"),
     POLICY("PolicySuspended", "policysuspended", STAGE(3), 4, 1, 0,
            "'reason':'<pause>','suspended_by':'<actor>','suspended_at':'<at>'"),
     POLICY("PolicyArchived", "policyarchived", STAGE(4), END, 6, 0,

@@ -6,7 +6,8 @@
 /* X-Timestamp is epoch seconds; the message id is also the server's de-duplication id. */
 #define HEADERS(TYPE, actor)                                                                       \
     "X-Message-ID: <event>\nX-Correlation-ID: <corr>\nX-Causation-ID: <cause>\n"                   \
-    "X-Event-Type: " TYPE "\nX-Workflow-ID: <agg>\nX-Sequence: <seq>\nX-Timestamp: <epoch>\n" actor \
+    "X-Event-Type: " TYPE                                                                          \
+    "\nX-Workflow-ID: <agg>\nX-Sequence: <seq>\nX-Timestamp: <epoch>\n" actor                      \
     "Nats-Msg-Id: <event>\n"
 #define HUMAN  "X-Actor: <actor>\n"
 #define NOBODY ""
@@ -21,11 +22,12 @@
 #define ALGEBRA(group, GROUP, TYPE, squashed, context, data)                                       \
     {                                                                                              \
         .subject = "cim.cim.cim.workflow.instance." group "." squashed ".<corr>",                  \
-        .payload = "{'id':'<ref2>','event_type':{'" GROUP "':'" TYPE "'},'domain':'workflow',"     \
-                   "'correlation_id':'<corr>','causation_chain':{'root_correlation':'<corr>',"     \
-                   "'chain':['<corr>'],'relationships':{}},'timestamp':'<at>','payload':{'data':{" \
-                   data "},'metadata':{}},'context':{'workflow_instance_id':'<agg>',"              \
-                   "'step_instance_id':" context ",'template_id':null,'domain_context':{}}}",      \
+        .payload =                                                                                 \
+            "{'id':'<ref2>','event_type':{'" GROUP "':'" TYPE "'},'domain':'workflow',"            \
+            "'correlation_id':'<corr>','causation_chain':{'root_correlation':'<corr>',"            \
+            "'chain':['<corr>'],'relationships':{}},'timestamp':'<at>','payload':{'data':{" data   \
+            "},'metadata':{}},'context':{'workflow_instance_id':'<agg>',"                          \
+            "'step_instance_id':" context ",'template_id':null,'domain_context':{}}}",             \
         .flags = FORM_ID | FORM_OWN_ID,                                                            \
     }
 #define CONTEXT                                                                                    \
@@ -50,8 +52,13 @@ static const struct sim_fact facts[] = {
     FLOW("WorkflowCreated", "workflowcreated", NEW, 1, 1, 0, HUMAN,
          "'name':'<name>','description':'run <1..900>','metadata':{'team':'<team>'},"
          "'created_by':'<actor>','created_at':'<at>'"),
-    {.event_type = "WorkflowStarted", .aggregate_type = "workflow", .pool = POOL_WORKFLOW,
-     .from = STAGE(1), .to = 2, .weight = 12, .flags = FACT_TIMED,
+    {.event_type = "WorkflowStarted",
+     .aggregate_type = "workflow",
+     .pool = POOL_WORKFLOW,
+     .from = STAGE(1),
+     .to = 2,
+     .weight = 12,
+     .flags = FACT_TIMED,
      .first = BARE("WorkflowStarted", "workflowstarted", HUMAN,
                    "'context':" CONTEXT ",'started_by':'<actor>','started_at':'<at>'"),
      .second = ALGEBRA("lifecycle", "Lifecycle", "WorkflowStarted", "workflowstarted", "null",

@@ -1,10 +1,10 @@
 /*
  * The course of things: which fact comes next, for whom, and what it carries.
  *
- *     sim_next ── a second form still to send? send it
- *              ├─ malformed?   damage a recent message
- *              ├─ duplicate?   a recent message again, byte for byte
- *              └─ a fact:      of a causal chain, a failure, or by weight
+ *     sim_next -- a second form still to send? send it
+ *              +- malformed?   damage a recent message
+ *              +- duplicate?   a recent message again, byte for byte
+ *              +- a fact:      of a causal chain, a failure, or by weight
  */
 #include "base/instant.h"
 #include "base/memory.h"
@@ -13,11 +13,11 @@
 
 enum {
     CHAINS = 16,
-    RECENT = 64,       /* messages kept to be repeated or damaged */
-    RECENT_EVERY = 5,  /* ... of so many events */
-    OWED_MAX = 1000,   /* failures to be made up for, per domain */
+    RECENT = 64,        /* messages kept to be repeated or damaged */
+    RECENT_EVERY = 5,   /* ... of so many events */
+    OWED_MAX = 1000,    /* failures to be made up for, per domain */
     STALLED_MAX = 1000, /* then the oldest stalled workflow is cancelled */
-    TICK_NS = 1000000, /* per event, where the clock is ours */
+    TICK_NS = 1000000,  /* per event, where the clock is ours */
 };
 
 static const double share_chained = 0.08;
@@ -62,7 +62,8 @@ struct sim {
     struct buf subject, headers, payload, scratch;
 };
 
-/* --- set-up ---------------------------------------------------------------------------------------- */
+/* --- set-up
+ * ---------------------------------------------------------------------------------------- */
 
 static void apply_fault(struct sim_config *config)
 {
@@ -113,7 +114,8 @@ void sim_free(struct sim *sim)
     free(sim);
 }
 
-/* --- ids and times --------------------------------------------------------------------------------- */
+/* --- ids and times
+ * --------------------------------------------------------------------------------- */
 
 static struct uuid fresh_id(struct sim *sim, int version)
 {
@@ -160,9 +162,10 @@ static void set_times(struct sim *sim, const struct sim_fact *fact)
     v->at_ns = coarsen(v->then_ns - before_ns, rng_below(&sim->course, 100));
 }
 
-/* --- forms ----------------------------------------------------------------------------------------- */
+/* --- forms
+ * ----------------------------------------------------------------------------------------- */
 
-/* `[123,34,…]`: what serde makes of a Vec<u8> that was JSON already. */
+/* `[123,34,...]`: what serde makes of a Vec<u8> that was JSON already. */
 static void add_byte_array(struct slice bytes, struct buf *out)
 {
     buf_reserve(out, bytes.len * 4 + 2);
@@ -242,7 +245,8 @@ static void say(struct sim *sim, enum sim_sort sort, const struct sim_account *a
     };
 }
 
-/* --- facts ----------------------------------------------------------------------------------------- */
+/* --- facts
+ * ----------------------------------------------------------------------------------------- */
 
 static void set_flow(struct sim *sim, const struct sim_domain_spec *domain, struct live *live,
                      struct chain *chain)
@@ -341,8 +345,8 @@ static void begin(struct sim *sim, uint16_t fact_at, struct chain *chain, struct
     *live = (struct live){
         .id = fresh_id(sim, sim_domains[sim_pools[fact->pool].domain].id_version),
         .name = (uint8_t)rng_below(&sim->course, WORKFLOW_NAMES),
-        .stalls = fact->pool == POOL_WORKFLOW &&
-                  rng_chance(&sim->course, sim->config.shares.stalled),
+        .stalls =
+            fact->pool == POOL_WORKFLOW && rng_chance(&sim->course, sim->config.shares.stalled),
     };
     happen(sim, fact_at, live, chain, ret);
     pool->count++;
@@ -376,7 +380,8 @@ static void proceed(struct sim *sim, uint16_t fact_at, size_t at, struct chain *
         stall(sim, at);
 }
 
-/* --- choosing -------------------------------------------------------------------------------------- */
+/* --- choosing
+ * -------------------------------------------------------------------------------------- */
 
 static enum sim_domain draw_domain(struct sim *sim)
 {
@@ -418,10 +423,12 @@ static void usual_fact(struct sim *sim, unsigned pool, struct sim_event *ret)
         return;
     }
     size_t at = (size_t)rng_below(&sim->course, p->count);
-    proceed(sim, choice_draw(&sim->world.usual[pool][p->items[at].stage], &sim->course), at, NULL, ret);
+    proceed(sim, choice_draw(&sim->world.usual[pool][p->items[at].stage], &sim->course), at, NULL,
+            ret);
 }
 
-/* Fails something, or leads what can fail nearer to it and owes the failure. False: nothing ever fails. */
+/* Fails something, or leads what can fail nearer to it and owes the failure. False: nothing ever
+ * fails. */
 static bool try_failure(struct sim *sim, enum sim_domain domain, struct sim_event *ret)
 {
     unsigned stages = 0, pool = draw_pool(sim, domain, true);
@@ -436,7 +443,8 @@ static bool try_failure(struct sim *sim, enum sim_domain domain, struct sim_even
         return true;
     }
     unsigned stage = sim->world.pools[pool].items[at].stage;
-    proceed(sim, choice_draw(&sim->world.failing[pool][stage], &sim->course), (size_t)at, NULL, ret);
+    proceed(sim, choice_draw(&sim->world.failing[pool][stage], &sim->course), (size_t)at, NULL,
+            ret);
     return true;
 }
 

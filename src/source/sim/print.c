@@ -18,7 +18,8 @@ static void add_string(struct buf *ret, struct slice text)
 
 static void add_base64(struct buf *ret, struct slice bytes)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < bytes.len; i += 3) {
         size_t left = bytes.len - i;
         unsigned group = (unsigned)(unsigned char)bytes.ptr[i] << 16;

@@ -1,8 +1,8 @@
 /*
  * random: a seeded generator, and ids made from it.
  *
- * xoshiro256** seeded through splitmix64: the same seed gives the same numbers on each machine. Not for
- * secrets. No allocation; a few nanoseconds a draw.
+ * xoshiro256** seeded through splitmix64: the same seed gives the same numbers on each machine. Not
+ * for secrets. No allocation; a few nanoseconds a draw.
  */
 #pragma once
 
@@ -24,7 +24,8 @@ struct uuid {
 uint64_t rng_mix(uint64_t value);
 void rng_seed(struct rng *rng, uint64_t seed);
 uint64_t rng_next(struct rng *rng);
-/* Even over 0 .. bound-1 (bound > 0), by multiplication: the bias is below 2^-32 for small bounds. */
+/* Even over 0 .. bound-1 (bound > 0), by multiplication: the bias is below 2^-32 for small bounds.
+ */
 uint64_t rng_below(struct rng *rng, uint64_t bound);
 /* True with the probability `share` (0 to 1). */
 bool rng_chance(struct rng *rng, double share);

@@ -1,9 +1,10 @@
 /*
  * After the link broke: which of the messages in flight were stored?
  *
- * Real producers send no header that would tell, so the stream itself is read: from the last message
- * that is settled to the end. One connection sends in order, so what was stored of ours appears there in
- * our order; subject and payload must be the same bytes. Other writers' messages are passed over.
+ * Real producers send no header that would tell, so the stream itself is read: from the last
+ * message that is settled to the end. One connection sends in order, so what was stored of ours
+ * appears there in our order; subject and payload must be the same bytes. Other writers' messages
+ * are passed over.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,7 +17,8 @@ static uint64_t oldest_tag(const struct delivery *d)
     return d->tail > d->slot_count ? d->tail - d->slot_count : 0;
 }
 
-/* Reads the stream's end until it stands still: what the old link left in the server is being stored. */
+/* Reads the stream's end until it stands still: what the old link left in the server is being
+ * stored. */
 static int stream_end(struct delivery *d, const struct sink *sink, uint64_t *ret, struct error *err)
 {
     const int64_t since_ns = instant_monotonic_ns(), still_max_ns = 3 * NS_PER_SECOND;
@@ -27,7 +29,8 @@ static int stream_end(struct delivery *d, const struct sink *sink, uint64_t *ret
             return -1;
         uint64_t last_seq = info.last_seq;
         stream_info_done(&info);
-        /* where other writers never pause, the old link's rest is in after a few seconds all the same */
+        /* where other writers never pause, the old link's rest is in after a few seconds all the
+         * same */
         if (last_seq == before || instant_monotonic_ns() - since_ns > still_max_ns) {
             *ret = last_seq;
             return 0;
@@ -71,12 +74,13 @@ static bool known_seq(const struct delivery *d, const struct sink *sink, uint64_
     return false;
 }
 
-static struct slot *find_in_flight(const struct delivery *d, uint64_t *from_tag, struct slice subject,
-                                   struct slice payload)
+static struct slot *find_in_flight(const struct delivery *d, uint64_t *from_tag,
+                                   struct slice subject, struct slice payload)
 {
     for (uint64_t tag = *from_tag; tag < d->tail; tag++) {
         struct slot *slot = slot_of(d, tag);
-        if (slot->state == SLOT_IN_FLIGHT && slot->tries && slice_eq(buf_slice(&slot->subject), subject) &&
+        if (slot->state == SLOT_IN_FLIGHT && slot->tries &&
+            slice_eq(buf_slice(&slot->subject), subject) &&
             slice_eq(buf_slice(&slot->payload), payload)) {
             *from_tag = tag + 1;
             return slot;
@@ -120,7 +124,8 @@ static int reconcile(struct delivery *d, struct error *err)
             if (err->code != EXIT_CODE_PROBLEM)
                 return -1;
             return error_set(err, EXIT_CODE_DAMAGED,
-                             "stream %s is gone, and with it the events it had acknowledged", sink->name);
+                             "stream %s is gone, and with it the events it had acknowledged",
+                             sink->name);
         }
         if (last_seq < sink->stored_seq)
             take_back(d, sink, last_seq);
@@ -166,8 +171,8 @@ int delivery_recover(struct delivery *d, struct error *err)
             return 0;
         if (cause.code == EXIT_CODE_DAMAGED || cause.code == EXIT_CODE_INTERNAL ||
             instant_monotonic_ns() > patience_end_ns(d, since_ns)) {
-            error_set(err, cause.code, "%s; %" PRIu64 " events are not known to be stored", cause.text,
-                      d->tail - d->head);
+            error_set(err, cause.code, "%s; %" PRIu64 " events are not known to be stored",
+                      cause.text, d->tail - d->head);
             return -1;
         }
         pause_step();

@@ -14,7 +14,7 @@
 #include "source/sim/print.h"
 
 enum {
-    POLL_MAX_MS = 100,      /* how often a slow pace looks at signals */
+    POLL_MAX_MS = 100, /* how often a slow pace looks at signals */
     PROGRESS_NS = 250000000,
     FLUSH_TIMEOUT_MS = 5000,
 };
@@ -56,7 +56,8 @@ static void account_stored(void *context, const struct sim_account *account, str
         expect_add(run->expect, account, stream);
 }
 
-/* --- one event ------------------------------------------------------------------------------------- */
+/* --- one event
+ * ------------------------------------------------------------------------------------- */
 
 static int send_core(struct run *run, const struct sim_event *event, struct error *err)
 {
@@ -75,15 +76,14 @@ static int send_event(struct run *run, const struct sim_event *event, struct err
     switch (run->options->target) {
     case RUN_JETSTREAM: return delivery_send(run->delivery, event, err);
     case RUN_CORE: return send_core(run, event, err);
-    case RUN_PRINT:
-        account_stored(run, &event->account, SLICE(""));
-        return print_event(event, err);
+    case RUN_PRINT: account_stored(run, &event->account, SLICE("")); return print_event(event, err);
     case RUN_DRY: account_stored(run, &event->account, SLICE("")); return 0;
     }
     return 0;
 }
 
-/* --- pace and progress ----------------------------------------------------------------------------- */
+/* --- pace and progress
+ * ----------------------------------------------------------------------------- */
 
 static int wait_ns(struct run *run, int64_t ns, struct error *err)
 {
@@ -146,7 +146,8 @@ static bool is_over(const struct run *run)
            (o->duration_ns && instant_monotonic_ns() - run->begun_ns >= o->duration_ns);
 }
 
-/* --- the run --------------------------------------------------------------------------------------- */
+/* --- the run
+ * --------------------------------------------------------------------------------------- */
 
 static int set_up(struct run *run, struct error *err)
 {
@@ -214,12 +215,14 @@ static void say_summary(const struct run *run, double seconds)
                   run->by_sort[SORT_REPEATED], run->by_sort[SORT_SECOND], duplicates, run->late,
                   stats->resent, run->options->sim.seed);
     if (stats->breaks)
-        (void)fprintf(stderr, "the link broke %" PRIu64 " times: %" PRIu64
-                              " events were found stored, %" PRIu64 " sent again\n",
+        (void)fprintf(stderr,
+                      "the link broke %" PRIu64 " times: %" PRIu64
+                      " events were found stored, %" PRIu64 " sent again\n",
                       stats->breaks, stats->found, stats->resent);
     if (stats->dropped)
         (void)fprintf(stderr,
-                      "%" PRIu64 " events carried a Nats-Msg-Id that the server knew from an earlier "
+                      "%" PRIu64
+                      " events carried a Nats-Msg-Id that the server knew from an earlier "
                       "run: not stored, not expected\n",
                       stats->dropped);
 }
@@ -228,7 +231,8 @@ static int check_lost(const struct run *run, struct error *err)
 {
     uint64_t lost = run->delivery ? delivery_stats(run->delivery)->lost : 0;
     return lost ? error_set(err, EXIT_CODE_DAMAGED,
-                            "the server lost %" PRIu64 " events that it had acknowledged, too old to be "
+                            "the server lost %" PRIu64
+                            " events that it had acknowledged, too old to be "
                             "sent again: what was expected is more than what is stored",
                             lost)
                 : 0;

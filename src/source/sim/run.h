@@ -17,10 +17,10 @@ struct run_options {
     struct sim_config sim;
     struct bus_options bus;
     enum run_target target;
-    double rate;            /* events per second; 0: as fast as it goes */
-    uint64_t count;         /* 0: no limit */
-    int64_t duration_ns;    /* 0: no limit */
-    const char *expect;     /* file, or NULL */
+    double rate;         /* events per second; 0: as fast as it goes */
+    uint64_t count;      /* 0: no limit */
+    int64_t duration_ns; /* 0: no limit */
+    const char *expect;  /* file, or NULL */
     size_t window;
     int64_t patience_ns;
 };

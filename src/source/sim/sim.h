@@ -1,10 +1,10 @@
 /*
  * sim: a small CIM that talks, event by event.
  *
- * Keeps a bounded world of living aggregates, lets one thing happen at a time and says how that looks on
- * the wire. Deterministic: the same configuration with `start_ns` gives the same bytes; without it only
- * the course of things is the same, times and ids are those of the moment. No heap allocation per event.
- * Not thread-safe.
+ * Keeps a bounded world of living aggregates, lets one thing happen at a time and says how that
+ * looks on the wire. Deterministic: the same configuration with `start_ns` gives the same bytes;
+ * without it only the course of things is the same, times and ids are those of the moment. No heap
+ * allocation per event. Not thread-safe.
  */
 #pragma once
 
@@ -70,8 +70,8 @@ void sim_next(struct sim *sim, struct sim_event *ret);
 /* All (fact, form) pairs of all domains, for tables indexed by sim_account.series. */
 size_t sim_series_count(void);
 /* False past the end. The event type is the form's where it has one of its own. */
-bool sim_series_at(size_t series, const struct sim_fact **ret_fact, const struct sim_form **ret_form,
-                   enum sim_domain *ret_domain);
+bool sim_series_at(size_t series, const struct sim_fact **ret_fact,
+                   const struct sim_form **ret_form, enum sim_domain *ret_domain);
 
 /* A subject of the given form with `x` for each place, to ask whether a stream would take it. */
 void sim_sample_subject(const struct sim_form *form, struct buf *ret);

@@ -35,10 +35,10 @@ static const struct {
     const char *name;
     enum op_code code;
 } places[] = {
-    {"agg", OP_AGG},     {"event", OP_EVENT}, {"corr", OP_CORR},  {"cause", OP_CAUSE},
-    {"open", OP_OPEN},   {"other", OP_OTHER}, {"ref", OP_REF},    {"ref2", OP_REF2},
+    {"agg", OP_AGG},     {"event", OP_EVENT}, {"corr", OP_CORR},     {"cause", OP_CAUSE},
+    {"open", OP_OPEN},   {"other", OP_OTHER}, {"ref", OP_REF},       {"ref2", OP_REF2},
     {"new", OP_NEW},     {"at", OP_AT},       {"at+", OP_AT_OFFSET}, {"then", OP_THEN},
-    {"epoch", OP_EPOCH}, {"nanos", OP_NANOS}, {"seq", OP_SEQ},    {"name", OP_NAME},
+    {"epoch", OP_EPOCH}, {"nanos", OP_NANOS}, {"seq", OP_SEQ},       {"name", OP_NAME},
     {"kind", OP_KIND},   {"msg", OP_MSG},
 };
 
@@ -87,7 +87,8 @@ void template_compile(struct template *ret, const char *source)
         if (*at == '<') {
             struct slice place = {at + 1, end ? (size_t)(end - at) - 1 : strlen(at) - 1};
             if (!end || !compile_place(place, &ops[count])) {
-                (void)fprintf(stderr, "cim-ops: no such place <%.*s> in '%s'\n", SLICE_ARG(place), source);
+                (void)fprintf(stderr, "cim-ops: no such place <%.*s> in '%s'\n", SLICE_ARG(place),
+                              source);
                 abort();
             }
             at = end + 1;
@@ -108,7 +109,8 @@ void template_done(struct template *t)
     *t = (struct template){0};
 }
 
-/* --- rendering ------------------------------------------------------------------------------------- */
+/* --- rendering
+ * ------------------------------------------------------------------------------------- */
 
 static void add_uuid(struct buf *out, const struct uuid *id)
 {
@@ -177,11 +179,13 @@ static void add_hex(struct buf *out, const struct template_values *v, uint32_t d
 
 static uint64_t derived(const struct template_values *v, uint64_t which, uint64_t bound)
 {
-    return (uint64_t)(((unsigned __int128)rng_mix(v->salt ^ which * UINT64_C(0xd6e8feb86659fd93)) * bound) >>
+    return (uint64_t)(((unsigned __int128)rng_mix(v->salt ^ which * UINT64_C(0xd6e8feb86659fd93)) *
+                       bound) >>
                       64);
 }
 
-static void render_op(const struct template_op *op, const struct template_values *v, struct buf *out)
+static void render_op(const struct template_op *op, const struct template_values *v,
+                      struct buf *out)
 {
     switch ((enum op_code)op->code) {
     case OP_TEXT: buf_add_slice(out, op->text); break;
@@ -216,7 +220,8 @@ static void render_op(const struct template_op *op, const struct template_values
     }
 }
 
-void template_render(const struct template *t, const struct template_values *values, struct buf *out)
+void template_render(const struct template *t, const struct template_values *values,
+                     struct buf *out)
 {
     for (size_t i = 0; i < t->count; i++)
         render_op(&t->ops[i], values, out);

@@ -7,13 +7,11 @@
  *     <agg> <event> <msg> <corr> <cause> <open> <other>   ids of the event being rendered
  *     <ref> <ref2>       further ids, the same in each form of the event
  *     <new>              a fresh id at each place and in each form: what producers draw at random
- *     <at> <at+>         when it happened, RFC 3339 as chrono writes it (0, 3, 6 or 9 fraction digits),
- *                        with Z or +00:00; <epoch> the same in whole seconds, <nanos> in nanoseconds
- *     <then>             when it was published, not before <at>
- *     <seq> <name> <kind>  sequence of the aggregate, its name, "Single" or "Transaction"
- *     <3..40>            a whole number in that range
- *     <hex40>            that many hexadecimal digits
- *     <host>             a word of the list of that name (words.c)
+ *     <at> <at+>         when it happened, RFC 3339 as chrono writes it (0, 3, 6 or 9 fraction
+ * digits), with Z or +00:00; <epoch> the same in whole seconds, <nanos> in nanoseconds <then> when
+ * it was published, not before <at> <seq> <name> <kind>  sequence of the aggregate, its name,
+ * "Single" or "Transaction" <3..40>            a whole number in that range <hex40>            that
+ * many hexadecimal digits <host>             a word of the list of that name (words.c)
  *
  * Numbers, digits and words follow from the event alone: two forms of one event say the same.
  */
@@ -29,22 +27,23 @@ struct template_values {
     uint64_t seq;
     struct slice name;
     bool transaction;
-    uint64_t salt;       /* decides numbers, digits and words */
-    int id_version;      /* 4 or 7, of <ref> and <new> */
-    struct rng *ids;     /* for <new> */
+    uint64_t salt;   /* decides numbers, digits and words */
+    int id_version;  /* 4 or 7, of <ref> and <new> */
+    struct rng *ids; /* for <new> */
 };
 
 struct template_op {
     uint8_t code;
-    uint16_t list;       /* a word list */
-    uint32_t low, high;  /* a range; low: digits */
+    uint16_t list;      /* a word list */
+    uint32_t low, high; /* a range; low: digits */
     struct slice text;
 };
 
 #define TEMPLATE_OPS_MAX 112
 
 /* Zero-initialised is an empty template. Literal bytes live in `text`, which the template owns. */
-struct template {
+struct template
+{
     struct template_op *ops;
     size_t count;
     char *text;
@@ -54,7 +53,8 @@ struct template {
 void template_compile(struct template *ret, const char *source);
 void template_done(struct template *t);
 /* Appends. */
-void template_render(const struct template *t, const struct template_values *values, struct buf *out);
+void template_render(const struct template *t, const struct template_values *values,
+                     struct buf *out);
 
 /* The instant as chrono prints it: fraction digits in groups of three, none when all are zero. */
 void template_add_time(struct buf *out, int64_t ns, const char *zone);

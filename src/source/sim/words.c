@@ -42,13 +42,16 @@ const char *const workflow_names[WORKFLOW_NAMES] = {
 };
 
 const char *const chain_steps[] = {
-    "PersonCreated",   "DepartmentCreated", "AgentDeployed",   "WorkflowCreated", "CommitAnalyzed",
-    "PolicyEvaluated", "LocationDefined",   "DeviceDiscovered",
+    "PersonCreated",  "DepartmentCreated", "AgentDeployed",   "WorkflowCreated",
+    "CommitAnalyzed", "PolicyEvaluated",   "LocationDefined", "DeviceDiscovered",
 };
 const size_t chain_step_count = ARRAY_LEN(chain_steps);
 
 #define WORDS(name, ...) static const char *const words_##name[] = {__VA_ARGS__}
-#define LIST(name)       {#name, words_##name, ARRAY_LEN(words_##name)}
+#define LIST(name)                                                                                 \
+    {                                                                                              \
+#name, words_##name, ARRAY_LEN(words_##name)                                               \
+    }
 
 WORDS(host, "edge-r7.lab.internal", "core-a1.lab.internal", "gpu-03.lab.internal",
       "store-2.lab.internal", "node-14.lab.internal", "gw-west.lab.internal");
@@ -64,7 +67,9 @@ WORDS(fault, "dependency failed", "connection refused", "deadline exceeded", "pe
       "checksum mismatch", "lock timeout");
 WORDS(question, "status of rack 7?", "summarise the night run", "which nodes are hot?",
       "draft the change note");
-WORDS(answer, "pool drained", "all green", "two nodes above 80 C", "draft attached", "r\xc3\xa4""ck 7 k\xc3\xb6hl");
+WORDS(answer, "pool drained", "all green", "two nodes above 80 C", "draft attached",
+      "r\xc3\xa4"
+      "ck 7 k\xc3\xb6hl");
 WORDS(step, "fetch", "validate", "transform", "publish", "notify");
 WORDS(actor, "ops", "hr-sync", "scheduler", "maria");
 WORDS(team, "search", "platform", "lab", "field");
@@ -94,12 +99,13 @@ WORDS(device, "AccessPoint", "Switch", "Gateway", "Router");
 WORDS(profile, "edge-default", "core-default", "guest");
 
 const struct word_list word_lists[] = {
-    LIST(host),     LIST(resource), LIST(vendor),  LIST(model),      LIST(concept),  LIST(agent),
-    LIST(provider), LIST(llm),      LIST(pause),   LIST(fault),      LIST(question), LIST(answer),
-    LIST(step),     LIST(actor),    LIST(team),    LIST(given),      LIST(family),   LIST(source),
-    LIST(org),      LIST(orgname),  LIST(department), LIST(code),    LIST(policy),   LIST(policytype),
-    LIST(severity), LIST(rule),     LIST(place),   LIST(town),       LIST(county),   LIST(repo),
-    LIST(branch),   LIST(file),     LIST(change),  LIST(commit),     LIST(author),   LIST(mail),
-    LIST(handler),  LIST(device),   LIST(profile),
+    LIST(host),       LIST(resource), LIST(vendor), LIST(model),      LIST(concept),
+    LIST(agent),      LIST(provider), LIST(llm),    LIST(pause),      LIST(fault),
+    LIST(question),   LIST(answer),   LIST(step),   LIST(actor),      LIST(team),
+    LIST(given),      LIST(family),   LIST(source), LIST(org),        LIST(orgname),
+    LIST(department), LIST(code),     LIST(policy), LIST(policytype), LIST(severity),
+    LIST(rule),       LIST(place),    LIST(town),   LIST(county),     LIST(repo),
+    LIST(branch),     LIST(file),     LIST(change), LIST(commit),     LIST(author),
+    LIST(mail),       LIST(handler),  LIST(device), LIST(profile),
 };
 const size_t word_list_count = ARRAY_LEN(word_lists);

@@ -3,10 +3,14 @@
 #include "base/memory.h"
 
 static const struct sim_fact_table *const tables[SIM_DOMAINS] = {
-    [SIM_INFRASTRUCTURE] = &facts_infrastructure, [SIM_AGENT] = &facts_agent,
-    [SIM_WORKFLOW] = &facts_workflow,             [SIM_PERSON] = &facts_person,
-    [SIM_ORGANIZATION] = &facts_organization,     [SIM_POLICY] = &facts_policy,
-    [SIM_LOCATION] = &facts_location,             [SIM_GIT] = &facts_git,
+    [SIM_INFRASTRUCTURE] = &facts_infrastructure,
+    [SIM_AGENT] = &facts_agent,
+    [SIM_WORKFLOW] = &facts_workflow,
+    [SIM_PERSON] = &facts_person,
+    [SIM_ORGANIZATION] = &facts_organization,
+    [SIM_POLICY] = &facts_policy,
+    [SIM_LOCATION] = &facts_location,
+    [SIM_GIT] = &facts_git,
     [SIM_NETWORK] = &facts_network,
 };
 
@@ -20,8 +24,8 @@ size_t sim_series_count(void)
     return count;
 }
 
-bool sim_series_at(size_t series, const struct sim_fact **ret_fact, const struct sim_form **ret_form,
-                   enum sim_domain *ret_domain)
+bool sim_series_at(size_t series, const struct sim_fact **ret_fact,
+                   const struct sim_form **ret_form, enum sim_domain *ret_domain)
 {
     size_t fact = series / 2;
     for (size_t d = 0; d < SIM_DOMAINS; d++) {
@@ -76,8 +80,9 @@ static void add_fact(struct world *world, const struct sim_fact *fact)
     world->can_fail[fact->pool] |= fails;
     for (unsigned stage = 0; stage < STAGES; stage++) {
         if (fact->from & STAGE(stage))
-            choice_add(fails ? &world->failing[fact->pool][stage] : &world->usual[fact->pool][stage], at,
-                       fact->weight);
+            choice_add(fails ? &world->failing[fact->pool][stage]
+                             : &world->usual[fact->pool][stage],
+                       at, fact->weight);
     }
 }
 

@@ -1,8 +1,8 @@
 /*
  * world: the aggregates that are alive, and which facts may befall them.
  *
- * Pools are arrays of fixed size; a life that ends gives its place back. For each pool and stage the
- * facts that are possible are listed beforehand, so that choosing is one draw.
+ * Pools are arrays of fixed size; a life that ends gives its place back. For each pool and stage
+ * the facts that are possible are listed beforehand, so that choosing is one draw.
  */
 #pragma once
 

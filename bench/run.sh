@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# What `make bench` runs: every benchmark with its peers in one run. Tables on stdout, JSON in
+# $BUILD/bench/*.json. $EVENTS and $ROUNDS make it longer or shorter.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=${BUILD:-build}
+cim_ops=${CIM_OPS:-$build/cim-ops}
+
+ninja -C "$build" bench/endtoend >/dev/null
+mkdir -p "$build/bench"
+printf 'machine: %s, %s cores, %s, nats-server %s\n' \
+    "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" \
+    "$(. /etc/os-release && printf '%s' "$PRETTY_NAME")" \
+    "$(nats-server --version | sed 's/.*: //')"
+"$build/bench/endtoend" "$cim_ops" rules "${EVENTS:-1000000}" "${ROUNDS:-5}" "$build/bench/endtoend.json"

@@ -203,7 +203,7 @@ static void render_op(const struct template_op *op, const struct template_values
     case OP_AT_OFFSET: template_add_time(out, v->at_ns, "+00:00"); break;
     case OP_THEN: template_add_time(out, v->then_ns, "Z"); break;
     case OP_EPOCH: buf_add_u64(out, (uint64_t)(v->at_ns / NS_PER_SECOND)); break;
-    case OP_NANOS: buf_add_u64(out, (uint64_t)v->at_ns); break;
+    case OP_NANOS: buf_add_u64(out, (uint64_t)v->then_ns); break;
     case OP_SEQ: buf_add_u64(out, v->seq); break;
     case OP_NAME: buf_add_slice(out, v->name); break;
     case OP_KIND: buf_add_str(out, v->transaction ? "Transaction" : "Single"); break;

@@ -5,13 +5,17 @@
  * angle brackets:
  *
  *     <agg> <event> <msg> <corr> <cause> <open> <other>   ids of the event being rendered
- *     <ref> <ref2>       further ids, the same in each form of the event
- *     <new>              a fresh id at each place and in each form: what producers draw at random
- *     <at> <at+>         when it happened, RFC 3339 as chrono writes it (0, 3, 6 or 9 fraction
- * digits), with Z or +00:00; <epoch> the same in whole seconds, <nanos> in nanoseconds <then> when
- * it was published, not before <at> <seq> <name> <kind>  sequence of the aggregate, its name,
- * "Single" or "Transaction" <3..40>            a whole number in that range <hex40>            that
- * many hexadecimal digits <host>             a word of the list of that name (words.c)
+ *     <ref> <ref2>    further ids, the same in each form of the event
+ *     <new>           a fresh id at each place and in each form: what producers draw at random
+ *     <at> <at+>      when it happened, RFC 3339 as chrono writes it, with Z or +00:00
+ *     <epoch>         the same in whole seconds
+ *     <then>          when it was published, not before <at>
+ *     <nanos>         the same in nanoseconds since 1970
+ *     <seq> <name>    the aggregate's sequence and name
+ *     <kind>          "Single" or "Transaction"
+ *     <3..40>         a whole number in that range
+ *     <hex40>         that many hexadecimal digits
+ *     <host>          a word of the list of that name (words.c)
  *
  * Numbers, digits and words follow from the event alone: two forms of one event say the same.
  */

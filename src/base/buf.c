@@ -16,8 +16,10 @@ void buf_reserve(struct buf *b, size_t extra)
     if (b->room - b->len >= extra)
         return;
     size_t room = b->room ? b->room : 64;
-    while (room - b->len < extra)
+    while (room - b->len < extra && room <= SIZE_MAX / 2)
         room *= 2;
+    if (room - b->len < extra)
+        room = SIZE_MAX; /* more than there can be: xrealloc() says so and ends */
     b->ptr = xrealloc(b->ptr, room, 1);
     b->room = room;
 }

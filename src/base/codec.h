@@ -49,6 +49,8 @@ static inline uint64_t codec_get_u64(struct codec_reader *in)
             break;
         unsigned char byte = (unsigned char)*in->rest.ptr;
         in->rest = slice_from(in->rest, 1);
+        if (shift == 63 && byte > 1)
+            break; /* more than 64 bits */
         value |= (uint64_t)(byte & 0x7f) << shift;
         if (byte < 0x80)
             return value;

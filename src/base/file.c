@@ -64,15 +64,30 @@ int file_write_atomic(const char *path, struct slice bytes, unsigned mode, struc
     return 0;
 }
 
+/* Done when the folder is there already; errno says why not. */
+static int make_folder(const char *path, unsigned mode)
+{
+    struct stat st;
+    if (mkdir(path, mode) == 0)
+        return 0;
+    if (errno == EEXIST && stat(path, &st) == 0) {
+        errno = ENOTDIR;
+        return S_ISDIR(st.st_mode) ? 0 : -1;
+    }
+    return -1;
+}
+
 int folder_create(const char *path, unsigned mode, struct error *err)
 {
     CLEANUP_FREE char *copy = xstrdup(path);
+    if (!*path)
+        return error_set(err, EXIT_CODE_USAGE, "cannot create a folder: its name is empty");
     for (char *at = copy + 1;; at++) {
         if (*at && *at != '/')
             continue;
         char kept = *at;
         *at = 0;
-        if (mkdir(copy, mode) < 0 && errno != EEXIST)
+        if (make_folder(copy, mode) < 0)
             return error_set(err, EXIT_CODE_USAGE, "%s: cannot create the folder: %s", copy,
                              strerror(errno));
         *at = kept;

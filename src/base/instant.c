@@ -98,6 +98,11 @@ bool instant_parse_rfc3339(struct slice text, int64_t *ret_ns)
         return false;
     int64_t seconds = days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second -
                       offset_s;
+    /* Towards zero first, so that the earliest instants do not overflow on the way. */
+    if (seconds < 0 && nanos > 0) {
+        seconds++;
+        nanos -= NS_PER_SECOND;
+    }
     int64_t ns;
     if (__builtin_mul_overflow(seconds, NS_PER_SECOND, &ns) || __builtin_add_overflow(ns, nanos, &ns))
         return false;

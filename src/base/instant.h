@@ -21,7 +21,8 @@ int64_t instant_thread_cpu_ns(void);
 
 /*
  * RFC 3339 with 0 to 9 fraction digits (more are read and dropped) and `Z`, `+hh:mm` or `-hh:mm`;
- * lower-case t/z and a space for the T are accepted as the RFC allows. False: not a timestamp.
+ * lower-case t/z and a space for the T are accepted as the RFC allows; a leap second (:60) is the first
+ * instant of the next minute. False: not a timestamp, or out of range; *ret_ns is then as it was.
  */
 bool instant_parse_rfc3339(struct slice text, int64_t *ret_ns);
 

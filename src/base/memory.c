@@ -40,7 +40,8 @@ char *xstrdup(const char *text)
 char *xstrndup(const char *text, size_t len)
 {
     char *copy = xmalloc(len + 1);
-    memcpy(copy, text, len);
+    if (len)
+        memcpy(copy, text, len);
     copy[len] = 0;
     return copy;
 }

@@ -16,7 +16,7 @@ void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *ptr, size_t count, size_t size);
 char *xstrdup(const char *text);
-char *xstrndup(const char *text, size_t len);
+char *xstrndup(const char *text, size_t len); /* `text` may be NULL when len is 0 */
 char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Makes room for one more element in a heap array that doubles: GROW(list, count, room). */

@@ -370,6 +370,8 @@ static int load_metric_file(struct rules *rules, const struct yaml_node *root, c
             xrealloc(rules->remembers, rules->remember_count + 1, sizeof *rules->remembers);
         struct remember_rule *rule = &rules->remembers[rules->remember_count++];
         *rule = (struct remember_rule){0};
+        rules->remember_fingerprint =
+            fingerprint(yaml_at(remembers, i), rules->remember_fingerprint);
         if (load_remember(rules, yaml_at(remembers, i), rule, err) < 0)
             return -1;
     }
@@ -428,6 +430,21 @@ static int load_folder(struct rules *rules, const char *folder, struct dirent **
     return 0;
 }
 
+/* What a metric's labels remember is part of its definition. */
+static void finish_fingerprints(struct rules *rules)
+{
+    for (size_t i = 0; i < rules->metric_count; i++) {
+        struct metric_rule *rule = &rules->metrics[i];
+        for (size_t l = 0; l < rule->spec.label_count; l++) {
+            const struct expr_list *label = &rule->labels[l];
+            for (size_t e = 0; e < label->count; e++) {
+                if (label->items[e].kind == EXPR_REMEMBERED)
+                    rule->fingerprint ^= rules->remember_fingerprint;
+            }
+        }
+    }
+}
+
 int rules_load(const char *folder, struct rules **ret, struct error *err)
 {
     struct dirent **names = NULL;
@@ -445,6 +462,7 @@ int rules_load(const char *folder, struct rules **ret, struct error *err)
         rules_free(rules);
         return -1;
     }
+    finish_fingerprints(rules);
     *ret = rules;
     return 0;
 }

@@ -107,7 +107,7 @@ struct metric_rule {
     struct expr_list value; /* none: 1 for counters */
     struct expr_list key;   /* METRIC_DISTINCT */
     double scale;
-    uint64_t fingerprint;   /* of the rule's definition and of all envelopes */
+    uint64_t fingerprint;   /* of the rule's definition and of all that it stands on */
     const char *file;
     size_t line;
 };
@@ -136,7 +136,7 @@ struct rules {
     size_t error_class_count;
     char **paths; /* all payload paths in use */
     size_t path_count;
-    uint64_t envelope_fingerprint;
+    uint64_t envelope_fingerprint, remember_fingerprint;
     struct rule_files *files; /* keeps the texts alive */
 };
 

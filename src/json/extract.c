@@ -13,6 +13,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
+#include "base/utf8.h"
 #include "json/plan.h"
 
 struct frame {
@@ -61,26 +63,6 @@ static inline bool is_digit(const struct walk *w)
 }
 
 /* --- strings --------------------------------------------------------------------------------------- */
-
-/* The number of bytes of a well-formed UTF-8 sequence at `p`, by table 3-7 of the Unicode standard; 0. */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-    unsigned char a = p[0];
-    if (a < 0xc2 || a > 0xf4)
-        return 0;
-    size_t len = a < 0xe0 ? 2 : a < 0xf0 ? 3 : 4;
-    if (left < len)
-        return 0;
-    unsigned char low = a == 0xe0 ? 0xa0 : a == 0xf0 ? 0x90 : 0x80;
-    unsigned char high = a == 0xed ? 0x9f : a == 0xf4 ? 0x8f : 0xbf;
-    if (p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < len; i++) {
-        if (p[i] < 0x80 || p[i] > 0xbf)
-            return 0;
-    }
-    return len;
-}
 
 /* True when a byte of the word is a quote, a backslash, below 0x20 or above 0x7f (SWAR). */
 static inline bool has_special(uint64_t word)
@@ -142,7 +124,7 @@ static bool string(struct walk *w, struct slice *ret, bool *ret_escaped)
         } else if (c < 0x80) {
             w->at++;
         } else {
-            size_t len = utf8_length((const unsigned char *)w->at, (size_t)(w->end - w->at));
+            size_t len = utf8_length(w->at, (size_t)(w->end - w->at));
             if (!len)
                 return fail(w, "invalid UTF-8");
             w->at += len;
@@ -343,8 +325,10 @@ static bool walk_all(struct walk *w)
 bool json_extract(const struct json_plan *plan, struct slice bytes, struct json_value *values,
                   struct json_error *error)
 {
-    struct walk w = {plan, bytes.ptr, bytes.ptr, bytes.ptr + bytes.len, values, error};
-    memset(values, 0, plan->path_count * sizeof *values);
+    const char *begin = bytes.ptr ? bytes.ptr : "";
+    struct walk w = {plan, begin, begin, begin + bytes.len, values, error};
+    if (plan->path_count)
+        memset(values, 0, plan->path_count * sizeof *values);
     skip_space(&w);
     if (w.at == w.end)
         return fail(&w, "empty");
@@ -420,12 +404,21 @@ void json_unescape(struct slice raw, struct buf *ret)
 
 bool json_number(const struct json_value *value, double *ret)
 {
-    char text[64];
-    if (value->type != JSON_TYPE_NUMBER || value->raw.len >= sizeof text)
+    char text[64], *end = NULL;
+    CLEANUP_FREE char *longer = NULL;
+    struct slice raw = value->raw;
+    if (value->type != JSON_TYPE_NUMBER || !raw.len)
         return false;
-    memcpy(text, value->raw.ptr, value->raw.len);
-    text[value->raw.len] = 0;
-    char *end = NULL;
-    *ret = strtod(text, &end);
-    return *end == 0 && end != text && isfinite(*ret);
+    /* strtod() also reads blanks, signs, hexadecimal, "inf" and "nan": those are no numbers here. */
+    if (raw.ptr[0] != '-' && (raw.ptr[0] < '0' || raw.ptr[0] > '9'))
+        return false;
+    for (size_t i = 0; i < raw.len; i++) {
+        if (!raw.ptr[i] || !strchr("0123456789+-.eE", raw.ptr[i]))
+            return false;
+    }
+    char *copy = raw.len < sizeof text ? text : (longer = xmalloc(raw.len + 1));
+    memcpy(copy, raw.ptr, raw.len);
+    copy[raw.len] = 0;
+    *ret = strtod(copy, &end);
+    return *end == 0 && isfinite(*ret);
 }

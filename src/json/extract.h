@@ -57,5 +57,8 @@ bool json_extract(const struct json_plan *plan, struct slice bytes, struct json_
 /* Appends a string's text with escapes decoded; a lone surrogate becomes U+FFFD. */
 void json_unescape(struct slice raw, struct buf *ret);
 
-/* A number's value; false when it does not fit a double (1e999) or the value is none. */
+/*
+ * A number's value; false when it does not fit a double (1e999) or the value is none. The text may come
+ * from elsewhere (type set to JSON_TYPE_NUMBER by the caller): what is not a number throughout is none.
+ */
 bool json_number(const struct json_value *value, double *ret);

@@ -130,6 +130,25 @@ struct schedule {
     bool spoken;
 };
 
+/* Our own events need a stream; where none captures ops.>, it is the one thing that we create. */
+static void ensure_own_stream(struct monitor *monitor)
+{
+    static const char *const subjects[] = {"ops.>"};
+    bool created = false;
+    for (size_t i = 0; i < monitor->known.count; i++) {
+        const struct stream_info *info = &monitor->known.items[i];
+        for (size_t s = 0; s < info->subject_count; s++) {
+            if (subject_filters_overlap(slice_of(info->subjects[s]), SLICE("ops.monitor.>")))
+                return;
+        }
+    }
+    if (stream_ensure(monitor->bus, "CIM-OPS", subjects, ARRAY_LEN(subjects), &created, NULL) == 0 &&
+        created) {
+        journal_add(monitor->journal, "stream", "CIM-OPS", "OwnStreamCreated", NULL);
+        atomic_store(&monitor->look_now, true);
+    }
+}
+
 static void look_at_streams(struct monitor *monitor, struct schedule *schedule)
 {
     int64_t now = instant_monotonic_ns();
@@ -143,6 +162,7 @@ static void look_at_streams(struct monitor *monitor, struct schedule *schedule)
         schedule->looked_ns = now - look_every_ns + look_for_core_ns;
         return;
     }
+    ensure_own_stream(monitor);
     core_resubscribe(monitor);
     core_settle(monitor, now);
 }

@@ -109,8 +109,9 @@ function eventTypes() {
   const monitor = join(HERE, '../../src/monitor');
   const source = readdirSync(monitor).filter((file) => file.endsWith('.c'))
     .map((file) => readFileSync(join(monitor, file), 'utf8')).join('\n');
-  const calls = /(?:journal_add|say|own_event_build)\(monitor\b[^;]*?"([A-Z][a-z]+[A-Z]\w+|Reconnected)"|\[REPORT_\w+\] = "(\w+)"|"(Alert\w+)" : "(Alert\w+)"/g;
-  const published = new Set([...source.matchAll(calls)].flatMap((match) => match.slice(1).filter(Boolean)));
+  const calls = [/(?:journal_add|say)\(monitor\b[^;]*?"([A-Z][a-z]\w+)"/g, // its type comes first in capitals
+    /\[REPORT_\w+\] = "(\w+)"/g, /"(Alert\w+)" : "Alert\w+"/g, /"Alert\w+" : "(Alert\w+)"/g];
+  const published = new Set(calls.flatMap((call) => [...source.matchAll(call)].map(([, type]) => type)));
   const text = readFileSync(join(DOC, 'events.md'), 'utf8');
   const documented = new Set([...text.matchAll(/^\| `ops\.\S+\.(\w+)` \|/gm)].map(([, type]) => type));
   return [

@@ -7,7 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import {
-  CIM_OPS, REPOSITORY, Scope, cimOps, freePorts, run, startCimOps, tempDir, until,
+  CIM_OPS, REPOSITORY, Scope, cimOps, freePorts, run, scrape, startCimOps, tempDir, until,
 } from '../system/lib/index.mjs';
 
 const DOCUMENTS = execFileSync('git', ['ls-files', '-co', '--exclude-standard', 'README.md', 'doc/**/*.md'],
@@ -65,6 +65,13 @@ describe('commands in the documents work', () => {
     return PORTS.reduce((all, port, i) => all.replaceAll(`127.0.0.1:${port}`, `127.0.0.1:${ports[i]}`),
       text).replaceAll('build/cim-ops', CIM_OPS);
   }
+
+  test('every metric on /metrics is in the monitoring guide', async () => {
+    const guide = readFileSync(join(REPOSITORY, 'doc/operations/monitoring-guide.md'), 'utf8');
+    const { types } = await scrape(`http://127.0.0.1:${ports[2]}/metrics`);
+    assert.ok(types.size > 20);
+    assert.deepEqual([...types.keys()].filter((name) => !guide.includes(`\`${name}\``)), []);
+  });
 
   for (const { document, line, info, text } of commands) {
     test(`${document}:${line}: ${text.split('\n')[0]}`, async () => {

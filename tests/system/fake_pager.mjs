@@ -72,28 +72,28 @@ function wait(pager, options, what, condition) {
       refused: pager.refused.length, faults: pager.faults })}` });
 }
 
-const brief = ({ routing_key: key, event_action: action, payload }) => `${key} ${action} ${payload?.summary}`;
+const brief = ({ routing_key: key, event_action: action, payload }) =>
+  `${key} ${action} ${payload?.summary}`;
 
 // --- what the real ones would not accept -----------------------------------------------------------
 
 /** developer.pagerduty.com, "Send an Event": required fields, allowed values, lengths. */
 function pageFaults(page) {
   if (!page) return ['PagerDuty: the body is no JSON'];
-  const { routing_key: key, event_action: action, dedup_key: dedup, payload, links = [] } = page;
-  const faults = [];
-  if (![PRIMARY, SECONDARY].includes(key)) faults.push(`PagerDuty: unknown routing_key ${JSON.stringify(key)}`);
-  if (!['trigger', 'acknowledge', 'resolve'].includes(action)) faults.push(`PagerDuty: event_action ${action}`);
-  if (!dedup || dedup.length > 255) faults.push(`PagerDuty: dedup_key ${dedup}`);
-  if (action !== 'trigger') return faults;
-  if (!payload?.summary || payload.summary.length > 1024) faults.push('PagerDuty: summary missing or too long');
-  if (!payload?.source) faults.push('PagerDuty: source missing');
-  if (!['critical', 'error', 'warning', 'info'].includes(payload?.severity)) {
-    faults.push(`PagerDuty: severity ${payload?.severity}`);
-  }
-  for (const { href } of links) {
-    if (!/^https?:\/\//.test(href)) faults.push(`PagerDuty: link ${href}`);
-  }
-  return faults;
+  const { routing_key: key, event_action: action, dedup_key: dedup, payload = {}, links = [] } = page;
+  const rules = [
+    [[PRIMARY, SECONDARY].includes(key), `unknown routing_key ${JSON.stringify(key)}`],
+    [['trigger', 'acknowledge', 'resolve'].includes(action), `event_action ${action}`],
+    [dedup?.length > 0 && dedup.length <= 255, `dedup_key ${dedup}`],
+    ...(action !== 'trigger' ? [] : [
+      [payload.summary?.length > 0 && payload.summary.length <= 1024, `summary ${payload.summary}`],
+      [payload.source, 'source is missing'],
+      [['critical', 'error', 'warning', 'info'].includes(payload.severity),
+        `severity ${payload.severity}`],
+      [links.every(({ href }) => /^https?:\/\//.test(href)), `links ${JSON.stringify(links)}`],
+    ]),
+  ];
+  return rules.filter(([holds]) => !holds).map(([, fault]) => `PagerDuty: ${fault}`);
 }
 
 const enqueued = ({ dedup_key: dedup }) => ({
@@ -127,9 +127,15 @@ export async function pagerConfig(t, pager, { file = 'alertmanager.yml', groupIn
 
   if (config.global?.pagerduty_url) config.global.pagerduty_url = `${pager.url}/v2/enqueue`;
   for (const receiver of config.receivers) {
-    for (const one of receiver.pagerduty_configs ?? []) one.routing_key_file = moved(one.routing_key_file, dir);
-    for (const one of receiver.slack_configs ?? []) one.api_url_file = moved(one.api_url_file, dir);
-    for (const one of receiver.webhook_configs ?? []) one.url = `${pager.url}${new URL(one.url).pathname}`;
+    for (const pagerDuty of receiver.pagerduty_configs ?? []) {
+      pagerDuty.routing_key_file = moved(pagerDuty.routing_key_file, dir);
+    }
+    for (const slack of receiver.slack_configs ?? []) {
+      slack.api_url_file = moved(slack.api_url_file, dir);
+    }
+    for (const webhook of receiver.webhook_configs ?? []) {
+      webhook.url = `${pager.url}${new URL(webhook.url).pathname}`;
+    }
   }
   hasten(config.route, groupInterval);
   const configFile = join(dir, 'alertmanager.json');

@@ -1,0 +1,44 @@
+/*
+ * utf8: is this text well-formed, and cutting it without harm.
+ */
+#pragma once
+
+#include "base/slice.h"
+
+/*
+ * The number of bytes of the well-formed sequence at `p` (`left` bytes are there, at least one), by
+ * table 3-7 of the Unicode standard: no surrogates, nothing overlong, nothing past U+10FFFF. 0: none.
+ */
+static inline size_t utf8_length(const char *text, size_t left)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    unsigned char a = p[0];
+    if (a < 0x80)
+        return 1;
+    if (a < 0xc2 || a > 0xf4)
+        return 0;
+    size_t len = a < 0xe0 ? 2 : a < 0xf0 ? 3 : 4;
+    if (left < len)
+        return 0;
+    unsigned char low = a == 0xe0 ? 0xa0 : a == 0xf0 ? 0x90 : 0x80;
+    unsigned char high = a == 0xed ? 0x9f : a == 0xf4 ? 0x8f : 0xbf;
+    if (p[1] < low || p[1] > high)
+        return 0;
+    for (size_t i = 2; i < len; i++) {
+        if (p[i] < 0x80 || p[i] > 0xbf)
+            return 0;
+    }
+    return len;
+}
+
+/* At most `bytes_max` bytes of the text, never ending inside a sequence. */
+static inline struct slice utf8_cut(struct slice text, size_t bytes_max)
+{
+    if (text.len <= bytes_max)
+        return text;
+    size_t len = bytes_max;
+    /* A sequence has at most three bytes that continue it; more of them are no sequence anyway. */
+    while (len && bytes_max - len < 4 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
+        len--;
+    return (struct slice){text.ptr, len};
+}

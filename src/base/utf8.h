@@ -1,9 +1,9 @@
 /*
- * utf8: is this text well-formed, and cutting it without harm.
+ * utf8: is this text well-formed; cutting and mending it.
  */
 #pragma once
 
-#include "base/slice.h"
+#include "base/buf.h"
 
 /*
  * The number of bytes of the well-formed sequence at `p` (`left` bytes are there, at least one), by
@@ -41,4 +41,17 @@ static inline struct slice utf8_cut(struct slice text, size_t bytes_max)
     while (len && bytes_max - len < 4 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
         len--;
     return (struct slice){text.ptr, len};
+}
+
+/* Appends the text; every byte that is of no well-formed sequence becomes U+FFFD. */
+static inline void utf8_add_clean(struct buf *out, struct slice text)
+{
+    for (size_t i = 0; i < text.len;) {
+        size_t len = utf8_length(text.ptr + i, text.len - i);
+        if (len)
+            buf_add(out, text.ptr + i, len);
+        else
+            buf_add_str(out, "\xef\xbf\xbd");
+        i += len ? len : 1;
+    }
 }

@@ -5,6 +5,7 @@
 
 #include "base/instant.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 
 void own_event_id(char out[static UUID_TEXT_LEN + 1])
 {
@@ -28,15 +29,22 @@ void own_event_id(char out[static UUID_TEXT_LEN + 1])
 
 static void add_token(struct buf *subject, const char *token)
 {
+    if (!*token)
+        buf_add_char(subject, '_'); /* a subject cannot hold an empty token */
     for (; *token; token++) {
         bool bad = *token == '.' || *token == '*' || *token == '>' || (unsigned char)*token <= ' ';
         buf_add_char(subject, bad ? '_' : *token);
     }
 }
 
+/* Whatever bytes an id is made of: the body stays JSON. */
 static json_t *text_or_null(const char *text)
 {
-    return text ? json_string(text) : json_null();
+    CLEANUP_BUF struct buf clean = {0};
+    if (!text)
+        return json_null();
+    utf8_add_clean(&clean, slice_of(text));
+    return json_stringn(buf_slice(&clean).ptr, clean.len);
 }
 
 void own_event_build(struct own_event *ret, const char *domain, const char *aggregate, const char *id,
@@ -54,8 +62,8 @@ void own_event_build(struct own_event *ret, const char *domain, const char *aggr
             buf_add_char(&ret->subject, '.');
         add_token(&ret->subject, tokens[i]);
     }
-    json_t *body = json_pack("{s:s, s:s, s:I, s:s, s:o, s:o, s:s, s:o}", "event_id", ret->event_id,
-                             "aggregate_id", id, "sequence", (json_int_t)sequence, "timestamp", when,
+    json_t *body = json_pack("{s:s, s:o, s:I, s:s, s:o, s:o, s:s, s:o}", "event_id", ret->event_id,
+                             "aggregate_id", text_or_null(id), "sequence", (json_int_t)sequence, "timestamp", when,
                              "correlation_id", text_or_null(correlation_id), "causation_id",
                              text_or_null(causation_id), "event_type", type, "data",
                              data ? data : json_object());

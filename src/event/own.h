@@ -23,7 +23,8 @@ void own_event_id(char out[static UUID_TEXT_LEN + 1]);
 
 /*
  * Builds one event; `data` is taken over. `correlation_id` and `causation_id` may be NULL (null in the
- * body). Characters of `id` that a subject token cannot hold become `_`. own_event_done() frees.
+ * body). In the subject, characters of `id` that a token cannot hold become `_`, and so does an empty id.
+ * own_event_done() frees.
  */
 void own_event_build(struct own_event *ret, const char *domain, const char *aggregate, const char *id,
                      const char *type, uint64_t sequence, const char *correlation_id,

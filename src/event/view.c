@@ -84,11 +84,9 @@ static bool scale_epoch(double value, int64_t whole, int64_t *ret_ns)
     /* Seconds reach 1e11 in the year 5138, milliseconds start there in 1973. */
     double magnitude = value < 0 ? -value : value;
     if (magnitude < 1e11) {
-        int64_t ns;
-        if (__builtin_mul_overflow(whole, NS_PER_SECOND, &ns))
-            return false;
-        *ret_ns = ns + (int64_t)((value - (double)whole) * 1e9);
-        return true;
+        int64_t ns, fraction = (int64_t)((value - (double)whole) * 1e9);
+        return !__builtin_mul_overflow(whole, NS_PER_SECOND, &ns) &&
+               !__builtin_add_overflow(ns, fraction, ret_ns);
     }
     int64_t factor = magnitude < 1e14 ? NS_PER_MS : magnitude < 1e17 ? 1000 : 1;
     return !__builtin_mul_overflow(whole, factor, ret_ns);
@@ -102,6 +100,8 @@ static bool parse_epoch(struct slice text, int64_t *ret_ns)
         return false;
     memcpy(copy, text.ptr, text.len);
     copy[text.len] = 0;
+    if (strspn(copy, "0123456789+-.eE") != text.len) /* strtod() reads hexadecimal too */
+        return false;
     double value = strtod(copy, &end);
     if (*end || !(value > -9.2e18 && value < 9.2e18))
         return false;

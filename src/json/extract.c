@@ -13,7 +13,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/memory.h"
 #include "base/utf8.h"
 #include "json/plan.h"
 
@@ -404,10 +403,9 @@ void json_unescape(struct slice raw, struct buf *ret)
 
 bool json_number(const struct json_value *value, double *ret)
 {
-    char text[64], *end = NULL;
-    CLEANUP_FREE char *longer = NULL;
+    char text[512], *end = NULL;
     struct slice raw = value->raw;
-    if (value->type != JSON_TYPE_NUMBER || !raw.len)
+    if (value->type != JSON_TYPE_NUMBER || !raw.len || raw.len >= sizeof text)
         return false;
     /* strtod() also reads blanks, signs, hexadecimal, "inf" and "nan": those are no numbers here. */
     if (raw.ptr[0] != '-' && (raw.ptr[0] < '0' || raw.ptr[0] > '9'))
@@ -416,9 +414,8 @@ bool json_number(const struct json_value *value, double *ret)
         if (!raw.ptr[i] || !strchr("0123456789+-.eE", raw.ptr[i]))
             return false;
     }
-    char *copy = raw.len < sizeof text ? text : (longer = xmalloc(raw.len + 1));
-    memcpy(copy, raw.ptr, raw.len);
-    copy[raw.len] = 0;
-    *ret = strtod(copy, &end);
+    memcpy(text, raw.ptr, raw.len);
+    text[raw.len] = 0;
+    *ret = strtod(text, &end);
     return *end == 0 && isfinite(*ret);
 }

@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "metrics/registry_internal.h"
 
 struct registry *registry_new(void)
@@ -153,13 +154,18 @@ struct slice series_value(const struct series *series, size_t index)
     return slice_of(at);
 }
 
-/* Writes the values with a NUL behind each; a NUL inside a value ends it there. */
+/*
+ * Writes the values with a NUL behind each. One value that is not UTF-8 (a subject may hold any byte)
+ * would make a scraper refuse the whole exposition, so it is mended here, where series get identity.
+ */
 static void pack_values(const struct slice *values, size_t count, struct buf *ret)
 {
     for (size_t i = 0; i < count; i++) {
-        size_t len = values[i].len;
-        const char *nul = len ? memchr(values[i].ptr, 0, len) : NULL;
-        buf_add(ret, values[i].ptr, nul ? (size_t)(nul - values[i].ptr) : len);
+        struct slice value = utf8_cut(values[i], LABEL_BYTES_MAX);
+        const char *nul = value.len ? memchr(value.ptr, 0, value.len) : NULL;
+        if (nul)
+            value.len = (size_t)(nul - value.ptr);
+        utf8_add_clean(ret, value);
         buf_add_char(ret, 0);
     }
 }

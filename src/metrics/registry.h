@@ -32,6 +32,7 @@ enum metric_kind {
 #define METRIC_BUCKETS_MAX 32
 #define SERIES_PER_FAMILY_DEFAULT 100000
 #define DISTINCT_KEYS_DEFAULT 10000000
+#define LABEL_BYTES_MAX 256 /* of a value; what is longer is cut */
 #define OVERFLOW_LABEL "__overflow__"
 
 struct metric_spec {
@@ -71,7 +72,9 @@ void partition_clear(struct partition *partition);
 void partition_clear_family(struct partition *partition, const struct family *family);
 
 /*
- * The cell for this label set in this partition, made when new. Absent values are stored as "".
+ * The cell for this label set in this partition, made when new. Absent values are stored as "". Values
+ * are made fit for exposition: invalid UTF-8 becomes U+FFFD, a NUL ends the value, and so does
+ * LABEL_BYTES_MAX.
  * Pointers stay valid until the cell is cleared. Never NULL: past the limit it is the overflow cell.
  */
 struct cell *partition_cell(struct partition *partition, struct family *family,

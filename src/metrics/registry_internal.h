@@ -39,7 +39,7 @@ struct partition {
     char *name;
     struct cell **cells; /* in order of birth */
     size_t cell_count, cell_room;
-    struct u64map by_series; /* address of the series -> index in cells + 1 */
+    struct u64map by_series; /* address of the series -> index in cells */
 };
 
 struct registry {

@@ -185,6 +185,28 @@ test('a frozen server is waited for', async (t) => {
   assertSame(await readStream(connection, 'CIM-EVENTS'), await printed(course));
 });
 
+test('a server that is restarted politely, and one that never comes back', async (t) => {
+  const { nats, connection } = await withStream(t);
+  const file = join(await tempDir(t, 'expect'), 'expected.prom');
+  const course = ['--seed', '43', '--start', START, '--count', '20000'];
+  const child = startCimOps(t, ['simulate', '--nats', nats.url, '--rate', '4000', ...course]);
+  await until(async () => await storedNow(nats) > 2000, { every: 20, alive: child });
+  await nats.stop();
+  await nats.start();
+  const { code } = await child.wait({ deadline: 60_000 });
+  assert.equal(code, 0, child.stderr);
+  assertSame(await readStream(connection, 'CIM-EVENTS'), await printed(course));
+
+  const before = await storedNow(nats);
+  const alone = startCimOps(t, ['simulate', '--nats', nats.url, '--rate', '1000', '--forever', '--patience',
+    '1s', '--expect', file]);
+  await until(async () => await storedNow(nats) > before + 500, { every: 20, alive: alone });
+  await nats.kill();
+  assert.equal((await alone.wait({ deadline: 20_000 })).code, 3, alone.stderr);
+  assert.match(alone.stderr, /events are not known to be stored/);
+  assert.ok((await expected(file)).size > 20, 'what was known to be stored is expected all the same');
+});
+
 test('SIGTERM is an end like another: what was sent is expected', async (t) => {
   const { nats, connection } = await withStream(t);
   const file = join(await tempDir(t, 'expect'), 'expected.prom');

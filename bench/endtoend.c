@@ -1,12 +1,12 @@
 /*
- * endtoend: events per second folded through a real nats-server, against a bare socket that only drains
- * the same consumer, in one run, in turn.
+ * endtoend: events per second folded through a real nats-server, against a bare socket that only
+ * drains the same consumer, in one run, in turn.
  *
  *     endtoend CIM-OPS RULES [events] [rounds] [JSON file]
  *
- * Starts its own nats-server (from PATH) in a temporary folder, loads it with `cim-ops simulate`, then
- * repeats: drain, monitor, drain, monitor ... Figures are medians; the CPU time and peak memory are the
- * kernel's own accounting of the finished process (wait4). Nothing is asserted.
+ * Starts its own nats-server (from PATH) in a temporary folder, loads it with `cim-ops simulate`,
+ * then repeats: drain, monitor, drain, monitor ... Figures are medians; the CPU time and peak
+ * memory are the kernel's own accounting of the finished process (wait4). Nothing is asserted.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,9 +23,9 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/instant.h"
 #include "base/memory.h"
-#include "base/file.h"
 
 enum { ROUNDS_MAX = 21, DEADLINE_S = 240 };
 
@@ -39,7 +39,7 @@ struct figure {
     double events_per_s, cpu_ns_per_event, peak_mib;
 };
 
-/* --- processes ------------------------------------------------------------------------------------- */
+/* --- processes -------------------------------------------------------------------------------- */
 
 static pid_t spawn(const char *const argv[], const char *output)
 {
@@ -60,7 +60,8 @@ static pid_t spawn(const char *const argv[], const char *output)
 
 static int connect_to(unsigned port)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0)
@@ -99,7 +100,7 @@ static struct figure figure_of(const struct rusage *usage, uint64_t events, doub
                            (double)usage->ru_maxrss / 1024};
 }
 
-/* --- the bare socket --------------------------------------------------------------------------------- */
+/* --- the bare socket -------------------------------------------------------------------------- */
 
 struct drain {
     int fd;
@@ -193,12 +194,13 @@ static void drain_child(unsigned port, const char *stream, uint64_t events)
     struct drain d = {.fd = connect_to(port), .room = 1u << 20};
     d.bytes = xmalloc(d.room);
     char config[512], request[1024];
-    (void)snprintf(config, sizeof config,
-                   "{\"stream_name\":\"%s\",\"config\":{\"deliver_subject\":\"_INBOX.d\","
-                   "\"deliver_policy\":\"all\",\"ack_policy\":\"none\",\"max_deliver\":1,"
-                   "\"flow_control\":true,\"idle_heartbeat\":2000000000,\"replay_policy\":\"instant\","
-                   "\"mem_storage\":true,\"num_replicas\":1}}",
-                   stream);
+    (void)snprintf(
+        config, sizeof config,
+        "{\"stream_name\":\"%s\",\"config\":{\"deliver_subject\":\"_INBOX.d\","
+        "\"deliver_policy\":\"all\",\"ack_policy\":\"none\",\"max_deliver\":1,"
+        "\"flow_control\":true,\"idle_heartbeat\":2000000000,\"replay_policy\":\"instant\","
+        "\"mem_storage\":true,\"num_replicas\":1}}",
+        stream);
     (void)snprintf(request, sizeof request,
                    "CONNECT {\"verbose\":false,\"headers\":true}\r\nSUB _INBOX.d 1\r\n"
                    "PUB $JS.API.CONSUMER.CREATE.%s _INBOX.r %zu\r\n%s\r\n",
@@ -221,7 +223,7 @@ static struct figure measure_drain(unsigned port, uint64_t events)
     return figure_of(&usage, events, (double)(instant_monotonic_ns() - began) / 1e9);
 }
 
-/* --- the monitor --------------------------------------------------------------------------------------- */
+/* --- the monitor ------------------------------------------------------------------------------ */
 
 static bool is_ready(unsigned port)
 {
@@ -235,8 +237,8 @@ static bool is_ready(unsigned port)
     return got > 0 && strstr(answer, " 200 ");
 }
 
-static struct figure measure_monitor(const char *program, const char *rules, const char *folder, unsigned port,
-                                     uint64_t events, size_t round)
+static struct figure measure_monitor(const char *program, const char *rules, const char *folder,
+                                     unsigned port, uint64_t events, size_t round)
 {
     struct rusage usage;
     int status = 0;
@@ -245,8 +247,8 @@ static struct figure measure_monitor(const char *program, const char *rules, con
     CLEANUP_FREE char *state = xasprintf("%s/state-%zu", folder, round);
     CLEANUP_FREE char *log = xasprintf("%s/monitor.out", folder);
     CLEANUP_FREE char *metrics = xasprintf("%u", metrics_port);
-    const char *argv[] = {program, "monitor", "--nats", url, "--rules", rules, "--state", state,
-                    "--metrics-port", metrics, NULL};
+    const char *argv[] = {program,   "monitor", "--nats",         url,     "--rules", rules,
+                          "--state", state,     "--metrics-port", metrics, NULL};
     int64_t began = instant_monotonic_ns(), until = began + DEADLINE_S * NS_PER_SECOND;
     pid_t pid = spawn(argv, log);
     while (!is_ready(metrics_port)) {
@@ -261,7 +263,7 @@ static struct figure measure_monitor(const char *program, const char *rules, con
     return figure_of(&usage, events, seconds);
 }
 
-/* --- figures --------------------------------------------------------------------------------------------- */
+/* --- figures ---------------------------------------------------------------------------------- */
 
 static int compare(const void *a, const void *b)
 {
@@ -301,7 +303,8 @@ static void report(const struct figure *drain, const struct figure *monitor, siz
         double cpu = median(rows[i], rounds, offsetof(struct figure, cpu_ns_per_event));
         double peak = median(rows[i], rounds, offsetof(struct figure, peak_mib));
         (void)printf("%-20s %14.0f %16.0f %12.1f\n", names[i], rate, cpu, peak);
-        buf_addf(&out, "%s{\"name\": \"%s\", \"events_per_s\": %.0f, \"cpu_ns_per_event\": %.0f, "
+        buf_addf(&out,
+                 "%s{\"name\": \"%s\", \"events_per_s\": %.0f, \"cpu_ns_per_event\": %.0f, "
                  "\"peak_mib\": %.1f}",
                  i ? ", " : "", names[i], rate, cpu, peak);
     }
@@ -314,7 +317,7 @@ static void report(const struct figure *drain, const struct figure *monitor, siz
         (void)fprintf(stderr, "endtoend: %s\n", err.text);
 }
 
-/* --- the run ----------------------------------------------------------------------------------------------- */
+/* --- the run ---------------------------------------------------------------------------------- */
 
 static char temp_folder[] = "/tmp/cim-ops-bench-XXXXXX";
 
@@ -347,10 +350,11 @@ static void create_stream(unsigned port)
 {
     struct drain d = {.fd = connect_to(port), .room = 1u << 16};
     d.bytes = xmalloc(d.room);
-    const char *config = "{\"name\":\"CIM-EVENTS\",\"subjects\":[\"cim.>\",\"events.>\","
-                         "\"infrastructure.>\",\"agent.>\",\"person.>\",\"organization.>\",\"git.>\","
-                         "\"network.>\"],\"storage\":\"file\",\"retention\":\"limits\","
-                         "\"num_replicas\":1}";
+    const char *config =
+        "{\"name\":\"CIM-EVENTS\",\"subjects\":[\"cim.>\",\"events.>\","
+        "\"infrastructure.>\",\"agent.>\",\"person.>\",\"organization.>\",\"git.>\","
+        "\"network.>\"],\"storage\":\"file\",\"retention\":\"limits\","
+        "\"num_replicas\":1}";
     char request[1024];
     (void)snprintf(request, sizeof request,
                    "CONNECT {\"verbose\":false}\r\nSUB _INBOX.r 1\r\n"
@@ -383,16 +387,18 @@ int main(int argc, char **argv)
                       *log = xasprintf("%s/log", temp_folder),
                       *url = xasprintf("nats://127.0.0.1:%u", port),
                       *count = xasprintf("%llu", (unsigned long long)events);
-    const char *server[] = {"nats-server", "-a", "127.0.0.1", "-p", port_text, "-js", "-sd", store, NULL};
+    const char *server[] = {"nats-server", "-a",  "127.0.0.1", "-p", port_text,
+                            "-js",         "-sd", store,       NULL};
     pid_t nats = spawn(server, log);
     wait_for_port(port);
     create_stream(port);
     (void)printf("loading %s events ...\n", count);
     (void)fflush(stdout);
-    const char *load[] = {argv[1], "simulate", "--nats", url, "--rate", "max", "--seed", "1", "--count", count,
-                    NULL};
+    const char *load[] = {argv[1],  "simulate", "--nats",  url,   "--rate", "max",
+                          "--seed", "1",        "--count", count, NULL};
     run_to_end(load, log);
-    events -= events / 1000; /* a few may be refused by the server as repeated: read what surely is there */
+    events -= events /
+              1000; /* a few may be refused by the server as repeated: read what surely is there */
 
     for (size_t i = 0; i < rounds; i++) {
         drain[i] = measure_drain(port, events);

@@ -5,11 +5,11 @@
 #include "cmd/command.h"
 
 static const struct command *const commands[] = {
-    &command_up,      /* the whole local stack: NATS, monitor, Prometheus, Alertmanager */
-    &command_status,  /* what that stack is doing */
-    &command_down,    /* stop it */
-    &command_monitor, /* the event monitor: event streams in, metrics out */
-    &command_rules,   /* check rules, list the metrics they make */
+    &command_up,       /* the whole local stack: NATS, monitor, Prometheus, Alertmanager */
+    &command_status,   /* what that stack is doing */
+    &command_down,     /* stop it */
+    &command_monitor,  /* the event monitor: event streams in, metrics out */
+    &command_rules,    /* check rules, list the metrics they make */
     &command_simulate, /* CIM traffic in the real shapes */
 };
 
@@ -21,10 +21,11 @@ static int print_help(FILE *out)
                        "Usage: cim-ops VERB [options]\n\nVerbs:\n");
     for (size_t i = 0; i < command_count; i++)
         (void)fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    (void)fprintf(out, "\n'cim-ops VERB --help' tells more, with an example.\n"
-                       "Exit codes: 0 done, 1 the check found a problem, 2 usage or bad configuration,\n"
-                       "3 NATS or another service unreachable, 4 refused by a guard, 5 data damaged or\n"
-                       "incomplete, 70 internal.\n");
+    (void)fprintf(out,
+                  "\n'cim-ops VERB --help' tells more, with an example.\n"
+                  "Exit codes: 0 done, 1 the check found a problem, 2 usage or bad configuration,\n"
+                  "3 NATS or another service unreachable, 4 refused by a guard, 5 data damaged or\n"
+                  "incomplete, 70 internal.\n");
     return out == stdout ? EXIT_CODE_DONE : EXIT_CODE_USAGE;
 }
 

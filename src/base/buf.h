@@ -1,8 +1,8 @@
 /*
  * buf: a growable byte buffer.
  *
- * Owns its bytes; buf_done() frees them, buf_reset() keeps the room. Zero-initialised is valid and empty.
- * Growth doubles, so appending is amortised O(1) per byte.
+ * Owns its bytes; buf_done() frees them, buf_reset() keeps the room. Zero-initialised is valid and
+ * empty. Growth doubles, so appending is amortised O(1) per byte.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /*
  * codec: little binary records: LEB128 numbers, 8-byte fixed values, texts with their length.
  *
- * The writer appends to a buf; the reader walks a slice and remembers failure, so that a whole record
- * can be read before `ok` is looked at once. Fixed values are little-endian.
+ * The writer appends to a buf; the reader walks a slice and remembers failure, so that a whole
+ * record can be read before `ok` is looked at once. Fixed values are little-endian.
  */
 #pragma once
 

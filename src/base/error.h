@@ -1,10 +1,10 @@
 /*
  * error: what went wrong, for whom, and the exit code that says so.
  *
- * Functions that can fail return 0 or -1 (or a pointer or NULL) and take a `struct error *` last. The
- * text is written where the cause is first known; callers add context with error_wrap(); only the
- * program layer (main.c, a service's event) prints it. The storage is the caller's; NULL is allowed and
- * means that the caller does not care for the text.
+ * Functions that can fail return 0 or -1 (or a pointer or NULL) and take a `struct error *` last.
+ * The text is written where the cause is first known; callers add context with error_wrap(); only
+ * the program layer (main.c, a service's event) prints it. The storage is the caller's; NULL is
+ * allowed and means that the caller does not care for the text.
  */
 #pragma once
 

@@ -1,9 +1,9 @@
 /*
  * file: whole files in and out, atomically, and folders.
  *
- * Texts of errors name the path. file_write_atomic() writes a temporary file beside the target, fsyncs
- * it, renames it over the target and fsyncs the folder: after a crash at any moment the path holds
- * either the old bytes or the new ones.
+ * Texts of errors name the path. file_write_atomic() writes a temporary file beside the target,
+ * fsyncs it, renames it over the target and fsyncs the folder: after a crash at any moment the path
+ * holds either the old bytes or the new ones.
  */
 #pragma once
 

@@ -26,7 +26,8 @@ int64_t instant_thread_cpu_ns(void)
     return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
-/* Days from 1970-01-01 in the proleptic Gregorian calendar, by shifting the year to start in March. */
+/* Days from 1970-01-01 in the proleptic Gregorian calendar, by shifting the year to start in March.
+ */
 static int64_t days_from_civil(int64_t year, int64_t month, int64_t day)
 {
     year -= month <= 2;
@@ -96,15 +97,16 @@ bool instant_parse_rfc3339(struct slice text, int64_t *ret_ns)
     }
     if (at >= text.len || !parse_zone(slice_from(text, at), &offset_s))
         return false;
-    int64_t seconds = days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second -
-                      offset_s;
+    int64_t seconds =
+        days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset_s;
     /* Towards zero first, so that the earliest instants do not overflow on the way. */
     if (seconds < 0 && nanos > 0) {
         seconds++;
         nanos -= NS_PER_SECOND;
     }
     int64_t ns;
-    if (__builtin_mul_overflow(seconds, NS_PER_SECOND, &ns) || __builtin_add_overflow(ns, nanos, &ns))
+    if (__builtin_mul_overflow(seconds, NS_PER_SECOND, &ns) ||
+        __builtin_add_overflow(ns, nanos, &ns))
         return false;
     *ret_ns = ns;
     return true;

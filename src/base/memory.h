@@ -1,8 +1,8 @@
 /*
  * memory: allocation that cannot fail quietly, and scope-bound cleanup.
  *
- * Out of memory is not an operating error that a caller could mend: the x-forms print one line and end
- * the process with EXIT_CODE_INTERNAL; the state on disk stays as the last snapshot left it.
+ * Out of memory is not an operating error that a caller could mend: the x-forms print one line and
+ * end the process with EXIT_CODE_INTERNAL; the state on disk stays as the last snapshot left it.
  */
 #pragma once
 
@@ -23,7 +23,7 @@ char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define GROW(array, count, room)                                                                   \
     do {                                                                                           \
         if ((count) == (room)) {                                                                   \
-            (room) = (room) ? (room) * 2 : 8;                                                      \
+            (room) = (room) ? (room)*2 : 8;                                                        \
             (array) = xrealloc((array), (room), sizeof *(array));                                  \
         }                                                                                          \
     } while (0)
@@ -39,7 +39,7 @@ static inline void cleanup_close_(const int *fd)
         (void)close(*fd);
 }
 
-#define CLEANUP_FREE __attribute__((cleanup(cleanup_free_)))
+#define CLEANUP_FREE  __attribute__((cleanup(cleanup_free_)))
 #define CLEANUP_CLOSE __attribute__((cleanup(cleanup_close_)))
 
 /* Hands a value on and empties the slot that a CLEANUP_ attribute watches. */

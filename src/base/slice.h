@@ -1,9 +1,9 @@
 /*
  * slice: a view of bytes that somebody else owns.
  *
- * A slice never owns and is never NUL-terminated by contract. `ptr == NULL` means "absent", which is
- * not the same as empty: a field that an event does not carry is absent (see event/view.h).
- * Pass by value; lives no longer than the bytes it points into.
+ * A slice never owns and is never NUL-terminated by contract. `ptr == NULL` means "absent", which
+ * is not the same as empty: a field that an event does not carry is absent (see event/view.h). Pass
+ * by value; lives no longer than the bytes it points into.
  */
 #pragma once
 

@@ -1,8 +1,9 @@
 /*
  * u64map: a map from 64-bit keys (hashes already) to 64-bit values, open addressing, with removal.
  *
- * Zero-initialised is valid and empty; u64map_done() frees. Keys are taken as well mixed; the key 0 is
- * stored as 1. At most three quarters full; growth doubles. Removal closes the gap, so no tombstones.
+ * Zero-initialised is valid and empty; u64map_done() frees. Keys are taken as well mixed; the key 0
+ * is stored as 1. At most three quarters full; growth doubles. Removal closes the gap, so no
+ * tombstones.
  */
 #pragma once
 

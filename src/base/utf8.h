@@ -7,7 +7,8 @@
 
 /*
  * The number of bytes of the well-formed sequence at `p` (`left` bytes are there, at least one), by
- * table 3-7 of the Unicode standard: no surrogates, nothing overlong, nothing past U+10FFFF. 0: none.
+ * table 3-7 of the Unicode standard: no surrogates, nothing overlong, nothing past U+10FFFF. 0:
+ * none.
  */
 static inline size_t utf8_length(const char *text, size_t left)
 {
@@ -46,12 +47,15 @@ static inline struct slice utf8_cut(struct slice text, size_t bytes_max)
 /* Appends the text; every byte that is of no well-formed sequence becomes U+FFFD. */
 static inline void utf8_add_clean(struct buf *out, struct slice text)
 {
+    size_t sound = 0; /* from here on nothing is written yet */
     for (size_t i = 0; i < text.len;) {
         size_t len = utf8_length(text.ptr + i, text.len - i);
-        if (len)
-            buf_add(out, text.ptr + i, len);
-        else
+        if (!len) {
+            buf_add(out, text.ptr + sound, i - sound);
             buf_add_str(out, "\xef\xbf\xbd");
+            sound = i + 1;
+        }
         i += len ? len : 1;
     }
+    buf_add_slice(out, slice_from(text, sound));
 }

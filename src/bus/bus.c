@@ -22,8 +22,8 @@ int bus_error(const struct bus *bus, natsStatus status, const char *what, struct
     bool internal = status == NATS_NO_MEMORY || status == NATS_INVALID_ARG;
     const char *text = status == NATS_NO_RESPONDERS ? "nobody answers there (is JetStream enabled?)"
                                                     : natsStatus_GetText(status);
-    return error_set(err, internal ? EXIT_CODE_INTERNAL : EXIT_CODE_UNREACHABLE, "%s: %s (%s)", what,
-                     text, bus->place);
+    return error_set(err, internal ? EXIT_CODE_INTERNAL : EXIT_CODE_UNREACHABLE, "%s: %s (%s)",
+                     what, text, bus->place);
 }
 
 /* Copies the URLs without "user:password@". */
@@ -37,8 +37,8 @@ static void describe_place(const char *urls, char *out, size_t room)
         size_t head = scheme ? (size_t)(scheme + 3 - url.ptr) : 0;
         const char *at = memrchr(url.ptr + head, '@', url.len - head);
         struct slice host = slice_from(url, at ? (size_t)(at + 1 - url.ptr) : head);
-        int more = snprintf(out + used, room - used, "%s%.*s%.*s", used ? "," : "", (int)head, url.ptr,
-                            SLICE_ARG(host));
+        int more = snprintf(out + used, room - used, "%s%.*s%.*s", used ? "," : "", (int)head,
+                            url.ptr, SLICE_ARG(host));
         if (more < 0 || (used += (size_t)more) >= room)
             return;
     }
@@ -198,7 +198,7 @@ int64_t bus_round_trip_ns(struct bus *bus)
     return natsConnection_GetRTT(bus->connection, &ns) == NATS_OK ? ns : -1;
 }
 
-/* --- publish and request --------------------------------------------------------------------------- */
+/* --- publish and request ---------------------------------------------------------------------- */
 
 static natsStatus add_headers(natsMsg *msg, const struct bus_header *headers, size_t count)
 {
@@ -256,7 +256,7 @@ int bus_request(struct bus *bus, const char *subject, struct slice payload, int 
     return bus_request_with(bus, subject, NULL, 0, payload, timeout_ms, ret, err);
 }
 
-/* --- messages -------------------------------------------------------------------------------------- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 void bus_message_from(natsMsg *msg, struct bus_message *message)
 {
@@ -293,7 +293,7 @@ void bus_message_release(struct bus_message *message)
     message->handle = NULL;
 }
 
-/* --- core subscriptions ---------------------------------------------------------------------------- */
+/* --- core subscriptions ----------------------------------------------------------------------- */
 
 struct bus_subscription {
     natsSubscription *handle;
@@ -301,7 +301,8 @@ struct bus_subscription {
     void *context;
 };
 
-static void deliver(natsConnection *connection, natsSubscription *handle, natsMsg *msg, void *context)
+static void deliver(natsConnection *connection, natsSubscription *handle, natsMsg *msg,
+                    void *context)
 {
     (void)connection;
     (void)handle;
@@ -324,8 +325,8 @@ int bus_subscribe(struct bus *bus, const char *subject, bus_handler *on_message,
     struct bus_subscription *subscription = xcalloc(1, sizeof *subscription);
     subscription->on_message = on_message;
     subscription->context = context;
-    natsStatus s = natsConnection_Subscribe(&subscription->handle, bus->connection, subject, deliver,
-                                            subscription);
+    natsStatus s = natsConnection_Subscribe(&subscription->handle, bus->connection, subject,
+                                            deliver, subscription);
     if (s != NATS_OK) {
         free(subscription);
         return bus_error(bus, s, subject, err);

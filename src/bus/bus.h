@@ -1,9 +1,10 @@
 /*
  * bus: a connection to NATS, and requests over it.
  *
- * The only room that includes nats.h. A bus reconnects for ever on its own; requests fail while it is
- * down. Calls are thread-safe; request calls block up to their timeout. Texts of errors name the server
- * without credentials. JetStream API subjects and fields: docs.nats.io/reference/jetstream/api.
+ * The only room that includes nats.h. A bus reconnects for ever on its own; requests fail while it
+ * is down. Calls are thread-safe; request calls block up to their timeout. Texts of errors name the
+ * server without credentials. JetStream API subjects and fields:
+ * docs.nats.io/reference/jetstream/api.
  */
 #pragma once
 
@@ -15,15 +16,15 @@ struct bus;
 struct bus_options {
     const char *url; /* one or more, separated by commas */
     const char *creds, *tls_ca, *tls_cert, *tls_key;
-    const char *name;       /* shown in the server's connection list */
-    bool wait_for_server;   /* open succeeds at once and connects in the background */
+    const char *name;         /* shown in the server's connection list */
+    bool wait_for_server;     /* open succeeds at once and connects in the background */
     size_t pending_bytes_max; /* per subscription, undelivered; 0: 256 MiB */
     /* Called from a thread of the client when the link goes down (false) or comes up (true). */
     void (*on_link)(void *context, bool up);
     void *context;
 };
 
-#define BUS_TIMEOUT_MS 5000
+#define BUS_TIMEOUT_MS  5000
 #define BUS_HEADERS_MAX 64
 
 int bus_open(struct bus **ret, const struct bus_options *options, struct error *err);
@@ -44,8 +45,8 @@ int bus_publish(struct bus *bus, struct slice subject, const char *reply,
 int bus_flush(struct bus *bus, int timeout_ms, struct error *err);
 
 /*
- * One request, one reply, the reply's bytes appended to *ret. EXIT_CODE_UNREACHABLE when nobody answers
- * in time or the link is down.
+ * One request, one reply, the reply's bytes appended to *ret. EXIT_CODE_UNREACHABLE when nobody
+ * answers in time or the link is down.
  */
 int bus_request(struct bus *bus, const char *subject, struct slice payload, int timeout_ms,
                 struct buf *ret, struct error *err);
@@ -55,7 +56,7 @@ int bus_request_with(struct bus *bus, const char *subject, const struct bus_head
                      size_t header_count, struct slice payload, int timeout_ms, struct buf *ret,
                      struct error *err);
 
-/* --- messages ------------------------------------------------------------------------------------ */
+/* --- messages --------------------------------------------------------------------------------- */
 
 /*
  * One message as it was stored. Slices point into the handle and die with bus_message_release().
@@ -70,19 +71,19 @@ struct bus_message {
 };
 
 /*
- * The headers, at most `room` of them, in the order of the client library; parsed on demand (allocates).
- * Returns their number, or -1 when the header block is not well-formed.
+ * The headers, at most `room` of them, in the order of the client library; parsed on demand
+ * (allocates). Returns their number, or -1 when the header block is not well-formed.
  */
 int bus_message_headers(const struct bus_message *message, struct bus_header *out, size_t room);
 void bus_message_release(struct bus_message *message);
 
-/* --- core subscriptions -------------------------------------------------------------------------- */
+/* --- core subscriptions ----------------------------------------------------------------------- */
 
 struct bus_subscription;
 /*
- * `on_message` owns the message and must release it. All subscriptions and readers of one bus call from
- * one and the same thread, so handlers never run at the same time and keep the order of arrival; a
- * handler that blocks holds all of them back (that is the back-pressure).
+ * `on_message` owns the message and must release it. All subscriptions and readers of one bus call
+ * from one and the same thread, so handlers never run at the same time and keep the order of
+ * arrival; a handler that blocks holds all of them back (that is the back-pressure).
  */
 typedef void bus_handler(void *context, struct bus_message *message, const char *reply);
 int bus_subscribe(struct bus *bus, const char *subject, bus_handler *on_message, void *context,

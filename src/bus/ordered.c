@@ -7,7 +7,8 @@
 #include "base/memory.h"
 #include "bus/bus_internal.h"
 
-/* One consumer's life. The handle given to the client library; freed when the library is done with it. */
+/* One consumer's life. The handle given to the client library; freed when the library is done with
+ * it. */
 struct attachment {
     struct ordered *reader;
     natsSubscription *subscription;
@@ -168,10 +169,10 @@ static int create_consumer(struct ordered *reader, const char *inbox, uint64_t s
     CLEANUP_FREE char *subject = xasprintf("$JS.API.CONSUMER.CREATE.%s", reader->stream);
     json_t *config = json_pack(
         "{s:s, s:s, s:I, s:s, s:i, s:b, s:I, s:s, s:b, s:i, s:s}", "deliver_subject", inbox,
-        "deliver_policy", "by_start_sequence", "opt_start_seq", (json_int_t)(start_seq ? start_seq : 1),
-        "ack_policy", "none", "max_deliver", 1, "flow_control", 1, "idle_heartbeat",
-        (json_int_t)ORDERED_HEARTBEAT_NS, "replay_policy", "instant", "mem_storage", 1,
-        "num_replicas", 1, "description", "cim-ops ordered reader");
+        "deliver_policy", "by_start_sequence", "opt_start_seq",
+        (json_int_t)(start_seq ? start_seq : 1), "ack_policy", "none", "max_deliver", 1,
+        "flow_control", 1, "idle_heartbeat", (json_int_t)ORDERED_HEARTBEAT_NS, "replay_policy",
+        "instant", "mem_storage", 1, "num_replicas", 1, "description", "cim-ops ordered reader");
     json_t *request = json_pack("{s:s, s:o}", "stream_name", reader->stream, "config", config);
     CLEANUP_FREE char *text = json_dumps(request, JSON_COMPACT);
     json_decref(request);
@@ -214,15 +215,16 @@ static int attach(struct ordered *reader, uint64_t start_seq, struct error *err)
     atomic_store(&reader->pending, UINT64_MAX);
     atomic_store(&reader->last_sign_ns, instant_monotonic_ns());
 
-    natsStatus s = natsConnection_Subscribe(&attachment->subscription, reader->bus->connection, inbox,
-                                            deliver, attachment);
+    natsStatus s = natsConnection_Subscribe(&attachment->subscription, reader->bus->connection,
+                                            inbox, deliver, attachment);
     if (s != NATS_OK) {
         natsInbox_Destroy(inbox);
         reader->current = NULL;
         attachment_complete(attachment);
         return bus_error(reader->bus, s, "subscribe", err);
     }
-    (void)natsSubscription_SetOnCompleteCB(attachment->subscription, attachment_complete, attachment);
+    (void)natsSubscription_SetOnCompleteCB(attachment->subscription, attachment_complete,
+                                           attachment);
     int bytes = reader->bus->pending_bytes_max > INT32_MAX ? INT32_MAX
                                                            : (int)reader->bus->pending_bytes_max;
     (void)natsSubscription_SetPendingLimits(attachment->subscription, -1, bytes);
@@ -233,8 +235,9 @@ static int attach(struct ordered *reader, uint64_t start_seq, struct error *err)
     return rc;
 }
 
-int ordered_open(struct bus *bus, const char *stream, uint64_t start_seq, ordered_handler *on_message,
-                 void *context, struct ordered **ret, struct error *err)
+int ordered_open(struct bus *bus, const char *stream, uint64_t start_seq,
+                 ordered_handler *on_message, void *context, struct ordered **ret,
+                 struct error *err)
 {
     struct ordered *reader = xcalloc(1, sizeof *reader);
     reader->bus = bus;
@@ -281,7 +284,8 @@ uint64_t ordered_pending(struct ordered *reader)
 const char *ordered_trouble(struct ordered *reader)
 {
     const char *trouble = atomic_load(&reader->trouble);
-    if (!trouble && instant_monotonic_ns() - atomic_load(&reader->last_sign_ns) > ORDERED_SILENCE_NS)
+    if (!trouble &&
+        instant_monotonic_ns() - atomic_load(&reader->last_sign_ns) > ORDERED_SILENCE_NS)
         trouble = "the server is silent";
     return trouble;
 }

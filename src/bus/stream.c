@@ -24,7 +24,8 @@ const char *stream_kind_name(enum stream_kind kind)
     return "unknown";
 }
 
-/* One API call; *ret is the decoded reply (the caller's to json_decref). *ret_api_code: 0 or the error's. */
+/* One API call; *ret is the decoded reply (the caller's to json_decref). *ret_api_code: 0 or the
+ * error's. */
 static int api_call(struct bus *bus, const char *subject, json_t *request, json_t **ret,
                     int *ret_api_code, struct error *err)
 {
@@ -128,8 +129,9 @@ int stream_list(struct bus *bus, struct stream_list *ret, struct error *err)
     do {
         json_t *page = NULL;
         int api_code = 0;
-        if (api_call(bus, "$JS.API.STREAM.LIST", json_pack("{s:I}", "offset", (json_int_t)list.count),
-                     &page, &api_code, err) < 0) {
+        if (api_call(bus, "$JS.API.STREAM.LIST",
+                     json_pack("{s:I}", "offset", (json_int_t)list.count), &page, &api_code,
+                     err) < 0) {
             stream_list_done(&list);
             return -1;
         }
@@ -179,8 +181,8 @@ int stream_ensure(struct bus *bus, const char *name, const char *const *subjects
     CLEANUP_FREE char *subject = xasprintf("$JS.API.STREAM.CREATE.%s", name);
     json_t *reply = NULL;
     int api_code = 0;
-    json_t *config = json_pack("{s:s, s:o, s:s, s:s, s:s, s:i, s:I}", "name", name, "subjects", list,
-                               "retention", "limits", "storage", "file", "discard", "old",
+    json_t *config = json_pack("{s:s, s:o, s:s, s:s, s:s, s:i, s:I}", "name", name, "subjects",
+                               list, "retention", "limits", "storage", "file", "discard", "old",
                                "num_replicas", 1, "max_age", (json_int_t)0);
     if (api_call(bus, subject, config, &reply, &api_code, err) < 0)
         return api_code == API_NAME_IN_USE ? 0 : -1; /* somebody else was quicker */
@@ -189,7 +191,7 @@ int stream_ensure(struct bus *bus, const char *name, const char *const *subjects
     return 0;
 }
 
-/* --- subjects -------------------------------------------------------------------------------------- */
+/* --- subjects --------------------------------------------------------------------------------- */
 
 bool subject_matches(struct slice filter, struct slice subject)
 {
@@ -197,7 +199,8 @@ bool subject_matches(struct slice filter, struct slice subject)
     while (slice_cut(&filter, '.', &want)) {
         if (slice_eq(want, SLICE(">")))
             return slice_present(subject);
-        if (!slice_cut(&subject, '.', &have) || (!slice_eq(want, SLICE("*")) && !slice_eq(want, have)))
+        if (!slice_cut(&subject, '.', &have) ||
+            (!slice_eq(want, SLICE("*")) && !slice_eq(want, have)))
             return false;
     }
     return !slice_present(subject);
@@ -218,12 +221,13 @@ bool subject_filters_overlap(struct slice a, struct slice b)
     }
 }
 
-/* --- one message ----------------------------------------------------------------------------------- */
+/* --- one message ------------------------------------------------------------------------------ */
 
 /* RFC 4648 base 64 with padding, as Go's encoding/json writes []byte. */
 static int base64_decode(struct slice text, struct buf *ret)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     uint32_t bits = 0;
     unsigned count = 0;
     for (size_t i = 0; i < text.len && text.ptr[i] != '='; i++) {
@@ -243,8 +247,8 @@ static int base64_decode(struct slice text, struct buf *ret)
 static int decode_field(json_t *message, const char *key, struct buf *ret)
 {
     json_t *value = json_object_get(message, key);
-    return value ? base64_decode((struct slice){json_string_value(value), json_string_length(value)},
-                                 ret)
+    return value ? base64_decode(
+                       (struct slice){json_string_value(value), json_string_length(value)}, ret)
                  : 0;
 }
 
@@ -255,7 +259,8 @@ int stream_get_message(struct bus *bus, const char *stream, uint64_t seq, struct
     CLEANUP_FREE char *subject = xasprintf("$JS.API.STREAM.MSG.GET.%s", stream);
     json_t *reply = NULL;
     int api_code = 0;
-    if (api_call(bus, subject, json_pack("{s:I}", "seq", (json_int_t)seq), &reply, &api_code, err) < 0)
+    if (api_call(bus, subject, json_pack("{s:I}", "seq", (json_int_t)seq), &reply, &api_code, err) <
+        0)
         return -1;
     json_t *message = json_object_get(reply, "message");
     const char *stored_subject = json_string_value(json_object_get(message, "subject"));

@@ -39,9 +39,10 @@ void stream_list_done(struct stream_list *list);
 int stream_info(struct bus *bus, const char *name, struct stream_info *ret, struct error *err);
 void stream_info_done(struct stream_info *info);
 
-/* Creates a file stream with limits retention, no expiry. `*ret_created` is false when it stood already. */
-int stream_ensure(struct bus *bus, const char *name, const char *const *subjects, size_t subject_count,
-                  bool *ret_created, struct error *err);
+/* Creates a file stream with limits retention, no expiry. `*ret_created` is false when it stood
+ * already. */
+int stream_ensure(struct bus *bus, const char *name, const char *const *subjects,
+                  size_t subject_count, bool *ret_created, struct error *err);
 
 /* Does the subject match the filter (NATS tokens, `*` and `>`)? */
 bool subject_matches(struct slice filter, struct slice subject);
@@ -49,8 +50,8 @@ bool subject_matches(struct slice filter, struct slice subject);
 bool subject_filters_overlap(struct slice a, struct slice b);
 
 /*
- * One stored message by sequence: subject and payload appended, headers as the stored block ("" when
- * none). EXIT_CODE_PROBLEM: no message at that sequence. Costs one request.
+ * One stored message by sequence: subject and payload appended, headers as the stored block (""
+ * when none). EXIT_CODE_PROBLEM: no message at that sequence. Costs one request.
  */
 int stream_get_message(struct bus *bus, const char *stream, uint64_t seq, struct buf *ret_subject,
                        struct buf *ret_headers, struct buf *ret_payload, int64_t *ret_stored_at_ns,

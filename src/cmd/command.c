@@ -44,7 +44,8 @@ static bool parse_size(struct slice text, uint64_t *ret)
 
 static bool parse_flag(struct slice text, bool *ret)
 {
-    *ret = slice_eq(text, SLICE("true")) || slice_eq(text, SLICE("yes")) || slice_eq(text, SLICE("1"));
+    *ret =
+        slice_eq(text, SLICE("true")) || slice_eq(text, SLICE("yes")) || slice_eq(text, SLICE("1"));
     return *ret || slice_eq(text, SLICE("false")) || slice_eq(text, SLICE("no")) ||
            slice_eq(text, SLICE("0"));
 }
@@ -62,7 +63,8 @@ static const char *expected(enum option_kind kind)
     return "";
 }
 
-/* `text` must outlive the values: a word of argv, of the environment or of the kept configuration. */
+/* `text` must outlive the values: a word of argv, of the environment or of the kept configuration.
+ */
 static int assign(const struct option_spec *spec, const char *text, void *values, const char *where,
                   struct error *err)
 {
@@ -83,8 +85,8 @@ static int assign(const struct option_spec *spec, const char *text, void *values
     if (ok)
         return 0;
     if (spec->kind == OPTION_U64 && spec->max)
-        return error_set(err, EXIT_CODE_USAGE, "%s: '%s' is not a whole number from %llu to %llu", where,
-                         text, (unsigned long long)spec->min, (unsigned long long)spec->max);
+        return error_set(err, EXIT_CODE_USAGE, "%s: '%s' is not a whole number from %llu to %llu",
+                         where, text, (unsigned long long)spec->min, (unsigned long long)spec->max);
     return error_set(err, EXIT_CODE_USAGE, "%s: '%s' is not %s", where, text, expected(spec->kind));
 }
 
@@ -125,19 +127,19 @@ static int parse_words(const struct command *command, int argc, char **argv, voi
         }
         struct slice rest = slice_from(word, 2);
         if (word.ptr[1] != '-' || !slice_cut(&rest, '=', &name))
-            return error_set(err, EXIT_CODE_USAGE, "unknown option '%s'; see cim-ops %s --help", argv[i],
-                             command->name);
+            return error_set(err, EXIT_CODE_USAGE, "unknown option '%s'; see cim-ops %s --help",
+                             argv[i], command->name);
         const struct option_spec *spec = find(command, name);
         bool is_config = slice_eq(name, SLICE("config"));
         if (!spec && !is_config)
-            return error_set(err, EXIT_CODE_USAGE, "unknown option '%s'; see cim-ops %s --help", argv[i],
-                             command->name);
+            return error_set(err, EXIT_CODE_USAGE, "unknown option '%s'; see cim-ops %s --help",
+                             argv[i], command->name);
         const char *value = slice_present(rest) ? rest.ptr : NULL;
         if (!value && spec && spec->kind == OPTION_FLAG)
             value = "true";
         if (!value && ++i >= argc)
-            return error_set(err, EXIT_CODE_USAGE, "option '--%.*s' needs a value: %s", SLICE_ARG(name),
-                             is_config ? "a file" : expected(spec->kind));
+            return error_set(err, EXIT_CODE_USAGE, "option '--%.*s' needs a value: %s",
+                             SLICE_ARG(name), is_config ? "a file" : expected(spec->kind));
         if (!value)
             value = argv[i];
         if (is_config) {
@@ -162,8 +164,8 @@ static int load_config(const char *path, struct yaml_document_tree **ret, struct
     return 0;
 }
 
-static const struct yaml_node *config_value(const struct yaml_node *root, const struct command *command,
-                                            const char *name)
+static const struct yaml_node *config_value(const struct yaml_node *root,
+                                            const struct command *command, const char *name)
 {
     const struct yaml_node *section = yaml_get(root, command->name);
     const struct yaml_node *node = section ? yaml_get(section, name) : NULL;
@@ -177,8 +179,8 @@ static int check_config_keys(const struct command *command, const struct yaml_no
     for (size_t i = 0; section && i < yaml_size(section); i++) {
         const struct yaml_node *key = yaml_key_at(section, i);
         if (!find(command, yaml_text(key)))
-            return yaml_error(key, err, "'%.*s' is no option of cim-ops %s", SLICE_ARG(yaml_text(key)),
-                              command->name);
+            return yaml_error(key, err, "'%.*s' is no option of cim-ops %s",
+                              SLICE_ARG(yaml_text(key)), command->name);
     }
     return 0;
 }
@@ -192,8 +194,8 @@ static int fill_rest(const struct command *command, const struct parsed *parsed,
         return -1;
     for (size_t i = 0; i < command->option_count; i++) {
         const struct option_spec *spec = &command->options[i];
-        const struct yaml_node *node = config ? config_value(yaml_root(config), command, spec->name)
-                                              : NULL;
+        const struct yaml_node *node =
+            config ? config_value(yaml_root(config), command, spec->name) : NULL;
         const char *env = spec->env ? getenv(spec->env) : NULL;
         if (parsed->given[i])
             continue;
@@ -228,7 +230,8 @@ int command_run(const struct command *command, int argc, char **argv, struct err
     }
     if (fill_rest(command, &parsed, values, err) < 0)
         return (int)err->code;
-    if (parsed.operand_count < command->operands_min || parsed.operand_count > command->operands_max) {
+    if (parsed.operand_count < command->operands_min ||
+        parsed.operand_count > command->operands_max) {
         error_set(err, EXIT_CODE_USAGE, "%s; usage: cim-ops %s [options] %s",
                   parsed.operand_count < command->operands_min ? "an operand is missing"
                                                                : "too many operands",
@@ -247,8 +250,8 @@ static void print_option(const char *name, const char *arg, const char *help)
 
 void command_print_help(const struct command *command)
 {
-    (void)printf("cim-ops %s: %s\n\nUsage: cim-ops %s [options] %s\n", command->name, command->summary,
-                 command->name, command->operands);
+    (void)printf("cim-ops %s: %s\n\nUsage: cim-ops %s [options] %s\n", command->name,
+                 command->summary, command->name, command->operands);
     if (command->details)
         (void)printf("\n%s\n", command->details);
     (void)printf("\nOptions:\n");

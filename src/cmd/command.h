@@ -1,10 +1,12 @@
 /*
  * command: one verb of the program, declared as data.
  *
- * A verb is a `struct command`: its name, help, example, option table and handler. Parsing, `--help`,
- * environment variables and the configuration file all walk the same table, so they cannot disagree.
+ * A verb is a `struct command`: its name, help, example, option table and handler. Parsing,
+ * `--help`, environment variables and the configuration file all walk the same table, so they
+ * cannot disagree.
  *
- * Precedence of a value: command line, environment, section of the verb in --config FILE, top level of
+ * Precedence of a value: command line, environment, section of the verb in --config FILE, top level
+ * of
  * --config FILE, the default in the table.
  */
 #pragma once
@@ -45,8 +47,8 @@ struct command {
     size_t option_count;
     size_t values_size; /* of the option struct, which is zeroed before parsing */
     int operands_min, operands_max;
-    /* `operands` are the `count` words that are not options. Returns an exit code; with err->text set
-     * when that is not 0 and the verb has not spoken for itself. */
+    /* `operands` are the `count` words that are not options. Returns an exit code; with err->text
+     * set when that is not 0 and the verb has not spoken for itself. */
     int (*run)(const void *values, int count, char **operands, struct error *err);
 };
 
@@ -60,18 +62,34 @@ struct nats_values {
 };
 
 #define NATS_OPTIONS(type, field)                                                                  \
-    {.name = "nats", .arg = "URL", .help = "NATS server, or several with commas between",         \
-     .kind = OPTION_STRING, .offset = offsetof(type, field.url), .env = "NATS_URL",               \
+    {.name = "nats",                                                                               \
+     .arg = "URL",                                                                                 \
+     .help = "NATS server, or several with commas between",                                        \
+     .kind = OPTION_STRING,                                                                        \
+     .offset = offsetof(type, field.url),                                                          \
+     .env = "NATS_URL",                                                                            \
      .fallback = "nats://127.0.0.1:4222"},                                                         \
-    {.name = "creds", .arg = "FILE", .help = "NATS credentials file (JWT and nkey)",               \
-     .kind = OPTION_STRING, .offset = offsetof(type, field.creds), .env = "NATS_CREDS"},          \
-    {.name = "tls-ca", .arg = "FILE", .help = "CA certificates to trust for NATS",                 \
-     .kind = OPTION_STRING, .offset = offsetof(type, field.tls_ca)},                               \
-    {.name = "tls-cert", .arg = "FILE", .help = "client certificate for NATS",                     \
-     .kind = OPTION_STRING, .offset = offsetof(type, field.tls_cert)},                             \
-    {.name = "tls-key", .arg = "FILE", .help = "key of the client certificate",                    \
-     .kind = OPTION_STRING, .offset = offsetof(type, field.tls_key)}
+        {.name = "creds",                                                                          \
+         .arg = "FILE",                                                                            \
+         .help = "NATS credentials file (JWT and nkey)",                                           \
+         .kind = OPTION_STRING,                                                                    \
+         .offset = offsetof(type, field.creds),                                                    \
+         .env = "NATS_CREDS"},                                                                     \
+        {.name = "tls-ca",                                                                         \
+         .arg = "FILE",                                                                            \
+         .help = "CA certificates to trust for NATS",                                              \
+         .kind = OPTION_STRING,                                                                    \
+         .offset = offsetof(type, field.tls_ca)},                                                  \
+        {.name = "tls-cert",                                                                       \
+         .arg = "FILE",                                                                            \
+         .help = "client certificate for NATS",                                                    \
+         .kind = OPTION_STRING,                                                                    \
+         .offset = offsetof(type, field.tls_cert)},                                                \
+    {                                                                                              \
+        .name = "tls-key", .arg = "FILE", .help = "key of the client certificate",                 \
+        .kind = OPTION_STRING, .offset = offsetof(type, field.tls_key)                             \
+    }
 
 /* The verbs; main.c lists them. */
-extern const struct command command_up, command_status, command_down, command_monitor, command_simulate,
-    command_rules;
+extern const struct command command_up, command_status, command_down, command_monitor,
+    command_simulate, command_rules;

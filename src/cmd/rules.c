@@ -12,11 +12,17 @@ struct rules_values {
 };
 
 static const struct option_spec options[] = {
-    {.name = "rules", .arg = "DIR", .kind = OPTION_STRING,
+    {.name = "rules",
+     .arg = "DIR",
+     .kind = OPTION_STRING,
      .offset = offsetof(struct rules_values, rules),
      .help = "folder of envelopes.yaml and the metric rules (default: those shipped)"},
-    {.name = "output", .arg = "FORM", .kind = OPTION_STRING, .fallback = "text",
-     .offset = offsetof(struct rules_values, output), .help = "list: text, markdown or json"},
+    {.name = "output",
+     .arg = "FORM",
+     .kind = OPTION_STRING,
+     .fallback = "text",
+     .offset = offsetof(struct rules_values, output),
+     .help = "list: text, markdown or json"},
 };
 
 static void ignore_report(void *context, enum engine_report what, const struct stream_state *state,
@@ -54,12 +60,14 @@ static void print_metric(const struct metric_spec *spec, const char *form, size_
         add_labels(&labels, spec, "\",\"");
         (void)printf("%s{\"name\":\"%s\",\"type\":\"%s\",\"labels\":[%s%s%s],\"help\":",
                      index ? ",\n " : "[", spec->name, metric_kind_name(spec->kind),
-                     spec->label_count ? "\"" : "", buf_cstr(&labels), spec->label_count ? "\"" : "");
+                     spec->label_count ? "\"" : "", buf_cstr(&labels),
+                     spec->label_count ? "\"" : "");
         print_json_text(spec->help);
         (void)printf("}");
     } else {
         add_labels(&labels, spec, ",");
-        (void)printf("%-48s %-10s %s\n", spec->name, metric_kind_name(spec->kind), buf_cstr(&labels));
+        (void)printf("%-48s %-10s %s\n", spec->name, metric_kind_name(spec->kind),
+                     buf_cstr(&labels));
     }
 }
 

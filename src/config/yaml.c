@@ -18,8 +18,8 @@ struct yaml_document_tree {
     struct yaml_node *nodes; /* by libyaml's id - 1 */
 };
 
-static void describe(const char *name, struct slice bytes, size_t line, size_t column, const char *text,
-                     struct error *err)
+static void describe(const char *name, struct slice bytes, size_t line, size_t column,
+                     const char *text, struct error *err)
 {
     struct slice rest = bytes, current = SLICE_ABSENT;
     for (size_t i = 0; i <= line && slice_cut(&rest, '\n', &current); i++) {
@@ -27,8 +27,8 @@ static void describe(const char *name, struct slice bytes, size_t line, size_t c
     if (current.len > 160)
         current.len = 160;
     int caret = (int)(column < current.len ? column : current.len);
-    (void)error_set(err, EXIT_CODE_USAGE, "%s:%zu:%zu: %s\n    %.*s\n    %*s^", name, line + 1, column + 1,
-                    text, SLICE_ARG(current), caret, "");
+    (void)error_set(err, EXIT_CODE_USAGE, "%s:%zu:%zu: %s\n    %.*s\n    %*s^", name, line + 1,
+                    column + 1, text, SLICE_ARG(current), caret, "");
 }
 
 int yaml_error(const struct yaml_node *node, struct error *err, const char *format, ...)
@@ -69,8 +69,8 @@ static int parse(struct yaml_document_tree *tree, struct error *err)
                                  tree->bytes.len);
     int ok = yaml_parser_load(&parser, &tree->document);
     if (!ok)
-        describe(tree->name, buf_slice(&tree->bytes), parser.problem_mark.line, parser.problem_mark.column,
-                 parser.problem ? parser.problem : "not YAML", err);
+        describe(tree->name, buf_slice(&tree->bytes), parser.problem_mark.line,
+                 parser.problem_mark.column, parser.problem ? parser.problem : "not YAML", err);
     yaml_parser_delete(&parser);
     return ok ? 0 : -1;
 }
@@ -152,13 +152,15 @@ struct slice yaml_text(const struct yaml_node *node)
 {
     if (!yaml_is_scalar(node))
         return SLICE_ABSENT;
-    return (struct slice){(const char *)node->node->data.scalar.value, node->node->data.scalar.length};
+    return (struct slice){(const char *)node->node->data.scalar.value,
+                          node->node->data.scalar.length};
 }
 
 size_t yaml_size(const struct yaml_node *node)
 {
     if (yaml_is_sequence(node))
-        return (size_t)(node->node->data.sequence.items.top - node->node->data.sequence.items.start);
+        return (size_t)(node->node->data.sequence.items.top -
+                        node->node->data.sequence.items.start);
     if (yaml_is_mapping(node))
         return (size_t)(node->node->data.mapping.pairs.top - node->node->data.mapping.pairs.start);
     return 0;

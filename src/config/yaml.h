@@ -2,9 +2,9 @@
  * yaml: configuration and rule files, read with the place of every value kept.
  *
  * A thin tree over libyaml's document. Every complaint names file, line and column, shows the line
- * itself and says what was expected: yaml_error() builds that text. Aliases and merge keys are resolved
- * by libyaml; duplicate keys in a mapping are refused. Nodes and their texts live as long as the tree.
- * Texts are NUL-terminated. Bounded: files up to YAML_BYTES_MAX.
+ * itself and says what was expected: yaml_error() builds that text. Aliases and merge keys are
+ * resolved by libyaml; duplicate keys in a mapping are refused. Nodes and their texts live as long
+ * as the tree. Texts are NUL-terminated. Bounded: files up to YAML_BYTES_MAX.
  */
 #pragma once
 
@@ -35,6 +35,7 @@ const struct yaml_node *yaml_value_at(const struct yaml_node *mapping, size_t in
 /* NULL when the node is no mapping or has no such key. */
 const struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *key);
 
-/* Sets err (EXIT_CODE_USAGE) to "<file>:<line>:<column>: <text>" and the line with a caret below. */
+/* Sets err (EXIT_CODE_USAGE) to "<file>:<line>:<column>: <text>" and the line with a caret below.
+ */
 int yaml_error(const struct yaml_node *node, struct error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -47,9 +47,9 @@ static json_t *text_or_null(const char *text)
     return json_stringn(buf_slice(&clean).ptr, clean.len);
 }
 
-void own_event_build(struct own_event *ret, const char *domain, const char *aggregate, const char *id,
-                     const char *type, uint64_t sequence, const char *correlation_id,
-                     const char *causation_id, json_t *data)
+void own_event_build(struct own_event *ret, const char *domain, const char *aggregate,
+                     const char *id, const char *type, uint64_t sequence,
+                     const char *correlation_id, const char *causation_id, json_t *data)
 {
     *ret = (struct own_event){0};
     char when[INSTANT_TEXT_MAX];
@@ -63,9 +63,9 @@ void own_event_build(struct own_event *ret, const char *domain, const char *aggr
         add_token(&ret->subject, tokens[i]);
     }
     json_t *body = json_pack("{s:s, s:o, s:I, s:s, s:o, s:o, s:s, s:o}", "event_id", ret->event_id,
-                             "aggregate_id", text_or_null(id), "sequence", (json_int_t)sequence, "timestamp", when,
-                             "correlation_id", text_or_null(correlation_id), "causation_id",
-                             text_or_null(causation_id), "event_type", type, "data",
+                             "aggregate_id", text_or_null(id), "sequence", (json_int_t)sequence,
+                             "timestamp", when, "correlation_id", text_or_null(correlation_id),
+                             "causation_id", text_or_null(causation_id), "event_type", type, "data",
                              data ? data : json_object());
     CLEANUP_FREE char *text = json_dumps(body, JSON_COMPACT);
     json_decref(body);

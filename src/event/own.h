@@ -1,9 +1,10 @@
 /*
  * own: the events that cim-ops itself publishes.
  *
- * Subject `ops.<domain>.<aggregate>.<id>.<EventType>`, body {event_id, aggregate_id, sequence, timestamp,
- * correlation_id, causation_id, event_type, data}, header Nats-Msg-Id: event_id. Ids are UUID version 7
- * (RFC 9562), times RFC 3339 with nanoseconds. doc/operations/events.md has one row per type.
+ * Subject `ops.<domain>.<aggregate>.<id>.<EventType>`, body {event_id, aggregate_id, sequence,
+ * timestamp, correlation_id, causation_id, event_type, data}, header Nats-Msg-Id: event_id. Ids are
+ * UUID version 7 (RFC 9562), times RFC 3339 with nanoseconds. doc/operations/events.md has one row
+ * per type.
  */
 #pragma once
 
@@ -22,11 +23,11 @@ struct own_event {
 void own_event_id(char out[static UUID_TEXT_LEN + 1]);
 
 /*
- * Builds one event; `data` is taken over. `correlation_id` and `causation_id` may be NULL (null in the
- * body). In the subject, characters of `id` that a token cannot hold become `_`, and so does an empty id.
- * own_event_done() frees.
+ * Builds one event; `data` is taken over. `correlation_id` and `causation_id` may be NULL (null in
+ * the body). In the subject, characters of `id` that a token cannot hold become `_`, and so does an
+ * empty id. own_event_done() frees.
  */
-void own_event_build(struct own_event *ret, const char *domain, const char *aggregate, const char *id,
-                     const char *type, uint64_t sequence, const char *correlation_id,
-                     const char *causation_id, json_t *data);
+void own_event_build(struct own_event *ret, const char *domain, const char *aggregate,
+                     const char *id, const char *type, uint64_t sequence,
+                     const char *correlation_id, const char *causation_id, json_t *data);
 void own_event_done(struct own_event *event);

@@ -57,7 +57,7 @@ struct slice event_header_find(const struct event_input *input, struct slice wan
     return SLICE_ABSENT;
 }
 
-/* --- time ------------------------------------------------------------------------------------------ */
+/* --- time ------------------------------------------------------------------------------------- */
 
 /* The number behind `"key":` in a flat JSON object that is known to be well-formed. */
 static bool member_number(struct slice object, struct slice key, int64_t *ret)
@@ -124,7 +124,7 @@ bool event_time_parse(struct slice text, bool is_object, int64_t *ret_ns)
     return instant_parse_rfc3339(text, ret_ns) || parse_epoch(text, ret_ns);
 }
 
-/* --- type names ------------------------------------------------------------------------------------ */
+/* --- type names ------------------------------------------------------------------------------- */
 
 static bool is_separator(char c)
 {

@@ -33,8 +33,8 @@ struct event_header {
 struct event_input {
     struct slice subject, payload;
     const struct event_header *headers;
-    int header_count;  /* -1: the header block is not well-formed */
-    uint64_t seq;      /* 0: not from a stream */
+    int header_count; /* -1: the header block is not well-formed */
+    uint64_t seq;     /* 0: not from a stream */
     int64_t stored_at_ns;
 };
 
@@ -57,15 +57,16 @@ bool event_header_is(struct slice name, struct slice wanted);
 struct slice event_header_find(const struct event_input *input, struct slice wanted);
 
 /*
- * Every timestamp form of events.md: RFC 3339 text, epoch seconds as text or number (fractions too),
- * milliseconds, microseconds or nanoseconds by magnitude, {secs_since_epoch,nanos_since_epoch}.
- * `is_object` says that `text` is the raw JSON object. False: none of these.
+ * Every timestamp form of events.md: RFC 3339 text, epoch seconds as text or number (fractions
+ * too), milliseconds, microseconds or nanoseconds by magnitude,
+ * {secs_since_epoch,nanos_since_epoch}. `is_object` says that `text` is the raw JSON object. False:
+ * none of these.
  */
 bool event_time_parse(struct slice text, bool is_object, int64_t *ret_ns);
 
 /*
- * PascalCase from snake_case, kebab-case, dotted or mixed text: each part's first letter is raised, the
- * rest stays. Writes at most `room` bytes; returns the length. `resource_registered` gives
+ * PascalCase from snake_case, kebab-case, dotted or mixed text: each part's first letter is raised,
+ * the rest stays. Writes at most `room` bytes; returns the length. `resource_registered` gives
  * ResourceRegistered; `registered` Registered; `DeviceDiscovered` itself.
  */
 size_t event_type_pascal(struct slice text, char *out, size_t room);

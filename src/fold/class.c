@@ -30,8 +30,7 @@ static size_t make_key(const struct engine *engine, const struct prepared *prepa
     for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++) {
         struct slice text = cut_text(prepared->raw[f]);
         /* Which of the alternatives gave the text decides its transforms. */
-        const struct expr_list *list =
-            prepared->envelope ? &prepared->envelope->fields[f] : NULL;
+        const struct expr_list *list = prepared->envelope ? &prepared->envelope->fields[f] : NULL;
         size_t which = prepared->expr[f] && list ? (size_t)(prepared->expr[f] - list->items) : 0xff;
         key[used++] = (char)which;
         key[used++] = (char)text.len;

@@ -15,28 +15,39 @@ static const int64_t future_plausible_ns = INT64_C(86400) * NS_PER_SECOND;
 
 static const struct metric_spec builtin_specs[BUILTINS] = {
     [BUILTIN_MALFORMED] = {.name = "cim_events_malformed_total",
-                           .help = "Stored messages that cannot be read as events: empty, not JSON, "
-                                   "invalid UTF-8, nested too deep, broken headers.",
-                           .kind = METRIC_COUNTER, .label_count = 1, .labels = {"stream"}},
+                           .help =
+                               "Stored messages that cannot be read as events: empty, not JSON, "
+                               "invalid UTF-8, nested too deep, broken headers.",
+                           .kind = METRIC_COUNTER,
+                           .label_count = 1,
+                           .labels = {"stream"}},
     [BUILTIN_DUPLICATE] = {.name = "cim_duplicate_events_total",
                            .help = "Events whose id was among the last 65536 ids of their stream; "
                                    "they are counted as events too.",
-                           .kind = METRIC_COUNTER, .label_count = 1, .labels = {"domain"}},
+                           .kind = METRIC_COUNTER,
+                           .label_count = 1,
+                           .labels = {"domain"}},
     [BUILTIN_MISSED] = {.name = "cim_monitor_missed_events_total",
                         .help = "Messages that were gone from their stream (retention, deletion) "
                                 "before they could be read.",
-                        .kind = METRIC_COUNTER, .label_count = 1, .labels = {"stream"}},
+                        .kind = METRIC_COUNTER,
+                        .label_count = 1,
+                        .labels = {"stream"}},
     [BUILTIN_RECREATED] = {.name = "cim_monitor_stream_recreated_total",
                            .help = "How often a stream was deleted and made again under its name.",
-                           .kind = METRIC_COUNTER, .label_count = 1, .labels = {"stream"}},
+                           .kind = METRIC_COUNTER,
+                           .label_count = 1,
+                           .labels = {"stream"}},
     [BUILTIN_SUSPECT] = {.name = "cim_monitor_suspect_events_total",
                          .help = "Events that were counted but are odd: a timestamp before 2000 or "
                                  "more than a day ahead, a number out of range, a huge payload.",
-                         .kind = METRIC_COUNTER, .label_count = 2, .labels = {"stream", "reason"}},
+                         .kind = METRIC_COUNTER,
+                         .label_count = 2,
+                         .labels = {"stream", "reason"}},
 };
 
-int engine_new(const struct rules *rules, struct registry *registry, struct engine_reporter reporter,
-               struct engine **ret, struct error *err)
+int engine_new(const struct rules *rules, struct registry *registry,
+               struct engine_reporter reporter, struct engine **ret, struct error *err)
 {
     struct engine *engine = xcalloc(1, sizeof *engine);
     engine->rules = rules;
@@ -93,7 +104,7 @@ static struct cell *builtin_cell(struct engine *engine, struct stream_state *sta
     return state->builtin[which];
 }
 
-/* --- one message: what it is ----------------------------------------------------------------------- */
+/* --- one message: what it is ------------------------------------------------------------------ */
 
 /* A JSON array of byte numbers: decoded into engine->decoded. False: it is something else. */
 static bool decode_byte_array(struct slice payload, struct buf *ret)
@@ -189,8 +200,8 @@ static void read_time(struct engine *engine, const struct expr_list *list)
         struct slice raw = expr_raw(&engine->eval, &list->items[i], &value);
         if (!slice_present(raw))
             continue;
-        engine->view.has_occurred_at = event_time_parse(raw, value.type == JSON_TYPE_OBJECT,
-                                                        &engine->view.occurred_at_ns);
+        engine->view.has_occurred_at =
+            event_time_parse(raw, value.type == JSON_TYPE_OBJECT, &engine->view.occurred_at_ns);
         if (engine->view.has_occurred_at)
             engine->view.field[EVENT_OCCURRED_AT] = raw;
     }
@@ -205,7 +216,7 @@ void engine_view_rest(struct engine *engine, const struct prepared *prepared)
     read_time(engine, &prepared->envelope->fields[EVENT_OCCURRED_AT]);
 }
 
-/* --- one message: what follows from it -------------------------------------------------------------- */
+/* --- one message: what follows from it -------------------------------------------------------- */
 
 static void suspect(struct engine *engine, struct stream_state *state, uint64_t seq,
                     const char *reason)
@@ -386,7 +397,7 @@ int engine_fold(struct engine *engine, struct stream_state *state, const struct 
     return -1;
 }
 
-/* --- beside the fold -------------------------------------------------------------------------------- */
+/* --- beside the fold -------------------------------------------------------------------------- */
 
 bool engine_view(struct engine *engine, const struct event_input *input, struct event_view *ret,
                  const char **ret_envelope, const char **ret_why)

@@ -1,9 +1,10 @@
 /*
  * engine: folds stored messages into the registry, one after the other, in stream order.
  *
- * Deterministic: the state of a stream at a sequence depends on its messages and the rules alone. Work
- * that depends only on an event's class (envelope and the five class fields) is done once per class and
- * kept; an event then costs one pass over its bytes, one lookup and one addition per metric.
+ * Deterministic: the state of a stream at a sequence depends on its messages and the rules alone.
+ * Work that depends only on an event's class (envelope and the five class fields) is done once per
+ * class and kept; an event then costs one pass over its bytes, one lookup and one addition per
+ * metric.
  *
  * One thread at a time; the caller holds the registry's lock around engine_fold().
  */
@@ -11,9 +12,9 @@
 
 #include "fold/rules.h"
 
-#define DUPLICATE_WINDOW 65536  /* ids remembered per stream */
+#define DUPLICATE_WINDOW    65536 /* ids remembered per stream */
 #define REMEMBERED_KEYS_MAX 65536 /* per stream, oldest forgotten first */
-#define CLASSES_MAX 16384       /* per stream; further classes are folded without the cache */
+#define CLASSES_MAX         16384 /* per stream; further classes are folded without the cache */
 #define PAYLOAD_LARGE_BYTES (8u << 20)
 
 enum engine_report {
@@ -33,8 +34,8 @@ struct engine_reporter {
 struct engine;
 
 /* Takes nothing over: rules and registry must outlive the engine. */
-int engine_new(const struct rules *rules, struct registry *registry, struct engine_reporter reporter,
-               struct engine **ret, struct error *err);
+int engine_new(const struct rules *rules, struct registry *registry,
+               struct engine_reporter reporter, struct engine **ret, struct error *err);
 void engine_free(struct engine *engine);
 
 /* The state of a stream ("" stands for messages that no stream captures), made empty when new. */
@@ -43,20 +44,21 @@ struct stream_state *engine_stream(struct engine *engine, const char *name);
 int engine_fold(struct engine *engine, struct stream_state *state, const struct event_input *input);
 
 /*
- * The domain that the subject alone tells, for counting what waits; "unknown" when it does not tell.
- * `out` has room for DOMAIN_TEXT_MAX bytes, NUL-terminated.
+ * The domain that the subject alone tells, for counting what waits; "unknown" when it does not
+ * tell. `out` has room for DOMAIN_TEXT_MAX bytes, NUL-terminated.
  */
 #define DOMAIN_TEXT_MAX 64
 void engine_domain_of(struct engine *engine, struct slice subject, char *out);
 
 /*
- * Domains are numbered as they are first seen, 0 to TALLY_DOMAINS_MAX - 1; the last number stands for
- * all further ones. engine_fold() says which domain the message was of, -1 when it was malformed or
- * not new.
+ * Domains are numbered as they are first seen, 0 to TALLY_DOMAINS_MAX - 1; the last number stands
+ * for all further ones. engine_fold() says which domain the message was of, -1 when it was
+ * malformed or not new.
  */
 #define TALLY_DOMAINS_MAX 64
 const char *engine_domain_name(const struct engine *engine, size_t domain);
 
-/* The event view of one message, for inspection; false when it is malformed (*ret_why, constant). */
+/* The event view of one message, for inspection; false when it is malformed (*ret_why, constant).
+ */
 bool engine_view(struct engine *engine, const struct event_input *input, struct event_view *ret,
                  const char **ret_envelope, const char **ret_why);

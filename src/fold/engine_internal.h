@@ -18,7 +18,7 @@ enum builtin {
 };
 
 #define CLASS_TEXT_MAX 128
-#define CLASS_KEY_MAX (16 + EVENT_CLASS_FIELDS * (CLASS_TEXT_MAX + 4))
+#define CLASS_KEY_MAX  (16 + EVENT_CLASS_FIELDS * (CLASS_TEXT_MAX + 4))
 
 /* One metric rule that applies to a class. */
 struct class_action {
@@ -102,7 +102,8 @@ const char *engine_prepare(struct engine *engine, const struct event_input *inpu
 /* Fills the fields behind the class fields of engine->view. */
 void engine_view_rest(struct engine *engine, const struct prepared *prepared);
 
-/* The class of a prepared event: from the cache, or made. *ret_temporary: free it with class_free(). */
+/* The class of a prepared event: from the cache, or made. *ret_temporary: free it with
+ * class_free(). */
 struct class_entry *class_find(struct engine *engine, struct stream_state *state,
                                const struct prepared *prepared, bool *ret_temporary);
 void class_free(struct class_entry *entry);

@@ -19,7 +19,7 @@ size_t rules_path(struct rules *rules, struct slice path);
 bool expr_is_class(const struct expr *expr);
 
 #define SUBJECT_TOKENS_MAX 64
-#define REMEMBERED_MAX 16
+#define REMEMBERED_MAX     16
 
 /* What one event offers to expressions. `slot_of[path]` is the slot in `values`, or -1. */
 struct eval {
@@ -32,7 +32,7 @@ struct eval {
     const struct envelope *envelope; /* for `| type`; may be NULL */
     const struct rules *rules;
     struct slice remembered[REMEMBERED_MAX]; /* by index of the remember rule */
-    char *scratch; /* for transformed texts; */
+    char *scratch;                           /* for transformed texts; */
     size_t scratch_used, scratch_room;
 };
 

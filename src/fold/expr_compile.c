@@ -45,9 +45,10 @@ static int compile_transform(const struct yaml_node *node, struct slice text, st
             (struct transform){transform_names[i].kind, argument};
         return 0;
     }
-    return yaml_error(node, err,
-                      "unknown transform '%.*s'; pascal, lower, strip TEXT, prefix TEXT and type exist",
-                      SLICE_ARG(name));
+    return yaml_error(
+        node, err,
+        "unknown transform '%.*s'; pascal, lower, strip TEXT, prefix TEXT and type exist",
+        SLICE_ARG(name));
 }
 
 static int compile_subject(const struct yaml_node *node, struct slice text, struct expr *ret,
@@ -63,7 +64,8 @@ static int compile_subject(const struct yaml_node *node, struct slice text, stru
     ret->token = token;
     ret->to_end = strcmp(tail, ":]") == 0;
     if (fields != 2 || token >= SUBJECT_TOKENS_MAX || (!ret->to_end && strcmp(tail, "]") != 0))
-        return yaml_error(node, err, "'$%.*s': $subject[N] or $subject[N:] was expected, N below %d",
+        return yaml_error(node, err,
+                          "'$%.*s': $subject[N] or $subject[N:] was expected, N below %d",
                           SLICE_ARG(text), SUBJECT_TOKENS_MAX);
     return 0;
 }
@@ -176,12 +178,12 @@ static const struct {
     struct slice word;
     enum condition_kind kind;
 } operators[] = {
-    {SLICE("=="), CONDITION_EQ},       {SLICE("!="), CONDITION_NE},
-    {SLICE("~"), CONDITION_MATCH},     {SLICE("!~"), CONDITION_NO_MATCH},
-    {SLICE("in"), CONDITION_IN},       {SLICE("not-in"), CONDITION_NOT_IN},
+    {SLICE("=="), CONDITION_EQ},         {SLICE("!="), CONDITION_NE},
+    {SLICE("~"), CONDITION_MATCH},       {SLICE("!~"), CONDITION_NO_MATCH},
+    {SLICE("in"), CONDITION_IN},         {SLICE("not-in"), CONDITION_NOT_IN},
     {SLICE("exists"), CONDITION_EXISTS}, {SLICE("absent"), CONDITION_ABSENT},
-    {SLICE(">"), CONDITION_GT},        {SLICE(">="), CONDITION_GE},
-    {SLICE("<"), CONDITION_LT},        {SLICE("<="), CONDITION_LE},
+    {SLICE(">"), CONDITION_GT},          {SLICE(">="), CONDITION_GE},
+    {SLICE("<"), CONDITION_LT},          {SLICE("<="), CONDITION_LE},
 };
 
 static int compile_operand(const struct yaml_node *node, struct condition *ret, struct error *err)
@@ -189,8 +191,9 @@ static int compile_operand(const struct yaml_node *node, struct condition *ret, 
     CLEANUP_FREE char *copy = xstrndup(ret->operand.ptr ? ret->operand.ptr : "", ret->operand.len);
     bool bare = ret->kind == CONDITION_EXISTS || ret->kind == CONDITION_ABSENT;
     if (bare != (copy[0] == 0))
-        return yaml_error(node, err, bare ? "nothing may stand behind exists or absent"
-                                          : "a value was expected behind the operator");
+        return yaml_error(node, err,
+                          bare ? "nothing may stand behind exists or absent"
+                               : "a value was expected behind the operator");
     if (ret->kind == CONDITION_MATCH || ret->kind == CONDITION_NO_MATCH) {
         char text[128];
         int code = regcomp(&ret->regex, copy, REG_EXTENDED | REG_NOSUB);
@@ -215,7 +218,8 @@ static int compile_condition(struct rules *rules, const struct yaml_node *node,
     struct slice rest = slice_trim(yaml_text(node)), left, word;
     *ret = (struct condition){.kind = CONDITION_EXISTS};
     if (!yaml_is_scalar(node) || !slice_cut(&rest, ' ', &left) || !slice_present(rest))
-        return yaml_error(node, err, "a condition was expected, such as: $event_type == PolicyCreated");
+        return yaml_error(node, err,
+                          "a condition was expected, such as: $event_type == PolicyCreated");
     if (left.len == 0 || left.ptr[0] != '$')
         return yaml_error(node, err, "a condition begins with a reference such as $event_type");
     if (compile_text(rules, node, left, &ret->expr, err) < 0)

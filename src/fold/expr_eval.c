@@ -162,7 +162,8 @@ static struct slice apply_transform(struct eval *eval, const struct transform *t
     case TRANSFORM_TYPE: len = event_type_pascal(text, out, len); break;
     case TRANSFORM_LOWER:
         for (size_t i = 0; i < text.len; i++)
-            out[i] = text.ptr[i] >= 'A' && text.ptr[i] <= 'Z' ? (char)(text.ptr[i] + 32) : text.ptr[i];
+            out[i] =
+                text.ptr[i] >= 'A' && text.ptr[i] <= 'Z' ? (char)(text.ptr[i] + 32) : text.ptr[i];
         break;
     case TRANSFORM_PREFIX:
         memcpy(out, transform->text.ptr, extra);

@@ -16,10 +16,10 @@ struct trie_edge {
 struct trie_node {
     struct trie_edge *edges;
     size_t edge_count, edge_room;
-    uint32_t star;                  /* 0: none (the root is nobody's child) */
+    uint32_t star; /* 0: none (the root is nobody's child) */
     bool has_end, has_rest;
-    uint64_t end[PLAN_WORDS];       /* targets of filters that end here */
-    uint64_t rest[PLAN_WORDS];      /* targets of filters that end in `>` here */
+    uint64_t end[PLAN_WORDS];  /* targets of filters that end here */
+    uint64_t rest[PLAN_WORDS]; /* targets of filters that end in `>` here */
 };
 
 struct plan {
@@ -136,7 +136,7 @@ void plan_free(struct plan *plan)
     free(plan);
 }
 
-/* --- groups ---------------------------------------------------------------------------------------- */
+/* --- groups ----------------------------------------------------------------------------------- */
 
 static void want_path(const struct plan *plan, struct plan_group *group, size_t path)
 {
@@ -228,7 +228,8 @@ static void add_words(uint64_t *into, const uint64_t *from)
         into[i] |= from[i];
 }
 
-/* The depth of recursion is bounded by the tokens of a filter, which are those of the rule files. */
+/* The depth of recursion is bounded by the tokens of a filter, which are those of the rule files.
+ */
 static void collect(const struct plan *plan, uint32_t at, const struct slice *tokens, size_t count,
                     uint64_t *targets)
 {

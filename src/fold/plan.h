@@ -1,9 +1,9 @@
 /*
  * plan: rules compiled for speed: one trie over all subject filters, and groups.
  *
- * All subjects that match the same set of filters share a group: its candidate envelopes, its metric
- * rules, and one JSON plan with exactly the paths that these want. Groups are made when first seen, at
- * most PLAN_GROUPS_MAX of them. One thread.
+ * All subjects that match the same set of filters share a group: its candidate envelopes, its
+ * metric rules, and one JSON plan with exactly the paths that these want. Groups are made when
+ * first seen, at most PLAN_GROUPS_MAX of them. One thread.
  */
 #pragma once
 
@@ -11,8 +11,8 @@
 #include "json/extract.h"
 
 #define PLAN_TARGETS_MAX 1024
-#define PLAN_WORDS (PLAN_TARGETS_MAX / 64)
-#define PLAN_GROUPS_MAX 4096
+#define PLAN_WORDS       (PLAN_TARGETS_MAX / 64)
+#define PLAN_GROUPS_MAX  4096
 
 struct plan;
 

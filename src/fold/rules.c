@@ -70,14 +70,15 @@ static int check_keys(const struct yaml_node *node, const char *const *known, si
         char list[256] = "";
         size_t used = 0;
         for (k = 0; k < count && used < sizeof list; k++)
-            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", k ? ", " : "", known[k]);
+            used +=
+                (size_t)snprintf(list + used, sizeof list - used, "%s%s", k ? ", " : "", known[k]);
         return yaml_error(yaml_key_at(node, i), err, "unknown key '%.*s' in %s; known: %s",
                           SLICE_ARG(key), what, list);
     }
     return 0;
 }
 
-/* --- envelopes ------------------------------------------------------------------------------------- */
+/* --- envelopes -------------------------------------------------------------------------------- */
 
 static int load_texts(const struct yaml_node *node, struct slice **ret, size_t *ret_count,
                       struct error *err)
@@ -103,11 +104,11 @@ static int load_requires(struct rules *rules, const struct yaml_node *node, stru
     ret->require_headers.items = xcalloc(wanted.count + 1, sizeof *ret->require_headers.items);
     for (size_t i = 0; rc == 0 && i < wanted.count; i++) {
         if (wanted.items[i].kind == EXPR_PAYLOAD)
-            ret->requires[ret->require_count++] = wanted.items[i].path;
+        ret->requires[ret->require_count++] = wanted.items[i].path;
         else if (wanted.items[i].kind == EXPR_HEADER)
             ret->require_headers.items[ret->require_headers.count++] = wanted.items[i].text;
-        else
-            rc = yaml_error(node, err, "'requires' takes $payload.PATH, $key.PATH and $header.NAME");
+        else rc =
+            yaml_error(node, err, "'requires' takes $payload.PATH, $key.PATH and $header.NAME");
     }
     expr_list_done(&wanted);
     return rc;
@@ -117,9 +118,9 @@ static int load_envelope(struct rules *rules, const struct yaml_node *node,
                          const struct yaml_node *defaults, struct envelope *ret, struct error *err)
 {
     static const char *const known[] = {
-        "name", "subjects", "requires", "decode", "types", "domain", "event_type", "aggregate_type",
-        "severity", "error_type", "aggregate_id", "event_id", "correlation_id", "causation_id",
-        "occurred_at"};
+        "name",         "subjects",   "requires",       "decode",       "types",
+        "domain",       "event_type", "aggregate_type", "severity",     "error_type",
+        "aggregate_id", "event_id",   "correlation_id", "causation_id", "occurred_at"};
     if (check_keys(node, known, ARRAY_LEN(known), "an envelope", err) < 0)
         return -1;
     const struct yaml_node *name = yaml_get(node, "name"), *subjects = yaml_get(node, "subjects"),
@@ -188,7 +189,7 @@ static int load_envelopes(struct rules *rules, const struct yaml_node *root, str
     return 0;
 }
 
-/* --- metrics --------------------------------------------------------------------------------------- */
+/* --- metrics ---------------------------------------------------------------------------------- */
 
 static bool name_is_valid(struct slice name)
 {
@@ -258,13 +259,15 @@ static int load_kind(const struct yaml_node *node, struct metric_rule *ret, stru
 }
 
 /* What each kind must and must not have. */
-static int check_kind(const struct yaml_node *node, const struct metric_rule *rule, struct error *err)
+static int check_kind(const struct yaml_node *node, const struct metric_rule *rule,
+                      struct error *err)
 {
     enum metric_kind kind = rule->spec.kind;
     struct slice name = slice_of(rule->spec.name);
     bool total = name.len > 6 && !strcmp(name.ptr + name.len - 6, "_total");
     if ((kind == METRIC_COUNTER) != total)
-        return yaml_error(yaml_get(node, "name"), err, "a counter's name ends in _total, no other's");
+        return yaml_error(yaml_get(node, "name"), err,
+                          "a counter's name ends in _total, no other's");
     if ((kind == METRIC_HISTOGRAM) != (rule->spec.bucket_count > 0))
         return yaml_error(node, err, "a histogram needs 'buckets', no other kind has them");
     if ((kind == METRIC_HISTOGRAM || kind == METRIC_GAUGE) && !rule->value.count)
@@ -284,7 +287,8 @@ static int load_metric_parts(struct rules *rules, const struct yaml_node *node,
         return -1;
     if ((part = yaml_get(node, "when")) && condition_list_compile(rules, part, &ret->when, err) < 0)
         return -1;
-    if ((part = yaml_get(node, "until")) && condition_list_compile(rules, part, &ret->until, err) < 0)
+    if ((part = yaml_get(node, "until")) &&
+        condition_list_compile(rules, part, &ret->until, err) < 0)
         return -1;
     if ((part = yaml_get(node, "labels")) && load_labels(rules, part, ret, err) < 0)
         return -1;
@@ -306,9 +310,9 @@ static int load_metric_parts(struct rules *rules, const struct yaml_node *node,
 static int load_metric(struct rules *rules, const struct yaml_node *node, const char *file,
                        struct metric_rule *ret, struct error *err)
 {
-    static const char *const known[] = {"name",   "type",  "help", "unit",    "subjects", "when",
-                                        "labels", "value", "key",  "buckets", "scale",    "until",
-                                        "series_max"};
+    static const char *const known[] = {"name",  "type",   "help",      "unit", "subjects",
+                                        "when",  "labels", "value",     "key",  "buckets",
+                                        "scale", "until",  "series_max"};
     if (check_keys(node, known, ARRAY_LEN(known), "a metric", err) < 0)
         return -1;
     const struct yaml_node *name = yaml_get(node, "name"), *type = yaml_get(node, "type"),
@@ -385,7 +389,7 @@ static int load_metric_file(struct rules *rules, const struct yaml_node *root, c
     return 0;
 }
 
-/* --- files ----------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static int is_yaml(const struct dirent *entry)
 {
@@ -398,7 +402,8 @@ static int open_file(struct rules *rules, const char *folder, const char *name,
 {
     struct rule_files *files = rules->files;
     if (files->count == RULE_FILES_MAX)
-        return error_set(err, EXIT_CODE_USAGE, "%s: more than %d rule files", folder, RULE_FILES_MAX);
+        return error_set(err, EXIT_CODE_USAGE, "%s: more than %d rule files", folder,
+                         RULE_FILES_MAX);
     files->names[files->count] = xasprintf("%s/%s", folder, name);
     int rc = yaml_load_file(files->names[files->count], &files->trees[files->count], err);
     files->count++;
@@ -450,8 +455,8 @@ int rules_load(const char *folder, struct rules **ret, struct error *err)
     struct dirent **names = NULL;
     int count = scandir(folder, &names, is_yaml, alphasort);
     if (count < 0)
-        return error_set(err, EXIT_CODE_USAGE, "%s: cannot read the rules folder; name one by --rules",
-                         folder);
+        return error_set(err, EXIT_CODE_USAGE,
+                         "%s: cannot read the rules folder; name one by --rules", folder);
     struct rules *rules = xcalloc(1, sizeof *rules);
     rules->files = xcalloc(1, sizeof *rules->files);
     int rc = load_folder(rules, folder, names, count, err);

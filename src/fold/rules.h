@@ -36,8 +36,13 @@ enum expr_kind {
     EXPR_REMEMBERED,
 };
 
-enum transform_kind { TRANSFORM_PASCAL, TRANSFORM_LOWER, TRANSFORM_STRIP, TRANSFORM_PREFIX,
-                      TRANSFORM_TYPE };
+enum transform_kind {
+    TRANSFORM_PASCAL,
+    TRANSFORM_LOWER,
+    TRANSFORM_STRIP,
+    TRANSFORM_PREFIX,
+    TRANSFORM_TYPE
+};
 
 struct transform {
     enum transform_kind kind;
@@ -49,9 +54,9 @@ struct expr {
     enum expr_kind kind;
     struct slice text; /* constant, header name, remembered name */
     enum event_field field;
-    size_t token;      /* of the subject */
+    size_t token; /* of the subject */
     bool to_end;
-    size_t path;       /* index into rules.paths */
+    size_t path; /* index into rules.paths */
     struct transform transforms[TRANSFORMS_MAX];
     size_t transform_count;
 };
@@ -62,9 +67,18 @@ struct expr_list {
 };
 
 enum condition_kind {
-    CONDITION_EQ, CONDITION_NE, CONDITION_MATCH, CONDITION_NO_MATCH, CONDITION_IN, CONDITION_NOT_IN,
-    CONDITION_EXISTS, CONDITION_ABSENT,
-    CONDITION_GT, CONDITION_GE, CONDITION_LT, CONDITION_LE, /* by number; the last ones */
+    CONDITION_EQ,
+    CONDITION_NE,
+    CONDITION_MATCH,
+    CONDITION_NO_MATCH,
+    CONDITION_IN,
+    CONDITION_NOT_IN,
+    CONDITION_EXISTS,
+    CONDITION_ABSENT,
+    CONDITION_GT,
+    CONDITION_GE,
+    CONDITION_LT,
+    CONDITION_LE, /* by number; the last ones */
 };
 
 struct condition {
@@ -92,22 +106,22 @@ struct envelope {
     size_t *requires; /* paths that the payload must have */
     size_t require_count;
     struct filter_list require_headers;
-    bool byte_array;  /* the payload may be a JSON array of byte numbers: decode it once more */
+    bool byte_array; /* the payload may be a JSON array of byte numbers: decode it once more */
     struct expr_list fields[EVENT_FIELDS];
     struct slice *types; /* the producer's own type names, for `| type` */
     size_t type_count;
 };
 
 struct metric_rule {
-    struct metric_spec spec; /* texts point into the rule files */
-    struct filter_list subjects; /* none: all */
+    struct metric_spec spec;           /* texts point into the rule files */
+    struct filter_list subjects;       /* none: all */
     struct condition_list when, until; /* until: METRIC_DISTINCT, the event ends the key's life */
     struct expr_list labels[METRIC_LABELS_MAX];
     bool class_labels;      /* all labels come from class fields */
     struct expr_list value; /* none: 1 for counters */
     struct expr_list key;   /* METRIC_DISTINCT */
     double scale;
-    uint64_t fingerprint;   /* of the rule's definition and of all that it stands on */
+    uint64_t fingerprint; /* of the rule's definition and of all that it stands on */
     const char *file;
     size_t line;
 };

@@ -57,7 +57,7 @@ void state_free(struct stream_state *state)
     free(state);
 }
 
-/* --- recent ids and remembered keys ------------------------------------------------------------------ */
+/* --- recent ids and remembered keys ----------------------------------------------------------- */
 
 bool state_seen_before(struct stream_state *state, uint64_t id)
 {
@@ -106,7 +106,7 @@ struct slice state_remember_get(const struct stream_state *state, uint64_t key)
     return place ? slice_of(state->remembered[*place - 1].text) : SLICE_ABSENT;
 }
 
-/* --- sequences --------------------------------------------------------------------------------------- */
+/* --- sequences -------------------------------------------------------------------------------- */
 
 static void forget_applied(struct engine *engine, struct stream_state *state)
 {
@@ -117,7 +117,8 @@ static void forget_applied(struct engine *engine, struct stream_state *state)
 void state_begin_incarnation(struct engine *engine, struct stream_state *state, const char *created)
 {
     if (state->created[0])
-        cell_add(partition_cell1(state->partition, engine->builtin[BUILTIN_RECREATED], state->name), 1);
+        cell_add(partition_cell1(state->partition, engine->builtin[BUILTIN_RECREATED], state->name),
+                 1);
     (void)snprintf(state->created, sizeof state->created, "%s", created);
     state->seq = 0;
     forget_applied(engine, state);
@@ -151,7 +152,7 @@ void state_pass(struct engine *engine, struct stream_state *state, uint64_t seq)
         state->seq = seq;
 }
 
-/* --- snapshot ---------------------------------------------------------------------------------------- */
+/* --- snapshot --------------------------------------------------------------------------------- */
 
 /*
  *     magic, name, created, seq, applied_builtin,
@@ -173,7 +174,8 @@ static void encode_family(const struct stream_state *state, const struct family 
 
 static void encode_recent(const struct stream_state *state, struct buf *ret)
 {
-    uint64_t count = state->recent_total < DUPLICATE_WINDOW ? state->recent_total : DUPLICATE_WINDOW;
+    uint64_t count =
+        state->recent_total < DUPLICATE_WINDOW ? state->recent_total : DUPLICATE_WINDOW;
     codec_put_u64(ret, count);
     for (uint64_t i = state->recent_total - count; i < state->recent_total; i++)
         codec_put_fixed(ret, state->recent[i % DUPLICATE_WINDOW]);
@@ -301,7 +303,8 @@ static void decode_body(struct engine *engine, struct stream_state *state, struc
     state->applied_builtin = codec_get_u64(in);
     state->applied_max = state->applied_builtin;
     size_t kept = decode_families(engine, state, in);
-    /* A rule without cells of its own needs the stream from its start; memories are then rebuilt too. */
+    /* A rule without cells of its own needs the stream from its start; memories are then rebuilt
+     * too. */
     bool whole = kept == engine->rules->metric_count;
     state->seq = whole ? seq : 0;
     decode_memories(state, whole, in);

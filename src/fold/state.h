@@ -1,13 +1,14 @@
 /*
  * state: what the fold knows of one stream, at one sequence, and its snapshot.
  *
- * A snapshot holds (incarnation, sequence, cells, recent ids, remembered keys) of one stream and is read
- * back only whole: a wrong checksum or version means "no snapshot", and the stream is folded again.
+ * A snapshot holds (incarnation, sequence, cells, recent ids, remembered keys) of one stream and is
+ * read back only whole: a wrong checksum or version means "no snapshot", and the stream is folded
+ * again.
  *
- * Rules may change between writing and reading. Each metric's cells carry the fingerprint of its rule:
- * cells of unchanged rules are kept with the sequence they stand at; new and changed ones begin empty
- * and need the stream from its start. state_next_seq() is where reading must resume; a metric ignores
- * messages up to the sequence that it stands at, so nothing counts twice.
+ * Rules may change between writing and reading. Each metric's cells carry the fingerprint of its
+ * rule: cells of unchanged rules are kept with the sequence they stand at; new and changed ones
+ * begin empty and need the stream from its start. state_next_seq() is where reading must resume; a
+ * metric ignores messages up to the sequence that it stands at, so nothing counts twice.
  */
 #pragma once
 
@@ -21,13 +22,15 @@ uint64_t state_next_seq(const struct stream_state *state);
 const char *state_incarnation(const struct stream_state *state);
 
 /* The stream is a new one (or the first): counters stay, sequences start over. */
-void state_begin_incarnation(struct engine *engine, struct stream_state *state, const char *created);
+void state_begin_incarnation(struct engine *engine, struct stream_state *state,
+                             const char *created);
 /* The stream's end went back behind what was folded: reading resumes at last_seq + 1. */
 void state_roll_back(struct stream_state *state, uint64_t last_seq);
 /* Messages next..first_seq-1 are gone: counted once. */
 void state_skip_to(struct engine *engine, struct stream_state *state, uint64_t first_seq);
 
-/* A message that is not to be folded (a copy of one that is read elsewhere): only the place moves. */
+/* A message that is not to be folded (a copy of one that is read elsewhere): only the place moves.
+ */
 void state_pass(struct engine *engine, struct stream_state *state, uint64_t seq);
 
 void state_encode(const struct engine *engine, const struct stream_state *state, struct buf *ret);

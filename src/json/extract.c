@@ -7,8 +7,8 @@
  *       ▼                 │
  *     KEY / VALUE of the new container (or its end at once)
  *
- * Beside each open container lies the trie node that describes what is wanted inside it, or NONE: then
- * the bytes are only validated.
+ * Beside each open container lies the trie node that describes what is wanted inside it, or NONE:
+ * then the bytes are only validated.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -61,7 +61,7 @@ static inline bool is_digit(const struct walk *w)
     return w->at < w->end && classes[(unsigned char)*w->at] == CLASS_DIGIT;
 }
 
-/* --- strings --------------------------------------------------------------------------------------- */
+/* --- strings ---------------------------------------------------------------------------------- */
 
 /* True when a byte of the word is a quote, a backslash, below 0x20 or above 0x7f (SWAR). */
 static inline bool has_special(uint64_t word)
@@ -78,7 +78,14 @@ static bool escape(struct walk *w)
     if (w->at >= w->end)
         return fail(w, "the text ends inside a string");
     switch (*w->at++) {
-    case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't': return true;
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't': return true;
     case 'u': break;
     default: w->at--; return fail(w, "an unknown escape in a string");
     }
@@ -131,7 +138,7 @@ static bool string(struct walk *w, struct slice *ret, bool *ret_escaped)
     }
 }
 
-/* --- other scalars --------------------------------------------------------------------------------- */
+/* --- other scalars ---------------------------------------------------------------------------- */
 
 static bool number(struct walk *w)
 {
@@ -172,9 +179,10 @@ static bool word(struct walk *w, struct slice text)
     return true;
 }
 
-/* --- what is wanted -------------------------------------------------------------------------------- */
+/* --- what is wanted --------------------------------------------------------------------------- */
 
-static void store(const struct walk *w, const uint16_t *slots, size_t count, struct json_value value)
+static void store(const struct walk *w, const uint16_t *slots, size_t count,
+                  struct json_value value)
 {
     for (size_t i = 0; i < count; i++) {
         if (w->values[slots[i]].type == JSON_TYPE_ABSENT)
@@ -229,8 +237,17 @@ static bool scalar(struct walk *w, uint32_t node)
         if (!word(w, SLICE("null")))
             return false;
         break;
-    case '-': case '0': case '1': case '2': case '3': case '4':
-    case '5': case '6': case '7': case '8': case '9':
+    case '-':
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9':
         value.type = JSON_TYPE_NUMBER;
         if (!number(w))
             return false;
@@ -255,8 +272,7 @@ static bool key(struct walk *w, struct frame *frame, uint32_t *ret_node)
     *ret_node = child_of(w->plan, frame->node, name);
     if (frame->first && frame->node != JSON_NODE_NONE) {
         const struct json_node *n = &w->plan->nodes[frame->node];
-        store(w, n->tag_slots, n->tag_count,
-              (struct json_value){name, JSON_TYPE_STRING, escaped});
+        store(w, n->tag_slots, n->tag_count, (struct json_value){name, JSON_TYPE_STRING, escaped});
     }
     skip_space(w);
     if (w->at >= w->end || *w->at != ':')
@@ -334,7 +350,7 @@ bool json_extract(const struct json_plan *plan, struct slice bytes, struct json_
     return walk_all(&w);
 }
 
-/* --- values ---------------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 static uint32_t hex4(const char *p)
 {
@@ -365,7 +381,8 @@ static void add_utf8(struct buf *out, uint32_t c)
     }
 }
 
-/* `p` stands at the u of a checked \uXXXX; returns what follows, a second half of a pair included. */
+/* `p` stands at the u of a checked \uXXXX; returns what follows, a second half of a pair included.
+ */
 static const char *add_unicode(const char *p, const char *end, struct buf *out)
 {
     uint32_t c = hex4(p + 1);
@@ -407,7 +424,8 @@ bool json_number(const struct json_value *value, double *ret)
     struct slice raw = value->raw;
     if (value->type != JSON_TYPE_NUMBER || !raw.len || raw.len >= sizeof text)
         return false;
-    /* strtod() also reads blanks, signs, hexadecimal, "inf" and "nan": those are no numbers here. */
+    /* strtod() also reads blanks, signs, hexadecimal, "inf" and "nan": those are no numbers here.
+     */
     if (raw.ptr[0] != '-' && (raw.ptr[0] < '0' || raw.ptr[0] > '9'))
         return false;
     for (size_t i = 0; i < raw.len; i++) {

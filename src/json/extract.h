@@ -1,16 +1,18 @@
 /*
- * extract: one pass over JSON bytes that validates all of them and yields exactly the values wanted.
+ * extract: one pass over JSON bytes that validates all of them and yields exactly the values
+ * wanted.
  *
- * A plan is a set of paths, compiled once into a trie; json_extract() walks the bytes once, checks them
- * fully against RFC 8259 (UTF-8 by RFC 3629 included) and fills one slot per path with a slice of the
- * input. No allocation, no copy, no recursion. The input need not be NUL-terminated.
+ * A plan is a set of paths, compiled once into a trie; json_extract() walks the bytes once, checks
+ * them fully against RFC 8259 (UTF-8 by RFC 3629 included) and fills one slot per path with a slice
+ * of the input. No allocation, no copy, no recursion. The input need not be NUL-terminated.
  *
- * Paths: member names joined by dots; `*` stands for any member; a last segment `#` yields the NAME of
- * the object's first member (the tag of an externally tagged enum); the empty path is the whole value.
- * When several values fit one path, the first in the text wins. Names are compared to the raw bytes.
+ * Paths: member names joined by dots; `*` stands for any member; a last segment `#` yields the NAME
+ * of the object's first member (the tag of an externally tagged enum); the empty path is the whole
+ * value. When several values fit one path, the first in the text wins. Names are compared to the
+ * raw bytes.
  *
- * Cost: about one nanosecond per 2 to 4 bytes on present x86-64; a plan costs nothing for members that
- * it does not want beyond their validation.
+ * Cost: about one nanosecond per 2 to 4 bytes on present x86-64; a plan costs nothing for members
+ * that it does not want beyond their validation.
  */
 #pragma once
 
@@ -45,7 +47,8 @@ struct json_plan;
 
 struct json_plan *json_plan_new(void);
 void json_plan_free(struct json_plan *plan);
-/* Returns the path's slot; the same path gives the same slot. -1: the plan is full. Before compiling. */
+/* Returns the path's slot; the same path gives the same slot. -1: the plan is full. Before
+ * compiling. */
 int json_plan_add(struct json_plan *plan, struct slice path);
 void json_plan_compile(struct json_plan *plan);
 size_t json_plan_slots(const struct json_plan *plan);
@@ -58,7 +61,8 @@ bool json_extract(const struct json_plan *plan, struct slice bytes, struct json_
 void json_unescape(struct slice raw, struct buf *ret);
 
 /*
- * A number's value; false when it does not fit a double (1e999) or the value is none. The text may come
- * from elsewhere (type set to JSON_TYPE_NUMBER by the caller): what is not a number throughout is none.
+ * A number's value; false when it does not fit a double (1e999) or the value is none. The text may
+ * come from elsewhere (type set to JSON_TYPE_NUMBER by the caller): what is not a number throughout
+ * is none.
  */
 bool json_number(const struct json_value *value, double *ret);

@@ -101,7 +101,8 @@ int json_plan_add(struct json_plan *plan, struct slice path)
     return slot;
 }
 
-/* Merges what `from` wants into `into`: a member that has an edge of its own is wanted by `*` as well. */
+/* Merges what `from` wants into `into`: a member that has an edge of its own is wanted by `*` as
+ * well. */
 static void merge(struct json_plan *plan, uint32_t into, uint32_t from)
 {
     for (size_t i = 0; i < plan->nodes[from].slot_count; i++)

@@ -13,8 +13,8 @@ struct json_edge {
 struct json_node {
     struct json_edge *edges;
     size_t edge_count, edge_room;
-    uint32_t any;       /* the node for members without an edge of their own */
-    uint16_t *slots;    /* filled with this node's value */
+    uint32_t any;    /* the node for members without an edge of their own */
+    uint16_t *slots; /* filled with this node's value */
     size_t slot_count, slot_room;
     uint16_t *tag_slots; /* filled with the first member's name */
     size_t tag_count, tag_room;

@@ -4,7 +4,8 @@
 #include "base/instant.h"
 #include "metrics/registry_internal.h"
 
-/* Shortest text that reads back as the same double; whole numbers without an exponent up to 2^53. */
+/* Shortest text that reads back as the same double; whole numbers without an exponent up to 2^53.
+ */
 static void add_number(struct buf *out, double value)
 {
     if (isnan(value)) {
@@ -25,7 +26,8 @@ static void add_number(struct buf *out, double value)
     }
 }
 
-/* OpenMetrics wants a bucket's bound as a canonical float ("1.0"); both formats show the same text. */
+/* OpenMetrics wants a bucket's bound as a canonical float ("1.0"); both formats show the same text.
+ */
 static void add_bound(struct buf *out, double bound)
 {
     size_t before = out->len;
@@ -50,7 +52,8 @@ static void add_escaped(struct buf *out, struct slice text, bool quotes)
     }
 }
 
-/* `{a="x",b="y"` without the closing brace, or nothing when no label has a value; returns "any label". */
+/* `{a="x",b="y"` without the closing brace, or nothing when no label has a value; returns "any
+ * label". */
 static bool add_labels(struct buf *out, const struct series *series)
 {
     bool any = false;
@@ -70,7 +73,8 @@ static bool add_labels(struct buf *out, const struct series *series)
     return any;
 }
 
-static void add_sample(struct buf *out, const struct series *series, const char *suffix, double value)
+static void add_sample(struct buf *out, const struct series *series, const char *suffix,
+                       double value)
 {
     buf_add_str(out, series->family->spec.name);
     buf_add_str(out, suffix);
@@ -106,7 +110,8 @@ static void add_histogram(struct buf *out, const struct series *series, bool zer
     add_sample(out, series, "_count", (double)total);
 }
 
-/* Keys alive in any partition. Streams rarely share aggregates: with one cell nothing is compared. */
+/* Keys alive in any partition. Streams rarely share aggregates: with one cell nothing is compared.
+ */
 static double distinct_union(const struct series *series)
 {
     size_t total = 0;
@@ -160,8 +165,8 @@ static bool ends_with(const char *name, const char *suffix)
 }
 
 /*
- * A gauge named ..._count (the contract's cim_aggregate_count) cannot be called a gauge: promtool's lint
- * keeps that suffix for histograms and summaries. It is exposed without a type.
+ * A gauge named ..._count (the contract's cim_aggregate_count) cannot be called a gauge: promtool's
+ * lint keeps that suffix for histograms and summaries. It is exposed without a type.
  */
 static const char *type_name(const struct metric_spec *spec, enum exposition_format format)
 {
@@ -177,7 +182,8 @@ static const char *type_name(const struct metric_spec *spec, enum exposition_for
     return "gauge";
 }
 
-static void add_header(struct buf *out, const struct metric_spec *spec, enum exposition_format format)
+static void add_header(struct buf *out, const struct metric_spec *spec,
+                       enum exposition_format format)
 {
     /* OpenMetrics names the family of a counter without _total. */
     struct slice name = slice_of(spec->name);
@@ -189,13 +195,14 @@ static void add_header(struct buf *out, const struct metric_spec *spec, enum exp
     buf_addf(out, "\n# TYPE %.*s %s\n", SLICE_ARG(name), type_name(spec, format));
     CLEANUP_BUF struct buf tail = {0};
     buf_addf(&tail, "_%s", spec->unit);
-    bool named = name.len > tail.len &&
-                 memcmp(name.ptr + name.len - tail.len, tail.ptr, tail.len) == 0;
+    bool named =
+        name.len > tail.len && memcmp(name.ptr + name.len - tail.len, tail.ptr, tail.len) == 0;
     if (format == EXPOSITION_OPENMETRICS && spec->unit[0] && named)
         buf_addf(out, "# UNIT %.*s %s\n", SLICE_ARG(name), spec->unit);
 }
 
-/* Is the series still shown at 0? Lets it go once one interval has passed since it was first shown. */
+/* Is the series still shown at 0? Lets it go once one interval has passed since it was first shown.
+ */
 static bool shown_at_zero(struct series *series, int64_t now_ns, int64_t interval_ns)
 {
     if (!series->held)

@@ -144,7 +144,7 @@ const char *partition_name(const struct partition *partition)
     return partition->name;
 }
 
-/* --- series ---------------------------------------------------------------------------------------- */
+/* --- series ----------------------------------------------------------------------------------- */
 
 struct slice series_value(const struct series *series, size_t index)
 {
@@ -155,8 +155,9 @@ struct slice series_value(const struct series *series, size_t index)
 }
 
 /*
- * Writes the values with a NUL behind each. One value that is not UTF-8 (a subject may hold any byte)
- * would make a scraper refuse the whole exposition, so it is mended here, where series get identity.
+ * Writes the values with a NUL behind each. One value that is not UTF-8 (a subject may hold any
+ * byte) would make a scraper refuse the whole exposition, so it is mended here, where series get
+ * identity.
  */
 static void pack_values(const struct slice *values, size_t count, struct buf *ret)
 {
@@ -165,7 +166,12 @@ static void pack_values(const struct slice *values, size_t count, struct buf *re
         const char *nul = value.len ? memchr(value.ptr, 0, value.len) : NULL;
         if (nul)
             value.len = (size_t)(nul - value.ptr);
+        size_t begin = ret->len;
         utf8_add_clean(ret, value);
+        /* Mending makes it longer; cut again, so that what a snapshot brings back stays the same.
+         */
+        if (ret->len - begin > LABEL_BYTES_MAX)
+            ret->len = begin + utf8_cut(slice_from(buf_slice(ret), begin), LABEL_BYTES_MAX).len;
         buf_add_char(ret, 0);
     }
 }
@@ -173,8 +179,8 @@ static void pack_values(const struct slice *values, size_t count, struct buf *re
 static struct series *find_series(struct registry *registry, const struct family *family,
                                   struct slice packed, uint64_t *ret_hash)
 {
-    uint64_t hash = XXH3_64bits_withSeed(packed.ptr ? packed.ptr : "", packed.len,
-                                         (uint64_t)(uintptr_t)family);
+    uint64_t hash =
+        XXH3_64bits_withSeed(packed.ptr ? packed.ptr : "", packed.len, (uint64_t)(uintptr_t)family);
     for (;; hash = hash * 2862933555777941757u + 3037000493u) {
         uint64_t *slot = u64map_get(&registry->by_labels, hash);
         *ret_hash = hash;
@@ -197,7 +203,8 @@ static struct series *add_series(struct family *family, struct slice packed, uin
     memcpy(series->values, packed.ptr ? packed.ptr : "", packed.len);
     series->values_len = (uint32_t)packed.len;
     bool counts = family->spec.kind == METRIC_COUNTER || family->spec.kind == METRIC_HISTOGRAM;
-    series->held = counts && !family->spec.own && registry->folds_shown && registry->first_zero_ns > 0;
+    series->held =
+        counts && !family->spec.own && registry->folds_shown && registry->first_zero_ns > 0;
     GROW(family->series, family->series_count, family->series_room);
     family->series[family->series_count++] = series;
     *u64map_put(&registry->by_labels, hash, &fresh) = (uint64_t)(uintptr_t)series;
@@ -262,7 +269,7 @@ struct cell *partition_cell1(struct partition *partition, struct family *family,
     return partition_cell(partition, family, values);
 }
 
-/* --- clearing -------------------------------------------------------------------------------------- */
+/* --- clearing --------------------------------------------------------------------------------- */
 
 static void drop_cell(struct cell *cell)
 {
@@ -297,7 +304,7 @@ void partition_clear(struct partition *partition)
     partition_clear_family(partition, NULL);
 }
 
-/* --- cells ----------------------------------------------------------------------------------------- */
+/* --- cells ------------------------------------------------------------------------------------ */
 
 void cell_add(struct cell *cell, double amount)
 {
@@ -355,10 +362,10 @@ void cell_distinct_remove(struct cell *cell, uint64_t key)
 double cell_value(const struct cell *cell)
 {
     return cell->series->family->spec.kind == METRIC_DISTINCT ? (double)cell->keys->count
-                                                             : cell->value;
+                                                              : cell->value;
 }
 
-/* --- settings and totals --------------------------------------------------------------------------- */
+/* --- settings and totals ---------------------------------------------------------------------- */
 
 void registry_set_folds_shown(struct registry *registry, bool shown)
 {

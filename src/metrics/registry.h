@@ -5,15 +5,16 @@
  *       series  {domain="agent",event_type="AgentDeployed"}  one per label set; what a scrape shows
  *         cell    of partition "AGENT_EVENTS"                  one per stream that feeds the series
  *
- * A partition is the part of the state that belongs to one stream: it is saved and restored with the
- * stream's sequence (fold/state.h), so that each stream resumes exactly where its own counters stand. A
- * scrape adds the cells of a series up: counters and histograms by sum, gauges by the newest stamp,
- * timestamps by the largest, distinct sets by union.
+ * A partition is the part of the state that belongs to one stream: it is saved and restored with
+ * the stream's sequence (fold/state.h), so that each stream resumes exactly where its own counters
+ * stand. A scrape adds the cells of a series up: counters and histograms by sum, gauges by the
+ * newest stamp, timestamps by the largest, distinct sets by union.
  *
  * Threads: one lock, held by the writer for a batch and by a scrape while it renders; nothing here
  * locks by itself. Limits: series per family (spec.series_max); past it the label set becomes
- * `__overflow__` in the family's first label and series_dropped counts it. Distinct keys per registry.
- * Cost of writing a cell: one addition. Memory: about 110 bytes a series and cell, and its label text.
+ * `__overflow__` in the family's first label and series_dropped counts it. Distinct keys per
+ * registry. Cost of writing a cell: one addition. Memory: about 110 bytes a series and cell, and
+ * its label text.
  */
 #pragma once
 
@@ -28,12 +29,12 @@ enum metric_kind {
     METRIC_DISTINCT,  /* the number of distinct keys alive; exposed as a gauge */
 };
 
-#define METRIC_LABELS_MAX 12
-#define METRIC_BUCKETS_MAX 32
+#define METRIC_LABELS_MAX         12
+#define METRIC_BUCKETS_MAX        32
 #define SERIES_PER_FAMILY_DEFAULT 100000
-#define DISTINCT_KEYS_DEFAULT 10000000
-#define LABEL_BYTES_MAX 256 /* of a value; what is longer is cut */
-#define OVERFLOW_LABEL "__overflow__"
+#define DISTINCT_KEYS_DEFAULT     10000000
+#define LABEL_BYTES_MAX           256 /* of a value; what is longer is cut */
+#define OVERFLOW_LABEL            "__overflow__"
 
 struct metric_spec {
     const char *name, *help, *unit; /* unit NULL or "" when none: seconds, bytes ... */
@@ -42,8 +43,8 @@ struct metric_spec {
     const char *labels[METRIC_LABELS_MAX];
     size_t bucket_count; /* histogram: upper bounds, ascending, without +Inf */
     double buckets[METRIC_BUCKETS_MAX];
-    size_t series_max;   /* 0: the default */
-    bool own;            /* of the monitor itself: shown even while folds are withheld */
+    size_t series_max; /* 0: the default */
+    bool own;          /* of the monitor itself: shown even while folds are withheld */
 };
 
 struct registry;
@@ -72,10 +73,10 @@ void partition_clear(struct partition *partition);
 void partition_clear_family(struct partition *partition, const struct family *family);
 
 /*
- * The cell for this label set in this partition, made when new. Absent values are stored as "". Values
- * are made fit for exposition: invalid UTF-8 becomes U+FFFD, a NUL ends the value, and so does
- * LABEL_BYTES_MAX.
- * Pointers stay valid until the cell is cleared. Never NULL: past the limit it is the overflow cell.
+ * The cell for this label set in this partition, made when new. Absent values are stored as "".
+ * Values are made fit for exposition: invalid UTF-8 becomes U+FFFD, a NUL ends it, and so does
+ * LABEL_BYTES_MAX. Pointers stay valid until the cell is cleared. Never NULL: past the limit it is
+ * the overflow cell.
  */
 struct cell *partition_cell(struct partition *partition, struct family *family,
                             const struct slice *values);
@@ -92,7 +93,8 @@ bool cell_distinct_add(struct cell *cell, uint64_t key);
 void cell_distinct_remove(struct cell *cell, uint64_t key);
 double cell_value(const struct cell *cell);
 
-/* Folds that are not yet at the head of their streams are withheld from scrapes: absent, not wrong. */
+/* Folds that are not yet at the head of their streams are withheld from scrapes: absent, not wrong.
+ */
 void registry_set_folds_shown(struct registry *registry, bool shown);
 /* How long a counter born from now on is shown at 0 before its value; 0 switches that off. */
 void registry_set_first_zero(struct registry *registry, int64_t interval_ns);
@@ -102,7 +104,8 @@ struct registry_totals {
 };
 struct registry_totals registry_totals(const struct registry *registry);
 
-/* Calls back for each family and label name for which label sets were dropped, with their number. */
+/* Calls back for each family and label name for which label sets were dropped, with their number.
+ */
 void registry_each_dropped(const struct registry *registry,
                            void (*each)(void *context, const char *metric, const char *label,
                                         uint64_t count),
@@ -113,6 +116,6 @@ enum exposition_format {
     EXPOSITION_OPENMETRICS, /* application/openmetrics-text; version=1.0.0 */
 };
 
-/* Appends the exposition. Source of the formats: prometheus.io/docs/instrumenting/exposition_formats and
- * the OpenMetrics 1.0 specification. */
+/* Appends the exposition. Source of the formats:
+ * prometheus.io/docs/instrumenting/exposition_formats and the OpenMetrics 1.0 specification. */
 void registry_expose(struct registry *registry, enum exposition_format format, struct buf *ret);

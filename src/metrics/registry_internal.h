@@ -12,18 +12,18 @@ struct cell {
     double value;     /* a histogram's sum */
     int64_t stamp_ns; /* of a gauge */
     union {
-        uint64_t *counts;     /* a histogram's, bucket_count + 1, not cumulative */
-        struct u64map *keys;  /* a distinct set's */
+        uint64_t *counts;    /* a histogram's, bucket_count + 1, not cumulative */
+        struct u64map *keys; /* a distinct set's */
     };
 };
 
 struct series {
     struct family *family;
     struct cell *cells;
-    char *values;       /* the label values, each with a NUL behind it */
+    char *values; /* the label values, each with a NUL behind it */
     uint32_t values_len;
-    bool held;          /* a counter still shown at 0 */
-    int64_t shown_ns;   /* monotonic time of the first scrape that showed it; 0: none yet */
+    bool held;        /* a counter still shown at 0 */
+    int64_t shown_ns; /* monotonic time of the first scrape that showed it; 0: none yet */
 };
 
 struct family {

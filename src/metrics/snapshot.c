@@ -1,12 +1,48 @@
 #include "metrics/snapshot.h"
 
+#include <stdlib.h>
+
 #include "base/memory.h"
 #include "metrics/registry_internal.h"
+
+static int by_value(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+/*
+ * In ascending order, so that equal sets give equal bytes. Keys are hashes, so sorting them into as
+ * many groups as there are keys by their upper bits leaves next to nothing to do inside a group.
+ */
+static void encode_keys(const struct u64map *keys, struct buf *ret)
+{
+    unsigned bits = 1;
+    while (bits < 20 && (keys->count >> bits) > 0)
+        bits++;
+    CLEANUP_FREE size_t *ends = xcalloc(((size_t)1 << bits) + 1, sizeof *ends);
+    CLEANUP_FREE uint64_t *sorted = xcalloc(keys->count + 1, sizeof *sorted);
+    for (size_t i = 0; i < keys->room; i++)
+        ends[(keys->entries[i].key >> (64 - bits)) + 1] += keys->entries[i].key != 0;
+    for (size_t group = 1; group <= (size_t)1 << bits; group++)
+        ends[group] += ends[group - 1];
+    for (size_t i = 0; i < keys->room; i++) {
+        if (keys->entries[i].key)
+            sorted[ends[keys->entries[i].key >> (64 - bits)]++] = keys->entries[i].key;
+    }
+    for (size_t group = 0, begin = 0; begin < keys->count; begin = ends[group++]) {
+        if (ends[group] - begin > 1)
+            qsort(sorted + begin, ends[group] - begin, sizeof *sorted, by_value);
+    }
+    codec_put_u64(ret, keys->count);
+    for (size_t i = 0; i < keys->count; i++)
+        codec_put_fixed(ret, sorted[i]);
+}
 
 /*
  *     cells := count { labels: count { text }  value: by kind }
  *     counter, timestamp: double · gauge: double, stamp · histogram: count { u64 } double
- *     distinct: count { fixed key }
+ *     distinct: count { fixed key, ascending }
  */
 static void encode_value(const struct cell *cell, struct buf *ret)
 {
@@ -24,13 +60,7 @@ static void encode_value(const struct cell *cell, struct buf *ret)
             codec_put_u64(ret, cell->counts[b]);
         codec_put_double(ret, cell->value);
         break;
-    case METRIC_DISTINCT:
-        codec_put_u64(ret, cell->keys->count);
-        for (size_t i = 0; i < cell->keys->room; i++) {
-            if (cell->keys->entries[i].key)
-                codec_put_fixed(ret, cell->keys->entries[i].key);
-        }
-        break;
+    case METRIC_DISTINCT: encode_keys(cell->keys, ret); break;
     }
 }
 

@@ -1,11 +1,11 @@
 /*
  * Events that no stream captures, by core subscription.
  *
- * Whether a stream captured a message is only known from a list of streams that was asked for after the
- * message came: messages wait (at most CORE_WAITING_MAX) until such a list is there. A message that a
- * stream captures is dropped here and counted there. If the stream is younger than the message, by
- * their two clocks, the message was not captured: clocks that differ by more than the time between the
- * two can misjudge the few messages around a stream's creation.
+ * Whether a stream captured a message is only known from a list of streams that was asked for after
+ * the message came: messages wait (at most CORE_WAITING_MAX) until such a list is there. A message
+ * that a stream captures is dropped here and counted there. If the stream is younger than the
+ * message, by their two clocks, the message was not captured: clocks that differ by more than the
+ * time between the two can misjudge the few messages around a stream's creation.
  */
 #include <stdio.h>
 
@@ -96,7 +96,7 @@ void core_settle(struct monitor *monitor, int64_t listed_ns)
     }
 }
 
-/* --- subscriptions ------------------------------------------------------------------------------------ */
+/* --- subscriptions ---------------------------------------------------------------------------- */
 
 /* Does `wide` match all that `narrow` matches? */
 static bool covers(struct slice wide, struct slice narrow)
@@ -129,7 +129,8 @@ static void first_time(struct monitor *monitor)
 {
     struct slice rest = slice_of(monitor->options->event_subjects), part;
     monitor->core_waiting = xcalloc(CORE_WAITING_MAX, sizeof *monitor->core_waiting);
-    while (slice_cut(&rest, ',', &part) && monitor->core_count < ARRAY_LEN(monitor->core_subjects)) {
+    while (slice_cut(&rest, ',', &part) &&
+           monitor->core_count < ARRAY_LEN(monitor->core_subjects)) {
         part = slice_trim(part);
         if (part.len)
             monitor->core_subjects[monitor->core_count++] = xstrndup(part.ptr, part.len);

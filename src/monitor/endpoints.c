@@ -75,7 +75,7 @@ static void readyz(void *context, const struct http_request *request,
     response->content_type = "application/json";
 }
 
-/* --- alerts as events ----------------------------------------------------------------------------------- */
+/* --- alerts as events ------------------------------------------------------------------------- */
 
 static const char *text_of(json_t *object, const char *key)
 {
@@ -90,14 +90,14 @@ static int store_alert(struct monitor *monitor, json_t *alert, struct error *err
     json_t *labels = json_object_get(alert, "labels");
     const char *name = text_of(labels, "alertname"), *fingerprint = text_of(alert, "fingerprint");
     struct own_event event;
-    json_t *data = json_pack("{s:s, s:s, s:O?, s:O?, s:s, s:s, s:s}", "alertname", name, "severity",
-                             text_of(labels, "severity"), "labels", labels, "annotations",
-                             json_object_get(alert, "annotations"), "starts_at",
-                             text_of(alert, "startsAt"), "ends_at", text_of(alert, "endsAt"),
-                             "fingerprint", fingerprint);
+    json_t *data =
+        json_pack("{s:s, s:s, s:O?, s:O?, s:s, s:s, s:s}", "alertname", name, "severity",
+                  text_of(labels, "severity"), "labels", labels, "annotations",
+                  json_object_get(alert, "annotations"), "starts_at", text_of(alert, "startsAt"),
+                  "ends_at", text_of(alert, "endsAt"), "fingerprint", fingerprint);
     own_event_build(&event, "alert", name[0] ? name : "unnamed",
-                    fingerprint[0] ? fingerprint : "none", resolved ? "AlertResolved" : "AlertFired",
-                    0, NULL, NULL, data);
+                    fingerprint[0] ? fingerprint : "none",
+                    resolved ? "AlertResolved" : "AlertFired", 0, NULL, NULL, data);
     CLEANUP_FREE char *subject = xstrndup(event.subject.ptr, event.subject.len);
     CLEANUP_FREE char *id = xasprintf("%s-%s-%s", fingerprint, resolved ? "resolved" : "fired",
                                       text_of(alert, resolved ? "endsAt" : "startsAt"));
@@ -112,7 +112,8 @@ static int store_alert(struct monitor *monitor, json_t *alert, struct error *err
     return rc;
 }
 
-/* Alertmanager's webhook, version 4. A 2xx is given only when every alert is stored: else it repeats. */
+/* Alertmanager's webhook, version 4. A 2xx is given only when every alert is stored: else it
+ * repeats. */
 static void alerts(void *context, const struct http_request *request,
                    struct http_response *response)
 {

@@ -22,22 +22,22 @@ static const struct metric_spec duration_spec = {
     .own = true,
 };
 
-/* --- reports of the engine ----------------------------------------------------------------------------- */
+/* --- reports of the engine -------------------------------------------------------------------- */
 
 static void report(void *context, enum engine_report what, const struct stream_state *state,
                    uint64_t seq, const char *reason, uint64_t amount)
 {
-    static const char *const types[] = {
-        [REPORT_MALFORMED] = "MalformedEvent", [REPORT_SUSPECT] = "SuspectEvent",
-        [REPORT_GAP] = "GapFound"};
+    static const char *const types[] = {[REPORT_MALFORMED] = "MalformedEvent",
+                                        [REPORT_SUSPECT] = "SuspectEvent",
+                                        [REPORT_GAP] = "GapFound"};
     struct monitor *monitor = context;
     uint64_t suppressed = 0;
     if (!journal_may_add(monitor->journal, types[what], &suppressed))
         return;
-    json_t *data = what == REPORT_GAP
-                       ? json_pack("{s:I, s:I}", "resumes_at", (json_int_t)seq, "missed",
-                                   (json_int_t)amount)
-                       : json_pack("{s:I, s:s}", "sequence", (json_int_t)seq, "reason", reason);
+    json_t *data =
+        what == REPORT_GAP
+            ? json_pack("{s:I, s:I}", "resumes_at", (json_int_t)seq, "missed", (json_int_t)amount)
+            : json_pack("{s:I, s:s}", "sequence", (json_int_t)seq, "reason", reason);
     (void)json_object_set_new(data, "stream", json_string(state_name(state)));
     (void)json_object_set_new(data, "suppressed", json_integer((json_int_t)suppressed));
     journal_add(monitor->journal, "stream", state_name(state)[0] ? state_name(state) : "core",
@@ -49,9 +49,10 @@ struct engine_reporter folding_reporter(struct monitor *monitor)
     return (struct engine_reporter){report, monitor};
 }
 
-/* --- one message ---------------------------------------------------------------------------------------- */
+/* --- one message ------------------------------------------------------------------------------ */
 
-/* Is this a copy of a message that is read from its own stream? (Nats-Stream-Source: ORIGIN seq ...) */
+/* Is this a copy of a message that is read from its own stream? (Nats-Stream-Source: ORIGIN seq
+ * ...) */
 static bool is_copy(struct monitor *monitor, const struct event_input *input)
 {
     for (int i = 0; i < input->header_count; i++) {
@@ -146,7 +147,7 @@ static void fold_batch(struct monitor *monitor, struct queue_item *items, size_t
         bus_message_release(&items[i].message);
 }
 
-/* --- what waits ------------------------------------------------------------------------------------------ */
+/* --- what waits ------------------------------------------------------------------------------- */
 
 static void count_waiting(void *context, const struct queue_item *item)
 {
@@ -209,7 +210,8 @@ int folding_start(struct monitor *monitor, struct error *err)
 {
     folding_declare(monitor);
     int code = pthread_create(&monitor->fold_thread, NULL, fold_loop, monitor);
-    return code ? error_set(err, EXIT_CODE_INTERNAL, "cannot start a thread: %s", strerror(code)) : 0;
+    return code ? error_set(err, EXIT_CODE_INTERNAL, "cannot start a thread: %s", strerror(code))
+                : 0;
 }
 
 void folding_stop(struct monitor *monitor)

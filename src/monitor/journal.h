@@ -1,9 +1,9 @@
 /*
  * journal: the monitor's own doings as events on ops.monitor.>, instead of log lines.
  *
- * journal_add() may be called from any thread and never blocks: events wait in a bounded list and are
- * published, with their acknowledgement awaited, by journal_flush() on the owner's thread. While NATS is
- * away they wait; past JOURNAL_WAITING_MAX the oldest are dropped and counted.
+ * journal_add() may be called from any thread and never blocks: events wait in a bounded list and
+ * are published, with their acknowledgement awaited, by journal_flush() on the owner's thread.
+ * While NATS is away they wait; past JOURNAL_WAITING_MAX the oldest are dropped and counted.
  */
 #pragma once
 
@@ -12,8 +12,8 @@
 #include "bus/bus.h"
 
 #define JOURNAL_WAITING_MAX 1000
-#define JOURNAL_BURST 10           /* bounded events: this many at once, */
-#define JOURNAL_PER_SECOND 1       /* then this many a second */
+#define JOURNAL_BURST       10 /* bounded events: this many at once, */
+#define JOURNAL_PER_SECOND  1  /* then this many a second */
 
 struct journal;
 
@@ -24,8 +24,9 @@ void journal_free(struct journal *journal);
 void journal_add(struct journal *journal, const char *aggregate, const char *id, const char *type,
                  json_t *data);
 /*
- * The same at a bounded rate per type; data of those held back is dropped and their number stands in
- * the next one's `suppressed`. The rate is taken before `make` is called, so it costs next to nothing.
+ * The same at a bounded rate per type; data of those held back is dropped and their number stands
+ * in the next one's `suppressed`. The rate is taken before `make` is called, so it costs next to
+ * nothing.
  */
 bool journal_may_add(struct journal *journal, const char *type, uint64_t *ret_suppressed);
 

@@ -10,12 +10,12 @@
 #include "base/memory.h"
 #include "monitor/monitor_internal.h"
 
-static const int64_t look_every_ns = 10 * NS_PER_SECOND; /* at the list of streams */
+static const int64_t look_every_ns = 10 * NS_PER_SECOND;   /* at the list of streams */
 static const int64_t look_for_core_ns = 1 * NS_PER_SECOND; /* while core messages wait for it */
-static const int64_t speak_after_ns = 3 * NS_PER_SECOND; /* of NATS being away */
+static const int64_t speak_after_ns = 3 * NS_PER_SECOND;   /* of NATS being away */
 enum { TICK_MS = 100, JOURNAL_SLICE_MS = 500, FAREWELL_MS = 1500 };
 
-/* --- the link ------------------------------------------------------------------------------------------ */
+/* --- the link --------------------------------------------------------------------------------- */
 
 /* Client thread. */
 static void on_link(void *context, bool up)
@@ -60,10 +60,11 @@ static void link_came_or_went(struct monitor *monitor)
     atomic_store(&monitor->look_now, true);
 }
 
-/* --- rules ----------------------------------------------------------------------------------------------- */
+/* --- rules ------------------------------------------------------------------------------------ */
 
-static int build_engine(struct monitor *monitor, struct rules *rules, struct registry **ret_registry,
-                        struct engine **ret_engine, struct error *err)
+static int build_engine(struct monitor *monitor, struct rules *rules,
+                        struct registry **ret_registry, struct engine **ret_engine,
+                        struct error *err)
 {
     struct registry *registry = registry_new();
     registry_set_first_zero(registry, monitor->options->first_zero_ns);
@@ -76,9 +77,9 @@ static int build_engine(struct monitor *monitor, struct rules *rules, struct reg
 }
 
 /*
- * New rules without losing a count: the states are saved, a new registry and engine are built, and the
- * states are read back. Metrics whose rule did not change keep their cells; the others are folded from
- * the start of the streams. Until that is done, fold-derived series are withheld.
+ * New rules without losing a count: the states are saved, a new registry and engine are built, and
+ * the states are read back. Metrics whose rule did not change keep their cells; the others are
+ * folded from the start of the streams. Until that is done, fold-derived series are withheld.
  */
 static void reload_rules(struct monitor *monitor)
 {
@@ -123,7 +124,7 @@ static void reload_rules(struct monitor *monitor)
     atomic_store(&monitor->look_now, true);
 }
 
-/* --- the loop --------------------------------------------------------------------------------------------- */
+/* --- the loop --------------------------------------------------------------------------------- */
 
 struct schedule {
     int64_t looked_ns, saved_ns;
@@ -142,7 +143,8 @@ static void ensure_own_stream(struct monitor *monitor)
                 return;
         }
     }
-    if (stream_ensure(monitor->bus, "CIM-OPS", subjects, ARRAY_LEN(subjects), &created, NULL) == 0 &&
+    if (stream_ensure(monitor->bus, "CIM-OPS", subjects, ARRAY_LEN(subjects), &created, NULL) ==
+            0 &&
         created) {
         journal_add(monitor->journal, "stream", "CIM-OPS", "OwnStreamCreated", NULL);
         atomic_store(&monitor->look_now, true);
@@ -219,7 +221,7 @@ static void run_until_told(struct monitor *monitor, int signals)
     }
 }
 
-/* --- start and stop ---------------------------------------------------------------------------------------- */
+/* --- start and stop --------------------------------------------------------------------------- */
 
 static int block_signals(struct error *err)
 {
@@ -268,8 +270,8 @@ static void announce_start(struct monitor *monitor)
         (void)fflush(stdout);
     }
     journal_add(monitor->journal, "monitor", monitor->instance, "MonitorStarted",
-                json_pack("{s:s, s:I, s:I}", "version", CIM_OPS_VERSION, "pid", (json_int_t)getpid(),
-                          "port", (json_int_t)port));
+                json_pack("{s:s, s:I, s:I}", "version", CIM_OPS_VERSION, "pid",
+                          (json_int_t)getpid(), "port", (json_int_t)port));
 }
 
 /* In the order of the flow, so that what was read is folded, and what was folded is saved. */

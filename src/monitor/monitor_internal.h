@@ -14,7 +14,7 @@
 #include "monitor/queue.h"
 #include "serve/http.h"
 
-#define TRACKED_MAX 1024
+#define TRACKED_MAX      1024
 #define CORE_WAITING_MAX 65536
 
 struct monitor;
@@ -45,9 +45,9 @@ struct tracked {
     int64_t last_stored_at_ns; /* of the last message folded */
     int64_t delay_ns[TALLY_DOMAINS_MAX];
     bool domain_seen[TALLY_DOMAINS_MAX];
-    uint64_t saved_seq;     /* what the snapshot on disk holds */
+    uint64_t saved_seq; /* what the snapshot on disk holds */
     uint64_t saved_changes;
-    uint64_t changes;       /* counts folds and resets, so that idle streams are not saved again */
+    uint64_t changes; /* counts folds and resets, so that idle streams are not saved again */
 };
 
 struct core_message {
@@ -95,7 +95,7 @@ struct monitor {
 
     pthread_t fold_thread;
     atomic_bool stopping;
-    atomic_bool caught_up; /* every stream has been, once since the start */
+    atomic_bool caught_up;   /* every stream has been, once since the start */
     struct family *duration; /* cim_event_processing_duration_seconds */
     struct partition *durations;
     /* What waits in the queue, by domain, counted by the fold thread once a second. */

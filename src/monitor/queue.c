@@ -13,8 +13,8 @@ struct queue {
     size_t room, head, count; /* head: the oldest */
     size_t bytes, bytes_max;
     bool closed, pusher_waits;
-    size_t wake_at;  /* messages that are worth waking the popper for; 0: it does not wait */
-    bool gathering;  /* the last pop found something: more is likely to come at once */
+    size_t wake_at; /* messages that are worth waking the popper for; 0: it does not wait */
+    bool gathering; /* the last pop found something: more is likely to come at once */
 };
 
 enum { GATHER = 128, GATHER_MS = 1 };

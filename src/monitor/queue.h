@@ -1,8 +1,8 @@
 /*
  * queue: messages between the NATS client's thread and the fold, bounded by number and bytes.
  *
- * A full queue makes queue_push() wait: the client stops taking from the socket and flow control holds
- * the server back. Any thread may push; one thread pops.
+ * A full queue makes queue_push() wait: the client stops taking from the socket and flow control
+ * holds the server back. Any thread may push; one thread pops.
  */
 #pragma once
 
@@ -22,9 +22,9 @@ void queue_free(struct queue *queue); /* releases what is left in it */
 /* False when the queue is closed: the item is still the caller's. */
 bool queue_push(struct queue *queue, const struct queue_item *item);
 /*
- * Waits up to timeout_ms for at least one; returns how many were written to `out`. While messages keep
- * coming it lets them gather for up to a millisecond, so that the two threads do not wake each other
- * for every single one.
+ * Waits up to timeout_ms for at least one; returns how many were written to `out`. While messages
+ * keep coming it lets them gather for up to a millisecond, so that the two threads do not wake each
+ * other for every single one.
  */
 size_t queue_pop(struct queue *queue, struct queue_item *out, size_t room, int timeout_ms);
 /* Wakes all waiters; from now on pushes fail and pops drain. */
@@ -32,6 +32,7 @@ void queue_close(struct queue *queue);
 
 size_t queue_depth(struct queue *queue);
 size_t queue_capacity(const struct queue *queue);
-/* Calls back for each waiting item, oldest first, with the queue held: be quick. Popping thread only. */
+/* Calls back for each waiting item, oldest first, with the queue held: be quick. Popping thread
+ * only. */
 void queue_each(struct queue *queue, void (*each)(void *context, const struct queue_item *item),
                 void *context);

@@ -16,85 +16,145 @@ static const char partition_of_self[] = " self"; /* no stream has a blank in its
 
 /* Declared in one place: name, kind, unit, labels, help. The order is that of the exposition. */
 enum self_metric {
-    SELF_CONNECTED, SELF_CAUGHT_UP, SELF_PENDING, SELF_SEQUENCE, SELF_LAST_EVENT, SELF_RESETS,
-    SELF_RECONNECTS, SELF_SNAPSHOT, SELF_SERIES, SELF_KEYS, SELF_DROPPED, SELF_CORE,
-    SELF_CORE_DROPPED, SELF_JOURNAL_DROPPED, SELF_IGNORED, SELF_LAG, SELF_STREAMS, SELF_DEPTH,
-    SELF_CAPACITY, SELF_JOURNAL, SELF_ALERTS, SELF_CPU, SELF_RSS, SELF_VSZ, SELF_FDS, SELF_FDS_MAX,
-    SELF_START, SELF_THREADS, SELF_BUILD, SELF_METRICS,
+    SELF_CONNECTED,
+    SELF_CAUGHT_UP,
+    SELF_PENDING,
+    SELF_SEQUENCE,
+    SELF_LAST_EVENT,
+    SELF_RESETS,
+    SELF_RECONNECTS,
+    SELF_SNAPSHOT,
+    SELF_SERIES,
+    SELF_KEYS,
+    SELF_DROPPED,
+    SELF_CORE,
+    SELF_CORE_DROPPED,
+    SELF_JOURNAL_DROPPED,
+    SELF_IGNORED,
+    SELF_LAG,
+    SELF_STREAMS,
+    SELF_DEPTH,
+    SELF_CAPACITY,
+    SELF_JOURNAL,
+    SELF_ALERTS,
+    SELF_CPU,
+    SELF_RSS,
+    SELF_VSZ,
+    SELF_FDS,
+    SELF_FDS_MAX,
+    SELF_START,
+    SELF_THREADS,
+    SELF_BUILD,
+    SELF_METRICS,
 };
 
-#define ONE_LABEL(a) .label_count = 1, .labels = {a}
+#define ONE_LABEL(a)     .label_count = 1, .labels = {a}
 #define TWO_LABELS(a, b) .label_count = 2, .labels = {a, b}
 static const struct metric_spec specs[SELF_METRICS] = {
-    [SELF_CONNECTED] = {.name = "cim_monitor_nats_connected", .kind = METRIC_GAUGE,
+    [SELF_CONNECTED] = {.name = "cim_monitor_nats_connected",
+                        .kind = METRIC_GAUGE,
                         .help = "1 while the monitor is connected to NATS."},
-    [SELF_CAUGHT_UP] = {.name = "cim_monitor_caught_up", .kind = METRIC_GAUGE,
+    [SELF_CAUGHT_UP] = {.name = "cim_monitor_caught_up",
+                        .kind = METRIC_GAUGE,
                         .help = "1 once every stream has been read to its end since the start; "
                                 "fold-derived series are shown from then on."},
-    [SELF_PENDING] = {.name = "cim_monitor_stream_pending_messages", .kind = METRIC_GAUGE,
-                      .help = "Messages of a stream that are not folded yet.", ONE_LABEL("stream")},
-    [SELF_SEQUENCE] = {.name = "cim_monitor_stream_sequence", .kind = METRIC_GAUGE,
-                       .help = "The last stream sequence folded.", ONE_LABEL("stream")},
+    [SELF_PENDING] = {.name = "cim_monitor_stream_pending_messages",
+                      .kind = METRIC_GAUGE,
+                      .help = "Messages of a stream that are not folded yet.",
+                      ONE_LABEL("stream")},
+    [SELF_SEQUENCE] = {.name = "cim_monitor_stream_sequence",
+                       .kind = METRIC_GAUGE,
+                       .help = "The last stream sequence folded.",
+                       ONE_LABEL("stream")},
     [SELF_LAST_EVENT] = {.name = "cim_monitor_stream_last_event_timestamp_seconds",
-                         .kind = METRIC_GAUGE, .unit = "seconds",
+                         .kind = METRIC_GAUGE,
+                         .unit = "seconds",
                          .help = "When the last folded message of a stream was stored.",
                          ONE_LABEL("stream")},
-    [SELF_RESETS] = {.name = "cim_monitor_consumer_resets_total", .kind = METRIC_COUNTER,
+    [SELF_RESETS] = {.name = "cim_monitor_consumer_resets_total",
+                     .kind = METRIC_COUNTER,
                      .help = "How often reading of a stream had to begin anew at its place.",
                      ONE_LABEL("stream")},
-    [SELF_RECONNECTS] = {.name = "cim_monitor_reconnects_total", .kind = METRIC_COUNTER,
+    [SELF_RECONNECTS] = {.name = "cim_monitor_reconnects_total",
+                         .kind = METRIC_COUNTER,
                          .help = "Times that the connection to NATS came back."},
-    [SELF_SNAPSHOT] = {.name = "cim_monitor_last_snapshot_timestamp_seconds", .kind = METRIC_GAUGE,
-                       .unit = "seconds", .help = "When a snapshot was last written."},
-    [SELF_SERIES] = {.name = "cim_monitor_series", .kind = METRIC_GAUGE,
+    [SELF_SNAPSHOT] = {.name = "cim_monitor_last_snapshot_timestamp_seconds",
+                       .kind = METRIC_GAUGE,
+                       .unit = "seconds",
+                       .help = "When a snapshot was last written."},
+    [SELF_SERIES] = {.name = "cim_monitor_series",
+                     .kind = METRIC_GAUGE,
                      .help = "Time series held."},
-    [SELF_KEYS] = {.name = "cim_monitor_distinct_keys", .kind = METRIC_GAUGE,
+    [SELF_KEYS] = {.name = "cim_monitor_distinct_keys",
+                   .kind = METRIC_GAUGE,
                    .help = "Aggregate ids held for distinct counts."},
-    [SELF_DROPPED] = {.name = "cim_monitor_series_dropped_total", .kind = METRIC_COUNTER,
+    [SELF_DROPPED] = {.name = "cim_monitor_series_dropped_total",
+                      .kind = METRIC_COUNTER,
                       .help = "Label sets past a metric's limit, counted under __overflow__.",
                       TWO_LABELS("metric", "label")},
-    [SELF_CORE] = {.name = "cim_monitor_core_events_total", .kind = METRIC_COUNTER,
+    [SELF_CORE] = {.name = "cim_monitor_core_events_total",
+                   .kind = METRIC_COUNTER,
                    .help = "Messages folded that no stream captures."},
-    [SELF_CORE_DROPPED] = {.name = "cim_monitor_core_dropped_total", .kind = METRIC_COUNTER,
+    [SELF_CORE_DROPPED] = {.name = "cim_monitor_core_dropped_total",
+                           .kind = METRIC_COUNTER,
                            .help = "Messages that no stream captures and that came too fast."},
     [SELF_JOURNAL_DROPPED] = {.name = "cim_monitor_own_events_dropped_total",
                               .kind = METRIC_COUNTER,
                               .help = "Own events given up because NATS was away too long."},
-    [SELF_IGNORED] = {.name = "cim_monitor_streams_over_limit_total", .kind = METRIC_COUNTER,
+    [SELF_IGNORED] = {.name = "cim_monitor_streams_over_limit_total",
+                      .kind = METRIC_COUNTER,
                       .help = "Times that a stream was not read because 1024 are read already."},
-    [SELF_LAG] = {.name = "cim_event_processing_lag_seconds", .kind = METRIC_GAUGE,
+    [SELF_LAG] = {.name = "cim_event_processing_lag_seconds",
+                  .kind = METRIC_GAUGE,
                   .unit = "seconds",
                   .help = "Behind: now minus the time of the oldest unread event. Caught up: the "
                           "last event's delay.",
                   TWO_LABELS("domain", "stream")},
-    [SELF_STREAMS] = {.name = "cim_active_event_streams", .kind = METRIC_GAUGE,
+    [SELF_STREAMS] = {.name = "cim_active_event_streams",
+                      .kind = METRIC_GAUGE,
                       .help = "Streams of the account by kind; those of kind events are read.",
                       ONE_LABEL("stream_type")},
-    [SELF_DEPTH] = {.name = "cim_event_queue_depth", .kind = METRIC_GAUGE,
+    [SELF_DEPTH] = {.name = "cim_event_queue_depth",
+                    .kind = METRIC_GAUGE,
                     .help = "Messages received and not folded yet, counted once a second.",
                     ONE_LABEL("domain")},
-    [SELF_CAPACITY] = {.name = "cim_event_queue_capacity", .kind = METRIC_GAUGE,
+    [SELF_CAPACITY] = {.name = "cim_event_queue_capacity",
+                       .kind = METRIC_GAUGE,
                        .help = "Messages that the queue holds; all domains share it.",
                        ONE_LABEL("domain")},
-    [SELF_JOURNAL] = {.name = "cim_monitor_journal_waiting", .kind = METRIC_GAUGE,
-                  .help = "Own events that wait to be published."},
-    [SELF_ALERTS] = {.name = "cim_monitor_alerts_received_total", .kind = METRIC_COUNTER,
+    [SELF_JOURNAL] = {.name = "cim_monitor_journal_waiting",
+                      .kind = METRIC_GAUGE,
+                      .help = "Own events that wait to be published."},
+    [SELF_ALERTS] = {.name = "cim_monitor_alerts_received_total",
+                     .kind = METRIC_COUNTER,
                      .help = "Alerts taken from Alertmanager and stored as events."},
-    [SELF_CPU] = {.name = "process_cpu_seconds_total", .kind = METRIC_COUNTER, .unit = "seconds",
+    [SELF_CPU] = {.name = "process_cpu_seconds_total",
+                  .kind = METRIC_COUNTER,
+                  .unit = "seconds",
                   .help = "User and system CPU time spent."},
-    [SELF_RSS] = {.name = "process_resident_memory_bytes", .kind = METRIC_GAUGE, .unit = "bytes",
+    [SELF_RSS] = {.name = "process_resident_memory_bytes",
+                  .kind = METRIC_GAUGE,
+                  .unit = "bytes",
                   .help = "Resident memory."},
-    [SELF_VSZ] = {.name = "process_virtual_memory_bytes", .kind = METRIC_GAUGE, .unit = "bytes",
+    [SELF_VSZ] = {.name = "process_virtual_memory_bytes",
+                  .kind = METRIC_GAUGE,
+                  .unit = "bytes",
                   .help = "Virtual memory."},
-    [SELF_FDS] = {.name = "process_open_fds", .kind = METRIC_GAUGE,
+    [SELF_FDS] = {.name = "process_open_fds",
+                  .kind = METRIC_GAUGE,
                   .help = "Open file descriptors."},
-    [SELF_FDS_MAX] = {.name = "process_max_fds", .kind = METRIC_GAUGE,
+    [SELF_FDS_MAX] = {.name = "process_max_fds",
+                      .kind = METRIC_GAUGE,
                       .help = "Limit of open file descriptors."},
-    [SELF_START] = {.name = "process_start_time_seconds", .kind = METRIC_GAUGE, .unit = "seconds",
+    [SELF_START] = {.name = "process_start_time_seconds",
+                    .kind = METRIC_GAUGE,
+                    .unit = "seconds",
                     .help = "When the process started, since the epoch."},
     [SELF_THREADS] = {.name = "process_threads", .kind = METRIC_GAUGE, .help = "Threads."},
-    [SELF_BUILD] = {.name = "cim_monitor_build_info", .kind = METRIC_GAUGE,
-                    .help = "1, with the version of the program.", ONE_LABEL("version")},
+    [SELF_BUILD] = {.name = "cim_monitor_build_info",
+                    .kind = METRIC_GAUGE,
+                    .help = "1, with the version of the program.",
+                    ONE_LABEL("version")},
 };
 
 struct self {
@@ -104,7 +164,8 @@ struct self {
 
 static struct self self_of(struct monitor *monitor)
 {
-    return (struct self){monitor->registry, registry_partition(monitor->registry, partition_of_self)};
+    return (struct self){monitor->registry,
+                         registry_partition(monitor->registry, partition_of_self)};
 }
 
 void self_declare(struct monitor *monitor)
@@ -134,7 +195,7 @@ static void set(const struct self *self, enum self_metric metric, double value)
     set2(self, metric, "", "", value);
 }
 
-/* --- streams ------------------------------------------------------------------------------------------- */
+/* --- streams ---------------------------------------------------------------------------------- */
 
 static void set_lag(const struct self *self, const struct monitor *monitor,
                     const struct tracked *tracked, uint64_t behind, bool connected, int64_t now_ns)
@@ -203,7 +264,7 @@ static void each_dropped(void *context, const char *metric, const char *label, u
     set2(context, SELF_DROPPED, metric, label, (double)count);
 }
 
-/* --- the process ----------------------------------------------------------------------------------------- */
+/* --- the process ------------------------------------------------------------------------------ */
 
 static size_t count_fds(void)
 {
@@ -216,7 +277,8 @@ static size_t count_fds(void)
     return count > 3 ? count - 3 : 0; /* ".", ".." and the folder's own */
 }
 
-/* /proc/self/stat, fields 20 (threads), 22 (start, in ticks since boot), 23 (virtual), 24 (pages). */
+/* /proc/self/stat, fields 20 (threads), 22 (start, in ticks since boot), 23 (virtual), 24 (pages).
+ */
 static void set_proc_stat(const struct self *self)
 {
     CLEANUP_BUF struct buf text = {0};
@@ -226,8 +288,9 @@ static void set_proc_stat(const struct self *self)
     long long threads = 0, start = 0;
     unsigned long long virtual = 0;
     long pages = 0;
-    if (!at || sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
-                              "%lld %*d %lld %llu %ld",
+    if (!at || sscanf(at + 2,
+                      "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+                      "%lld %*d %lld %llu %ld",
                       &threads, &start, &virtual, &pages) != 4)
         return;
     set(self, SELF_THREADS, (double)threads);
@@ -248,8 +311,9 @@ static void set_process(const struct self *self)
     struct rusage usage;
     struct rlimit limit;
     if (getrusage(RUSAGE_SELF, &usage) == 0)
-        set(self, SELF_CPU, (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                                (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
+        set(self, SELF_CPU,
+            (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
         set(self, SELF_FDS_MAX, (double)limit.rlim_cur);
     set(self, SELF_FDS, (double)count_fds());

@@ -30,7 +30,8 @@ int snapshots_open(struct monitor *monitor, struct error *err)
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         (void)close(fd);
         return error_set(err, EXIT_CODE_REFUSED,
-                         "%s: another monitor keeps its state here; choose another --state", folder);
+                         "%s: another monitor keeps its state here; choose another --state",
+                         folder);
     }
     monitor->state_lock_fd = fd;
     return 0;

@@ -7,7 +7,8 @@
 
 static const int64_t retry_ns = 1 * NS_PER_SECOND;
 
-static void say(struct monitor *monitor, const struct tracked *tracked, const char *type, json_t *data)
+static void say(struct monitor *monitor, const struct tracked *tracked, const char *type,
+                json_t *data)
 {
     journal_add(monitor->journal, "stream", tracked->name, type, data);
 }
@@ -22,7 +23,7 @@ static void unlock_fold(struct monitor *monitor)
     registry_unlock(monitor->registry);
 }
 
-/* --- the handler of a reader (client thread) --------------------------------------------------------- */
+/* --- the handler of a reader (client thread) -------------------------------------------------- */
 
 static void on_message(void *context, struct bus_message *message)
 {
@@ -32,7 +33,7 @@ static void on_message(void *context, struct bus_message *message)
         bus_message_release(message);
 }
 
-/* --- tracking ---------------------------------------------------------------------------------------- */
+/* --- tracking --------------------------------------------------------------------------------- */
 
 static struct tracked *find(struct monitor *monitor, const char *name)
 {
@@ -83,10 +84,11 @@ static struct feed *new_feed(struct monitor *monitor, struct tracked *tracked)
 }
 
 /*
- * Compares what was folded with what the server has now. Returns true when the reading place changed,
- * so that messages still on their way belong to the past.
+ * Compares what was folded with what the server has now. Returns true when the reading place
+ * changed, so that messages still on their way belong to the past.
  */
-static bool reconcile(struct monitor *monitor, struct tracked *tracked, const struct stream_info *info)
+static bool reconcile(struct monitor *monitor, struct tracked *tracked,
+                      const struct stream_info *info)
 {
     bool moved = false;
     lock_fold(monitor);
@@ -120,7 +122,8 @@ static bool reconcile(struct monitor *monitor, struct tracked *tracked, const st
     return moved;
 }
 
-/* Other threads look at the reader under streams_lock; it is swapped under it, and closed outside. */
+/* Other threads look at the reader under streams_lock; it is swapped under it, and closed outside.
+ */
 static void set_reader(struct monitor *monitor, struct tracked *tracked, struct ordered *reader)
 {
     pthread_mutex_lock(&monitor->streams_lock);
@@ -188,7 +191,7 @@ void streams_tend(struct monitor *monitor)
     }
 }
 
-/* --- the list of streams ----------------------------------------------------------------------------- */
+/* --- the list of streams ---------------------------------------------------------------------- */
 
 static void gone(struct monitor *monitor, struct tracked *tracked)
 {
@@ -218,7 +221,8 @@ static void consider(struct monitor *monitor, const struct stream_info *info)
             json_pack("{s:s, s:I, s:I, s:I}", "created", info->created, "first_sequence",
                       (json_int_t)info->first_seq, "last_sequence", (json_int_t)info->last_seq,
                       "resume_at", (json_int_t)state_next_seq(tracked->state)));
-    bool recreated = tracked->reader && strcmp(state_incarnation(tracked->state), info->created) != 0;
+    bool recreated =
+        tracked->reader && strcmp(state_incarnation(tracked->state), info->created) != 0;
     if (!tracked->reader || recreated)
         attach(monitor, tracked, info);
 }
@@ -253,7 +257,7 @@ void streams_suspect_all(struct monitor *monitor)
     }
 }
 
-/* --- how far -------------------------------------------------------------------------------------------- */
+/* --- how far ---------------------------------------------------------------------------------- */
 
 uint64_t tracked_behind(const struct tracked *tracked)
 {
@@ -277,7 +281,7 @@ bool streams_all_caught_up(struct monitor *monitor)
     return all;
 }
 
-/* --- the end -------------------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 void streams_detach_all(struct monitor *monitor)
 {

@@ -59,12 +59,13 @@ static enum MHD_Result reply(struct MHD_Connection *connection, struct http_resp
         buf_done(&packed);
     }
     buf_reserve(&response->body, 1); /* the library wants bytes that it can free, even for none */
-    struct MHD_Response *r = MHD_create_response_from_buffer(
-        response->body.len, response->body.ptr, MHD_RESPMEM_MUST_FREE);
+    struct MHD_Response *r = MHD_create_response_from_buffer(response->body.len, response->body.ptr,
+                                                             MHD_RESPMEM_MUST_FREE);
     response->body = (struct buf){0};
     if (!r)
         return MHD_NO;
-    const char *type = response->content_type ? response->content_type : "text/plain; charset=utf-8";
+    const char *type =
+        response->content_type ? response->content_type : "text/plain; charset=utf-8";
     (void)MHD_add_response_header(r, "Content-Type", type);
     (void)MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
     (void)MHD_add_response_header(r, "Cache-Control", "no-store");
@@ -105,7 +106,8 @@ static void dispatch(const struct http_server *server, const char *method,
         return;
     }
     response->status = *ret_allow ? 405 : 404;
-    buf_addf(&response->body, "%s\n", *ret_allow ? "method not allowed" : "not found; / lists what is");
+    buf_addf(&response->body, "%s\n",
+             *ret_allow ? "method not allowed" : "not found; / lists what is");
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
@@ -120,8 +122,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return MHD_YES;
     }
     if (*upload_size) {
-        exchange->too_large = exchange->too_large ||
-                              exchange->body.len + *upload_size > HTTP_BODY_BYTES_MAX;
+        exchange->too_large =
+            exchange->too_large || exchange->body.len + *upload_size > HTTP_BODY_BYTES_MAX;
         if (!exchange->too_large)
             buf_add(&exchange->body, upload, *upload_size);
         *upload_size = 0;
@@ -169,8 +171,8 @@ static int parse_address(const char *text, unsigned port, struct sockaddr_storag
         v6->sin6_port = htons((uint16_t)port);
         return 0;
     }
-    return error_set(err, EXIT_CODE_USAGE, "'%s' is no IP address to listen on; for example 127.0.0.1",
-                     text);
+    return error_set(err, EXIT_CODE_USAGE,
+                     "'%s' is no IP address to listen on; for example 127.0.0.1", text);
 }
 
 int http_server_start(struct http_server **ret, const char *address, unsigned port,
@@ -200,7 +202,8 @@ int http_server_start(struct http_server **ret, const char *address, unsigned po
                          "cannot listen on %s port %u: %s; choose another port or stop what has it",
                          address, port, cause ? strerror(cause) : "unknown cause");
     }
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
     server->port = info ? info->port : port;
     *ret = server;
     return 0;

@@ -1,9 +1,9 @@
 /*
  * http: a small HTTP server: a table of routes, one handler each. Rests on libmicrohttpd.
  *
- * Handlers run on the server's threads, one per connection at most HTTP_CONNECTIONS_MAX; a slow reader
- * holds only its own connection and the bytes already rendered. Replies are gzip-compressed when the
- * client accepts it and they are worth it.
+ * Handlers run on the server's threads, one per connection at most HTTP_CONNECTIONS_MAX; a slow
+ * reader holds only its own connection and the bytes already rendered. Replies are gzip-compressed
+ * when the client accepts it and they are worth it.
  */
 #pragma once
 
@@ -11,16 +11,16 @@
 #include "base/error.h"
 
 #define HTTP_CONNECTIONS_MAX 64
-#define HTTP_BODY_BYTES_MAX (4u << 20)
+#define HTTP_BODY_BYTES_MAX  (4u << 20)
 
 struct http_request {
     const char *path;
-    const char *accept;  /* the Accept header, or "" */
-    struct slice body;   /* of a POST */
+    const char *accept; /* the Accept header, or "" */
+    struct slice body;  /* of a POST */
 };
 
 struct http_response {
-    unsigned status; /* 200 unless set */
+    unsigned status;          /* 200 unless set */
     const char *content_type; /* text/plain unless set; constant text */
     struct buf body;
 };
@@ -36,8 +36,8 @@ struct http_route {
 struct http_server;
 
 /*
- * Listens on address:port (port 0: a free one; http_server_port() tells). EXIT_CODE_REFUSED when the port
- * is taken. `routes` must live as long as the server; GET / lists them.
+ * Listens on address:port (port 0: a free one; http_server_port() tells). EXIT_CODE_REFUSED when
+ * the port is taken. `routes` must live as long as the server; GET / lists them.
  */
 int http_server_start(struct http_server **ret, const char *address, unsigned port,
                       const struct http_route *routes, size_t route_count, void *context,

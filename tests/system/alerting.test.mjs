@@ -187,9 +187,10 @@ test('alerting', options, async (t) => {
 /** The monitor, as far as Prometheus can tell. */
 async function startTarget(t) {
   let text = '';
+  let sequence = 10; // it reads on from scrape to scrape
   const server = createServer((request, response) => {
     response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' });
-    response.end(text);
+    response.end(`${text}cim_monitor_stream_sequence{stream="CIM-EVENTS"} ${sequence++}\n`);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   scopeOf(t).after(() => new Promise((resolve) => {
@@ -200,7 +201,6 @@ async function startTarget(t) {
     address: `127.0.0.1:${server.address().port}`,
     show: ({ lag: seconds, pending, recreated }) => {
       text = [`cim_monitor_nats_connected 1`, `cim_monitor_caught_up 1`,
-        `cim_monitor_stream_sequence{stream="CIM-EVENTS"} 10`,
         `cim_event_processing_lag_seconds{domain="git",stream="CIM-EVENTS"} ${seconds}`,
         `cim_monitor_stream_pending_messages{stream="CIM-EVENTS"} ${pending}`,
         `cim_monitor_stream_recreated_total{stream="CIM-EVENTS"} ${recreated}`,

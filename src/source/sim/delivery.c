@@ -11,6 +11,7 @@
 enum {
     WINDOWS_KEPT = 4,        /* ring size in windows */
     QUIET_MAX_MS = 20000,    /* in flight and no answer for so long: the link counts as broken */
+    POLL_EVERY = 64,         /* sendings, for acknowledgements that have arrived meanwhile */
     STEP_MS = 100,           /* how often waits look at the stop flag */
     STOP_PATIENCE_MS = 5000, /* patience once told to stop */
 };
@@ -149,6 +150,8 @@ static int make_room(struct delivery *d, const struct slot *slot, struct error *
 int delivery_send(struct delivery *d, const struct sim_event *event, struct error *err)
 {
     struct slot *slot = slot_of(d, d->tail);
+    if (d->tail % POLL_EVERY == 0 && delivery_poll(d, 0, err) < 0)
+        return -1;
     if (make_room(d, slot, err) < 0)
         return -1;
     if (slot->state == SLOT_STORED && slot->seq > slot->sink->evicted_seq)

@@ -88,8 +88,10 @@ static int send_event(struct run *run, const struct sim_event *event, struct err
 static int wait_ns(struct run *run, int64_t ns, struct error *err)
 {
     int ms = (int)(ns / NS_PER_MS < POLL_MAX_MS ? ns / NS_PER_MS : POLL_MAX_MS);
-    if (run->delivery && (ms > 0 || delivery_poll(run->delivery, 0, err) < 0))
-        return ms > 0 ? delivery_poll(run->delivery, ms, err) : -1;
+    if (run->delivery && delivery_poll(run->delivery, ms, err) < 0)
+        return -1;
+    if (run->delivery && ms > 0)
+        return 0; /* the poll has waited */
     struct timespec pause = {.tv_nsec = ms ? ms * NS_PER_MS : ns};
     (void)nanosleep(&pause, NULL);
     return 0;

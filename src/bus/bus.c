@@ -13,6 +13,7 @@ enum {
     PING_INTERVAL_MS = 5000, /* a frozen server is noticed after about three of these */
     PINGS_OUT_MAX = 2,
     SERVERS_MAX = 32,
+    CLOSE_TIMEOUT_S = 5,
 };
 
 static const size_t pending_bytes_default = 256u << 20;
@@ -24,6 +25,21 @@ int bus_error(const struct bus *bus, natsStatus status, const char *what, struct
                                                     : natsStatus_GetText(status);
     return error_set(err, internal ? EXIT_CODE_INTERNAL : EXIT_CODE_UNREACHABLE, "%s: %s (%s)",
                      what, text, bus->place);
+}
+
+void bus_enter(struct bus *bus)
+{
+    pthread_mutex_lock(&bus->users_lock);
+    bus->users++;
+    pthread_mutex_unlock(&bus->users_lock);
+}
+
+void bus_leave(struct bus *bus)
+{
+    pthread_mutex_lock(&bus->users_lock);
+    if (--bus->users == 0)
+        pthread_cond_broadcast(&bus->users_gone);
+    pthread_mutex_unlock(&bus->users_lock);
 }
 
 /* Copies the URLs without "user:password@". */
@@ -61,6 +77,13 @@ static void on_connected(natsConnection *connection, void *context)
 {
     (void)connection;
     link_changed(context, true);
+}
+
+/* The library's last word about a connection: no other callback of it follows. */
+static void on_closed(natsConnection *connection, void *context)
+{
+    (void)connection;
+    bus_leave(context);
 }
 
 /* Without a handler the library prints to stderr; readers notice what is missing by sequence. */
@@ -111,6 +134,8 @@ static natsStatus set_options(struct bus *bus, const struct bus_options *wanted)
         s = natsOptions_SetTimeout(o, CONNECT_TIMEOUT_MS);
     if (s == NATS_OK)
         s = natsOptions_SetMaxReconnect(o, -1);
+    if (s == NATS_OK) /* credentials may be changed on the server before they are here */
+        s = natsOptions_SetIgnoreAuthErrorAbort(o, true);
     if (s == NATS_OK)
         s = natsOptions_SetReconnectWait(o, RECONNECT_WAIT_MS);
     if (s == NATS_OK)
@@ -124,7 +149,7 @@ static natsStatus set_options(struct bus *bus, const struct bus_options *wanted)
     if (s == NATS_OK)
         s = natsOptions_SetFailRequestsOnDisconnect(o, true);
     if (s == NATS_OK) /* what is published while the link is down fails; nothing is kept back */
-        s = natsOptions_SetReconnectBufSize(o, 0);
+        s = natsOptions_SetReconnectBufSize(o, 1);
     if (s == NATS_OK)
         s = natsOptions_UseGlobalMessageDelivery(o, true);
     if (s == NATS_OK)
@@ -133,6 +158,8 @@ static natsStatus set_options(struct bus *bus, const struct bus_options *wanted)
         s = natsOptions_SetDisconnectedCB(o, on_disconnected, bus);
     if (s == NATS_OK)
         s = natsOptions_SetReconnectedCB(o, on_connected, bus);
+    if (s == NATS_OK)
+        s = natsOptions_SetClosedCB(o, on_closed, bus);
     if (s == NATS_OK && wanted->wait_for_server)
         s = natsOptions_SetRetryOnFailedConnect(o, true, on_connected, bus);
     return s == NATS_OK ? set_security(o, wanted) : s;
@@ -146,6 +173,8 @@ int bus_open(struct bus **ret, const struct bus_options *options, struct error *
     bus->pending_bytes_max =
         options->pending_bytes_max ? options->pending_bytes_max : pending_bytes_default;
     describe_place(options->url, bus->place, sizeof bus->place);
+    pthread_mutex_init(&bus->users_lock, NULL);
+    pthread_cond_init(&bus->users_gone, NULL);
 
     natsStatus s = natsOptions_Create(&bus->options);
     if (s == NATS_OK)
@@ -158,6 +187,8 @@ int bus_open(struct bus **ret, const struct bus_options *options, struct error *
         return -1;
     }
     s = natsConnection_Connect(&bus->connection, bus->options);
+    if (s == NATS_OK || s == NATS_NOT_YET_CONNECTED)
+        bus_enter(bus); /* until on_closed() */
     if (s == NATS_OK)
         link_changed(bus, true);
     if (s != NATS_OK && !(s == NATS_NOT_YET_CONNECTED && options->wait_for_server)) {
@@ -169,15 +200,35 @@ int bus_open(struct bus **ret, const struct bus_options *options, struct error *
     return 0;
 }
 
+/* True when no callback runs, and none can begin, that would use the bus or a handler's context. */
+static bool wait_for_users(struct bus *bus)
+{
+    struct timespec until;
+    int code = 0;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += CLOSE_TIMEOUT_S;
+    pthread_mutex_lock(&bus->users_lock);
+    while (bus->users && code == 0)
+        code = pthread_cond_timedwait(&bus->users_gone, &bus->users_lock, &until);
+    bool gone = bus->users == 0;
+    pthread_mutex_unlock(&bus->users_lock);
+    return gone;
+}
+
 void bus_close(struct bus *bus)
 {
     if (!bus)
         return;
     if (bus->connection) {
         natsConnection_Close(bus->connection);
+        bool gone = wait_for_users(bus);
         natsConnection_Destroy(bus->connection);
+        if (!gone)
+            return; /* a handler hangs: better a leak than memory pulled from under it */
     }
     natsOptions_Destroy(bus->options);
+    pthread_mutex_destroy(&bus->users_lock);
+    pthread_cond_destroy(&bus->users_gone);
     free(bus);
 }
 
@@ -296,6 +347,7 @@ void bus_message_release(struct bus_message *message)
 /* --- core subscriptions ----------------------------------------------------------------------- */
 
 struct bus_subscription {
+    struct bus *bus;
     natsSubscription *handle;
     bus_handler *on_message;
     void *context;
@@ -316,13 +368,16 @@ static void deliver(natsConnection *connection, natsSubscription *handle, natsMs
 /* The library calls this once no callback of the subscription can run any more. */
 static void subscription_complete(void *context)
 {
-    free(context);
+    struct bus_subscription *subscription = context;
+    bus_leave(subscription->bus);
+    free(subscription);
 }
 
 int bus_subscribe(struct bus *bus, const char *subject, bus_handler *on_message, void *context,
                   struct bus_subscription **ret, struct error *err)
 {
     struct bus_subscription *subscription = xcalloc(1, sizeof *subscription);
+    subscription->bus = bus;
     subscription->on_message = on_message;
     subscription->context = context;
     natsStatus s = natsConnection_Subscribe(&subscription->handle, bus->connection, subject,
@@ -331,6 +386,7 @@ int bus_subscribe(struct bus *bus, const char *subject, bus_handler *on_message,
         free(subscription);
         return bus_error(bus, s, subject, err);
     }
+    bus_enter(bus); /* until subscription_complete() */
     int bytes = bus->pending_bytes_max > INT32_MAX ? INT32_MAX : (int)bus->pending_bytes_max;
     (void)natsSubscription_SetPendingLimits(subscription->handle, -1, bytes);
     *ret = subscription;

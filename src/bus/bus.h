@@ -28,6 +28,7 @@ struct bus_options {
 #define BUS_HEADERS_MAX 64
 
 int bus_open(struct bus **ret, const struct bus_options *options, struct error *err);
+/* Subscriptions and readers must be closed before. When it returns, no handler runs any more. */
 void bus_close(struct bus *bus); /* NULL is allowed */
 bool bus_is_up(struct bus *bus);
 /* The largest message the server takes, headers included; 0 while unknown. */

@@ -13,10 +13,17 @@ struct bus {
     void (*on_link)(void *context, bool up);
     void *context;
     atomic_bool up;
+    /* Users of this structure on the client's threads: bus_close() waits until there is none. */
+    pthread_mutex_t users_lock;
+    pthread_cond_t users_gone;
+    size_t users;
     size_t pending_bytes_max;
     char place[256]; /* the URL without credentials, for texts */
 };
 
+/* Around what lives on the client's threads: a subscription, the connection itself. */
+void bus_enter(struct bus *bus);
+void bus_leave(struct bus *bus);
 /* Maps a client status to an error: "<what>: <status text> (<place>)". */
 int bus_error(const struct bus *bus, natsStatus status, const char *what, struct error *err);
 /* Fills *message from a client message and takes it over. */

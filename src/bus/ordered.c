@@ -86,9 +86,13 @@ static void on_status(struct attachment *attachment, natsConnection *connection,
         (void)natsConnection_PublishString(connection, reply, "");
     else if (natsMsgHeader_Get(msg, "Nats-Consumer-Stalled", &stalled) == NATS_OK)
         (void)natsConnection_PublishString(connection, stalled, "");
-    if (natsMsgHeader_Get(msg, "Nats-Last-Consumer", &last) == NATS_OK &&
-        strtoull(last, NULL, 10) > attachment->consumer_seq)
+    if (natsMsgHeader_Get(msg, "Nats-Last-Consumer", &last) != NATS_OK)
+        return;
+    uint64_t sent = strtoull(last, NULL, 10);
+    if (sent > attachment->consumer_seq)
         atomic_store(&reader->trouble, "messages were lost on the way");
+    else if (!stalled && sent == attachment->consumer_seq)
+        atomic_store(&reader->pending, 0); /* idle: nothing waits, whatever was purged meanwhile */
 }
 
 static void on_data(struct attachment *attachment, natsMsg *msg, const struct ordered_place *place)

@@ -49,6 +49,8 @@ static natsStatus set_link_options(natsOptions *o)
     if (s == NATS_OK)
         s = natsOptions_SetReconnectedCB(o, NULL, NULL);
     if (s == NATS_OK)
+        s = natsOptions_SetClosedCB(o, NULL, NULL);
+    if (s == NATS_OK)
         s = natsOptions_SetWriteDeadline(o, WRITE_DEADLINE_MS);
     return s;
 }
@@ -101,8 +103,7 @@ void publisher_free(struct publisher *publisher)
     free(publisher);
 }
 
-/* --- acknowledgements
- * ------------------------------------------------------------------------------ */
+/* --- acknowledgements ------------------------------------------------------------------------- */
 
 /* The bytes behind `key` in the server's compact JSON; absent when it is not there. */
 static struct slice after(struct slice json, struct slice key)
@@ -218,8 +219,7 @@ size_t publisher_in_flight(const struct publisher *publisher)
     return publisher->in_flight;
 }
 
-/* --- sending
- * --------------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static natsStatus add_headers(struct publisher *publisher, natsMsg *msg,
                               const struct bus_header *headers, size_t count)

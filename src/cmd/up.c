@@ -17,8 +17,7 @@
 #define READY_WITHIN_NS (120 * NS_PER_SECOND) /* --detach */
 #define WATCH_MS        2000
 
-/* --- the folder
- * ----------------------------------------------------------------------------------- */
+/* --- the folder ------------------------------------------------------------------------------- */
 
 static int refuse_second(const char *dir, struct error *err)
 {
@@ -49,8 +48,7 @@ static int open_dir(struct up *up, struct error *err)
     return folder_create(up->log_dir, 0755, err);
 }
 
-/* --- running
- * -------------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static int supervise(struct up *up, struct error *err)
 {
@@ -84,8 +82,7 @@ static int run_foreground(struct up *up, struct error *err)
     return supervise(up, err);
 }
 
-/* --- --detach
- * ------------------------------------------------------------------------------------- */
+/* --- --detach --------------------------------------------------------------------------------- */
 
 /* The child: a session of its own, its words into DIR/log/up.out. Does not return. */
 __attribute__((noreturn)) static void run_background(struct up *up, int report)
@@ -173,8 +170,7 @@ static int run_detached(struct up *up, struct error *err)
     return 0;
 }
 
-/* --- the verb
- * ------------------------------------------------------------------------------------- */
+/* --- the verb --------------------------------------------------------------------------------- */
 
 static int up_steps(struct up *up, struct error *err)
 {

@@ -24,8 +24,7 @@ int up_check_options(struct up *up, struct error *err)
     return 0;
 }
 
-/* --- programs
- * ------------------------------------------------------------------------------------- */
+/* --- programs --------------------------------------------------------------------------------- */
 
 static const struct {
     const char *names[2];
@@ -58,8 +57,7 @@ int up_find_programs(struct up *up, struct error *err)
     return 0;
 }
 
-/* --- ports
- * ---------------------------------------------------------------------------------------- */
+/* --- ports ------------------------------------------------------------------------------------ */
 
 static const struct {
     const char *option;
@@ -114,8 +112,7 @@ int up_settle_ports(struct up *up, struct error *err)
     return result;
 }
 
-/* --- files
- * ---------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static int put_file(const struct up *up, const char *name, struct slice content, struct error *err)
 {

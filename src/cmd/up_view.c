@@ -17,8 +17,7 @@ static void put(const struct buf *text)
     (void)fflush(stdout);
 }
 
-/* --- on a terminal
- * -------------------------------------------------------------------------------- */
+/* --- on a terminal ---------------------------------------------------------------------------- */
 
 static void screen_size(size_t *ret_width, size_t *ret_height)
 {
@@ -73,8 +72,7 @@ static void draw(struct up *up)
     put(&out);
 }
 
-/* --- callbacks
- * ------------------------------------------------------------------------------------ */
+/* --- callbacks -------------------------------------------------------------------------------- */
 
 void up_on_change(void *context, const struct part *part)
 {

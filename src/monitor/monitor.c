@@ -22,8 +22,6 @@ static void on_link(void *context, bool up)
 {
     struct monitor *monitor = context;
     atomic_store(&monitor->link_down_since_ns, up ? 0 : instant_monotonic_ns());
-    if (up)
-        atomic_fetch_add(&monitor->reconnects, 1);
     atomic_store(&monitor->link_changed, true);
 }
 
@@ -53,6 +51,7 @@ static void link_came_or_went(struct monitor *monitor)
     if (!bus_is_up(monitor->bus))
         return;
     if (monitor->was_connected) {
+        atomic_fetch_add(&monitor->reconnects, 1);
         streams_suspect_all(monitor);
         journal_add(monitor->journal, "monitor", monitor->instance, "Reconnected", NULL);
     }
@@ -95,8 +94,9 @@ static void reload_rules(struct monitor *monitor)
         return;
     }
     streams_detach_all(monitor);
-    snapshots_write(monitor);
+    /* The fold stands still from here on: what it does after the states are saved would be lost. */
     pthread_rwlock_wrlock(&monitor->registry_guard);
+    snapshots_write(monitor);
     struct registry *old_registry = monitor->registry;
     struct engine *old_engine = monitor->engine;
     struct rules *old_rules = monitor->rules;

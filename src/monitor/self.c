@@ -277,6 +277,22 @@ static size_t count_fds(void)
     return count > 3 ? count - 3 : 0; /* ".", ".." and the folder's own */
 }
 
+/* Found once: the two clocks drift, and a figure that moves would look like a restart. */
+static double start_time(double since_boot_s)
+{
+    static _Atomic double found;
+    double known = atomic_load(&found);
+    if (known > 0)
+        return known;
+    struct timespec boot, now;
+    (void)clock_gettime(CLOCK_BOOTTIME, &boot);
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    known = (double)(now.tv_sec - boot.tv_sec) + (double)(now.tv_nsec - boot.tv_nsec) / 1e9 +
+            since_boot_s;
+    atomic_store(&found, known);
+    return known;
+}
+
 /* /proc/self/stat, fields 20 (threads), 22 (start, in ticks since boot), 23 (virtual), 24 (pages).
  */
 static void set_proc_stat(const struct self *self)
@@ -296,14 +312,7 @@ static void set_proc_stat(const struct self *self)
     set(self, SELF_THREADS, (double)threads);
     set(self, SELF_VSZ, (double)virtual);
     set(self, SELF_RSS, (double)pages * (double)sysconf(_SC_PAGESIZE));
-    struct timespec boot, now;
-    (void)clock_gettime(CLOCK_BOOTTIME, &boot);
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    double boot_s = (double)boot.tv_sec + (double)boot.tv_nsec / 1e9;
-    double now_s = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-    double since_boot = (double)start / (double)sysconf(_SC_CLK_TCK);
-    /* Whole hundredths, so that the figure does not flicker. */
-    set(self, SELF_START, (double)(long long)((now_s - boot_s + since_boot) * 10) / 10);
+    set(self, SELF_START, start_time((double)start / (double)sysconf(_SC_CLK_TCK)));
 }
 
 static void set_process(const struct self *self)

@@ -30,8 +30,7 @@ int record_lock(const char *dir, int *ret_fd, struct error *err)
     return 0;
 }
 
-/* --- writing
- * -------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static json_t *instant_json(int64_t ns)
 {
@@ -104,8 +103,7 @@ void record_remove(const char *dir)
     (void)unlink(path);
 }
 
-/* --- reading
- * -------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static char *text_of(const json_t *object, const char *key)
 {

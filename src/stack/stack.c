@@ -100,8 +100,7 @@ static void set_note(struct slot *slot, const char *text)
     (void)snprintf(slot->part.note, sizeof slot->part.note, "%s", text);
 }
 
-/* --- a life: start, check, death
- * ------------------------------------------------------------------ */
+/* --- a life: start, check, death -------------------------------------------------------------- */
 
 static void after_death(struct slot *slot, int64_t now, const char *how)
 {
@@ -266,8 +265,7 @@ static void step(struct slot *slot, int64_t now)
     }
 }
 
-/* --- the stop
- * ------------------------------------------------------------------------------------- */
+/* --- the stop --------------------------------------------------------------------------------- */
 
 void stack_stop(struct stack *stack)
 {
@@ -323,8 +321,7 @@ static void stop_in_order(struct stack *stack, int64_t now)
     }
 }
 
-/* --- the loop
- * ------------------------------------------------------------------------------------- */
+/* --- the loop --------------------------------------------------------------------------------- */
 
 static void on_watched(void *context, long status, struct slice body)
 {
@@ -424,8 +421,7 @@ void stack_run(struct stack *stack)
     }
 }
 
-/* --- life of the stack itself
- * --------------------------------------------------------------------- */
+/* --- life of the stack itself ----------------------------------------------------------------- */
 
 /* Signals that whoever started us has set to be ignored (nohup, a script's `&`) stay ignored. */
 static int take_signals(struct stack *stack, struct error *err)

@@ -113,7 +113,8 @@ const ERROR_CLASSES = [['Violation', 'violation'], ['TimedOut', 'timed_out'], ['
 const ENDS = new Set(['agent AgentDecommissioned', 'organization OrganizationDissolved',
   'person PersonMergedInto', 'person PersonMerged', 'person Archived', 'location LocationArchived',
   'policy PolicyArchived', 'workflow WorkflowCompleted', 'workflow WorkflowFailed',
-  'workflow WorkflowCancelled', 'network DeviceDecommissioned', 'network ConnectionRemoved']);
+  'workflow WorkflowCancelled', 'git CommandCompleted', 'git CommandFailed', 'git CommandRejected',
+  'git CommandTimedOut', 'network DeviceDecommissioned', 'network ConnectionRemoved']);
 
 /** RFC 3339 -> seconds as the nearest double, all nine digits used. */
 function seconds(text) {

@@ -87,8 +87,7 @@ static void test_lines_and_payloads_parse_unless_meant_not_to(void **state)
     sim_free(sim);
 }
 
-/* --- against the corpus
- * ---------------------------------------------------------------------------- */
+/* --- against the corpus ----------------------------------------------------------------------- */
 
 /* Key paths in order, e.g. "{event{type,agent_id,}}": what a producer's struct fixes. */
 static void add_shape(json_t *value, struct buf *ret)
@@ -245,8 +244,7 @@ static void test_shapes_are_those_of_the_corpus(void **state)
     free(ours.items);
 }
 
-/* --- the course of things
- * -------------------------------------------------------------------------- */
+/* --- the course of things --------------------------------------------------------------------- */
 
 static void test_shares_are_kept(void **state)
 {

@@ -33,8 +33,7 @@ size_t headers_cut(struct slice lines, struct bus_header *out, size_t room)
     return count;
 }
 
-/* --- acknowledgements
- * ------------------------------------------------------------------------------ */
+/* --- acknowledgements ------------------------------------------------------------------------- */
 
 static struct sink *find_sink(struct delivery *d, struct slice name)
 {
@@ -108,8 +107,7 @@ static void on_ack(void *context, const struct publisher_ack *ack)
     settle(d, slot, earlier ? SLOT_DROPPED : SLOT_STORED, earlier ? NULL : sink, ack->seq);
 }
 
-/* --- sending
- * --------------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 int send_slot(struct delivery *d, struct slot *slot, struct error *err)
 {
@@ -184,8 +182,7 @@ int delivery_finish(struct delivery *d, struct error *err)
     return 0;
 }
 
-/* --- set-up
- * ---------------------------------------------------------------------------------------- */
+/* --- set-up ----------------------------------------------------------------------------------- */
 
 static struct stream_info *find_taker(const struct stream_list *list, struct slice subject)
 {

@@ -38,8 +38,7 @@ struct expect {
     size_t stream_count;
 };
 
-/* --- meaning of types
- * ------------------------------------------------------------------------------ */
+/* --- meaning of types ------------------------------------------------------------------------- */
 
 const char *expect_error_type(const char *event_type)
 {
@@ -72,6 +71,10 @@ bool expect_is_final(enum sim_domain domain, const char *event_type)
         {SIM_WORKFLOW, "WorkflowCompleted"},
         {SIM_WORKFLOW, "WorkflowFailed"},
         {SIM_WORKFLOW, "WorkflowCancelled"},
+        {SIM_GIT, "CommandCompleted"},
+        {SIM_GIT, "CommandFailed"},
+        {SIM_GIT, "CommandRejected"},
+        {SIM_GIT, "CommandTimedOut"},
         {SIM_NETWORK, "DeviceDecommissioned"},
         {SIM_NETWORK, "ConnectionRemoved"},
     };
@@ -87,8 +90,7 @@ static const char *type_of(const struct sim_fact *fact, const struct sim_form *f
     return form->event_type ? form->event_type : fact->event_type;
 }
 
-/* --- keeping
- * --------------------------------------------------------------------------------------- */
+/* --- keeping ---------------------------------------------------------------------------------- */
 
 static uint8_t find_group(struct expect *expect, enum sim_domain domain, const char *aggregate_type)
 {
@@ -147,19 +149,13 @@ static struct stream_tally *find_stream(struct expect *expect, struct slice name
     return stream;
 }
 
-/*
- * Alive are the aggregates whose last event is no end. Git commands have no end of life and a fresh
- * id each, so that their births are counted and no set has to grow for ever.
- */
+/* Alive are the aggregates whose last event is no end. */
 static void keep_aggregate(struct expect *expect, const struct sim_account *account)
 {
     uint8_t at = expect->group_of[account->series];
     struct group *group = &expect->groups[at];
     group->touched = true;
-    if (account->fact->pool == POOL_COMMAND)
-        group->alive += account->fact->from == NEW;
-    else if (expect_is_final((enum sim_domain)account->domain,
-                             type_of(account->fact, account->form)))
+    if (expect_is_final((enum sim_domain)account->domain, type_of(account->fact, account->form)))
         group->alive -= idset_remove(&expect->alive, &account->aggregate, at);
     else
         group->alive += idset_add(&expect->alive, &account->aggregate, at);
@@ -199,8 +195,7 @@ uint64_t expect_duplicates(const struct expect *expect)
     return sum;
 }
 
-/* --- printing
- * -------------------------------------------------------------------------------------- */
+/* --- printing --------------------------------------------------------------------------------- */
 
 /* What a row of a failure or event table is told apart by. */
 struct row {

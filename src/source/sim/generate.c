@@ -62,8 +62,7 @@ struct sim {
     struct buf subject, headers, payload, scratch;
 };
 
-/* --- set-up
- * ---------------------------------------------------------------------------------------- */
+/* --- set-up ----------------------------------------------------------------------------------- */
 
 static void apply_fault(struct sim_config *config)
 {
@@ -114,8 +113,7 @@ void sim_free(struct sim *sim)
     free(sim);
 }
 
-/* --- ids and times
- * --------------------------------------------------------------------------------- */
+/* --- ids and times ---------------------------------------------------------------------------- */
 
 static struct uuid fresh_id(struct sim *sim, int version)
 {
@@ -162,8 +160,7 @@ static void set_times(struct sim *sim, const struct sim_fact *fact)
     v->at_ns = coarsen(v->then_ns - before_ns, rng_below(&sim->course, 100));
 }
 
-/* --- forms
- * ----------------------------------------------------------------------------------------- */
+/* --- forms ------------------------------------------------------------------------------------ */
 
 /* `[123,34,...]`: what serde makes of a Vec<u8> that was JSON already. */
 static void add_byte_array(struct slice bytes, struct buf *out)
@@ -245,8 +242,7 @@ static void say(struct sim *sim, enum sim_sort sort, const struct sim_account *a
     };
 }
 
-/* --- facts
- * ----------------------------------------------------------------------------------------- */
+/* --- facts ------------------------------------------------------------------------------------ */
 
 static void set_flow(struct sim *sim, const struct sim_domain_spec *domain, struct live *live,
                      struct chain *chain)
@@ -380,8 +376,7 @@ static void proceed(struct sim *sim, uint16_t fact_at, size_t at, struct chain *
         stall(sim, at);
 }
 
-/* --- choosing
- * -------------------------------------------------------------------------------------- */
+/* --- choosing --------------------------------------------------------------------------------- */
 
 static enum sim_domain draw_domain(struct sim *sim)
 {

@@ -74,8 +74,7 @@ bool idset_remove(struct idset *set, const struct uuid *id, uint32_t group)
     return true;
 }
 
-/* --- recently seen
- * --------------------------------------------------------------------------------- */
+/* --- recently seen ---------------------------------------------------------------------------- */
 
 enum { HEADS = 2 * SEEN_MAX };
 

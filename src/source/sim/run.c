@@ -56,8 +56,7 @@ static void account_stored(void *context, const struct sim_account *account, str
         expect_add(run->expect, account, stream);
 }
 
-/* --- one event
- * ------------------------------------------------------------------------------------- */
+/* --- one event -------------------------------------------------------------------------------- */
 
 static int send_core(struct run *run, const struct sim_event *event, struct error *err)
 {
@@ -82,8 +81,7 @@ static int send_event(struct run *run, const struct sim_event *event, struct err
     return 0;
 }
 
-/* --- pace and progress
- * ----------------------------------------------------------------------------- */
+/* --- pace and progress ------------------------------------------------------------------------ */
 
 static int wait_ns(struct run *run, int64_t ns, struct error *err)
 {
@@ -148,8 +146,7 @@ static bool is_over(const struct run *run)
            (o->duration_ns && instant_monotonic_ns() - run->begun_ns >= o->duration_ns);
 }
 
-/* --- the run
- * --------------------------------------------------------------------------------------- */
+/* --- the run ---------------------------------------------------------------------------------- */
 
 static int set_up(struct run *run, struct error *err)
 {

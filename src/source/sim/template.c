@@ -109,8 +109,7 @@ void template_done(struct template *t)
     *t = (struct template){0};
 }
 
-/* --- rendering
- * ------------------------------------------------------------------------------------- */
+/* --- rendering -------------------------------------------------------------------------------- */
 
 static void add_uuid(struct buf *out, const struct uuid *id)
 {

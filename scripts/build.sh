@@ -20,7 +20,7 @@ surroundings() {
 }
 
 main() {
-    local folder=${1:-build} log stamp
+    local folder=${1:-build} log stamp before
     mkdir -p "$folder"
     exec 9>"$folder/.lock" && flock 9 # one build of a folder at a time
     stamp=$folder/.surroundings
@@ -33,9 +33,10 @@ main() {
             { cat "$log" && die "meson setup --reconfigure $folder failed"; }
     fi
     surroundings >"$stamp"
+    before=$(stat -c %Y "$folder/cim-ops" 2>/dev/null || true)
     # Quiet when all is well; the compiler's words when not.
-    ninja -C "$folder" >"$log" 2>&1 || { cat "$log" && die "ninja -C $folder failed"; }
-    grep -q 'no work to do' "$log" || say "built $folder/cim-ops"
+    ninja -C "$folder" --quiet >"$log" 2>&1 || { cat "$log" && die "ninja -C $folder failed"; }
+    [[ $before == "$(stat -c %Y "$folder/cim-ops")" ]] || say "built $folder/cim-ops"
 }
 
 main "$@"

@@ -88,7 +88,7 @@ watch_up() {
     wait "$pid" || code=$?
     say "fresh: make up ended with $code"
     # make itself reports an interrupt; what counts is that nothing is left.
-    ! pgrep -x 'nats-server|prometheus|prometheus-aler|cim-ops' || die "these are still running"
+    ! ps -eo pid=,comm= | grep -E ' (nats-server|prometheus.*|cim-ops)$' || die "still running"
     trap - EXIT
 }
 

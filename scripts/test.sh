@@ -16,7 +16,7 @@ total_passed=0 total_failed=0 total_skipped=0
 step() {
     local name=$1 limit=$2 counter=$3 log passed failed skipped code=0 began=$SECONDS
     shift 3
-    log=$LOGS/${name//[^a-z0-9]/-}.log
+    log=$LOGS/$(tr 'A-Z' 'a-z' <<<"$name" | tr -cs 'a-z0-9\n' '-').log
     timeout -k 15 "$limit" "$@" >"$log" 2>&1 </dev/null || code=$?
     read -r passed failed skipped < <("$counter" "$log")
     # Ended badly without a failed test to show for it: a crash, a build that broke, the time limit.
@@ -182,7 +182,7 @@ group_sanitize() {
     step "unit (clang, ASan + UBSan)" 420 count_tap "$0" --inner unit-asan
     step "unit (clang, TSan)" 420 count_tap "$0" --inner unit-tsan
     step "system (ASan + UBSan)" 600 count_node "$0" --inner system-asan
-    TESTS=${TESTS:-$TSAN_TESTS} step "system (TSan)" 300 count_node "$0" --inner system-tsan
+    TESTS=${TESTS:-$(threaded_tests)} step "system (TSan)" 400 count_node "$0" --inner system-tsan
 }
 group_fuzz() { step "fuzz" 300 count_tap "$0" --inner fuzz; }
 group_alerts() { step "alerts" 180 count_plain "$0" --inner alerts; }
@@ -198,8 +198,10 @@ group_all() {
     group_fuzz
 }
 
-# What has threads to race: the monitor's reading, folding and serving.
-readonly TSAN_TESTS=monitor
+# What has threads to race: the monitor's reading, folding and serving, the simulator's publishing.
+threaded_tests() {
+    ls tests/system/{monitor,pipeline,simulate}*.test.mjs 2>/dev/null | sed 's#.*/##; s#\.test\.mjs$##' | paste -sd' '
+}
 
 main() {
     if [[ ${1:-} == --inner ]]; then

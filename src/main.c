@@ -37,6 +37,7 @@ int main(int argc, char **argv)
         return print_help(stdout);
     if (!strcmp(argv[1], "--version"))
         return printf("cim-ops %s\n", CIM_OPS_VERSION) < 0;
+    command_set_table(commands, command_count);
     for (size_t i = 0; i < command_count; i++) {
         if (strcmp(argv[1], commands[i]->name) != 0)
             continue;

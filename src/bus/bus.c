@@ -82,8 +82,10 @@ static void on_connected(natsConnection *connection, void *context)
 /* The library's last word about a connection: no other callback of it follows. */
 static void on_closed(natsConnection *connection, void *context)
 {
+    struct bus *bus = context;
     (void)connection;
-    bus_leave(context);
+    atomic_store(&bus->closed, true);
+    bus_leave(bus);
 }
 
 /* Without a handler the library prints to stderr; readers notice what is missing by sequence. */
@@ -134,8 +136,6 @@ static natsStatus set_options(struct bus *bus, const struct bus_options *wanted)
         s = natsOptions_SetTimeout(o, CONNECT_TIMEOUT_MS);
     if (s == NATS_OK)
         s = natsOptions_SetMaxReconnect(o, -1);
-    if (s == NATS_OK) /* credentials may be changed on the server before they are here */
-        s = natsOptions_SetIgnoreAuthErrorAbort(o, true);
     if (s == NATS_OK)
         s = natsOptions_SetReconnectWait(o, RECONNECT_WAIT_MS);
     if (s == NATS_OK)
@@ -235,6 +235,11 @@ void bus_close(struct bus *bus)
 bool bus_is_up(struct bus *bus)
 {
     return atomic_load(&bus->up);
+}
+
+bool bus_is_closed(struct bus *bus)
+{
+    return atomic_load(&bus->closed);
 }
 
 size_t bus_payload_max(struct bus *bus)

@@ -31,6 +31,8 @@ int bus_open(struct bus **ret, const struct bus_options *options, struct error *
 /* Subscriptions and readers must be closed before. When it returns, no handler runs any more. */
 void bus_close(struct bus *bus); /* NULL is allowed */
 bool bus_is_up(struct bus *bus);
+/* The client gave up for good (it does after two refusals of the credentials in a row). */
+bool bus_is_closed(struct bus *bus);
 /* The largest message the server takes, headers included; 0 while unknown. */
 size_t bus_payload_max(struct bus *bus);
 int64_t bus_round_trip_ns(struct bus *bus); /* -1 when it failed */

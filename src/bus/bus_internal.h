@@ -12,7 +12,7 @@ struct bus {
     natsOptions *options;
     void (*on_link)(void *context, bool up);
     void *context;
-    atomic_bool up;
+    atomic_bool up, closed;
     /* Users of this structure on the client's threads: bus_close() waits until there is none. */
     pthread_mutex_t users_lock;
     pthread_cond_t users_gone;

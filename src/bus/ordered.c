@@ -144,8 +144,10 @@ static void deliver(natsConnection *connection, natsSubscription *subscription, 
 static void attachment_complete(void *context)
 {
     struct attachment *attachment = context;
+    struct bus *bus = attachment->reader->bus;
     reader_unref(attachment->reader);
     free(attachment);
+    bus_leave(bus);
 }
 
 static void detach(struct ordered *reader)
@@ -189,7 +191,7 @@ static int create_consumer(struct ordered *reader, const char *inbox, uint64_t s
     int rc = 0;
     if (failure || !name) {
         const char *description = json_string_value(json_object_get(failure, "description"));
-        rc = error_set(err, EXIT_CODE_UNREACHABLE, "%s: %s", subject,
+        rc = error_set(err, failure ? EXIT_CODE_REFUSED : EXIT_CODE_UNREACHABLE, "%s: %s", subject,
                        description ? description : "unreadable reply");
     } else {
         (void)snprintf(reader->consumer, sizeof reader->consumer, "%s", name);
@@ -210,6 +212,7 @@ static int attach(struct ordered *reader, uint64_t start_seq, struct error *err)
     struct attachment *attachment = xcalloc(1, sizeof *attachment);
     attachment->reader = reader;
     atomic_fetch_add(&reader->references, 1);
+    bus_enter(reader->bus); /* until attachment_complete() */
 
     pthread_mutex_lock(&reader->lock);
     reader->current = attachment;

@@ -23,6 +23,7 @@ typedef void ordered_handler(void *context, struct bus_message *message);
 #define ORDERED_HEARTBEAT_NS INT64_C(2000000000)
 #define ORDERED_SILENCE_NS   (3 * ORDERED_HEARTBEAT_NS)
 
+/* EXIT_CODE_REFUSED: the server answered, and it will not have this consumer. */
 int ordered_open(struct bus *bus, const char *stream, uint64_t start_seq,
                  ordered_handler *on_message, void *context, struct ordered **ret,
                  struct error *err);

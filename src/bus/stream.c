@@ -92,6 +92,7 @@ static void fill_info(json_t *item, struct stream_info *ret)
         .messages = u64_of(state, "messages"),
         .bytes = u64_of(state, "bytes"),
     };
+    (void)instant_parse_rfc3339(slice_of(ret->created), &ret->created_ns);
     int64_t when = 0;
     const char *last = json_string_value(json_object_get(state, "last_ts"));
     if (last && instant_parse_rfc3339(slice_of(last), &when) && when > 0)

@@ -18,11 +18,13 @@ struct stream_info {
     char **subjects;
     size_t subject_count;
     char *created; /* as the server wrote it: the stream's incarnation */
+    int64_t created_ns;
     enum stream_kind kind;
     bool has_sources;
     bool interest_retention;
     uint64_t first_seq, last_seq, messages, bytes;
     int64_t last_stored_at_ns; /* 0: empty */
+    bool stale; /* for the list's owner: no longer true */
 };
 
 struct stream_list {

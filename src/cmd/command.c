@@ -84,9 +84,13 @@ static int assign(const struct option_spec *spec, const char *text, void *values
     }
     if (ok)
         return 0;
-    if (spec->kind == OPTION_U64 && spec->max)
-        return error_set(err, EXIT_CODE_USAGE, "%s: '%s' is not a whole number from %llu to %llu",
-                         where, text, (unsigned long long)spec->min, (unsigned long long)spec->max);
+    if (spec->kind == OPTION_U64 && (spec->max || spec->min)) {
+        char bound[32] = "up";
+        if (spec->max)
+            (void)snprintf(bound, sizeof bound, "to %llu", (unsigned long long)spec->max);
+        return error_set(err, EXIT_CODE_USAGE, "%s: '%s' is not a whole number from %llu %s", where,
+                         text, (unsigned long long)spec->min, bound);
+    }
     return error_set(err, EXIT_CODE_USAGE, "%s: '%s' is not %s", where, text, expected(spec->kind));
 }
 
@@ -154,10 +158,12 @@ static int parse_words(const struct command *command, int argc, char **argv, voi
     return 0;
 }
 
-/* The configuration is kept until the process ends: string values point into it. */
+/* The configuration is kept until the next command_run(): string values point into it. */
 static int load_config(const char *path, struct yaml_document_tree **ret, struct error *err)
 {
     static struct yaml_document_tree *kept;
+    yaml_free(kept);
+    kept = NULL;
     if (yaml_load_file(path, &kept, err) < 0)
         return -1;
     *ret = kept;
@@ -172,10 +178,43 @@ static const struct yaml_node *config_value(const struct yaml_node *root,
     return node ? node : yaml_get(root, name);
 }
 
+/* All verbs, so that a key of another verb is told from a mistake; none: the one that runs. */
+static struct {
+    const struct command *const *commands;
+    size_t count;
+} all_verbs;
+
+void command_set_table(const struct command *const *commands, size_t count)
+{
+    all_verbs.commands = commands;
+    all_verbs.count = count;
+}
+
+/* Is this the name of a verb (for a section), or of an option of any verb (for a value)? */
+static bool is_known(const struct command *command, struct slice key, bool is_section)
+{
+    size_t count = all_verbs.count ? all_verbs.count : 1;
+    for (size_t i = 0; i < count; i++) {
+        const struct command *verb = all_verbs.count ? all_verbs.commands[i] : command;
+        if (is_section ? slice_eq(slice_of(verb->name), key) : find(verb, key) != NULL)
+            return true;
+    }
+    return false;
+}
+
 static int check_config_keys(const struct command *command, const struct yaml_node *root,
                              struct error *err)
 {
     const struct yaml_node *section = yaml_get(root, command->name);
+    if (!yaml_is_mapping(root))
+        return yaml_error(root, err, "a mapping from options to values was expected");
+    for (size_t i = 0; i < yaml_size(root); i++) {
+        const struct yaml_node *key = yaml_key_at(root, i);
+        bool is_section = yaml_is_mapping(yaml_value_at(root, i));
+        if (!is_known(command, yaml_text(key), is_section))
+            return yaml_error(key, err, "'%.*s' is no %s of cim-ops", SLICE_ARG(yaml_text(key)),
+                              is_section ? "verb" : "option");
+    }
     for (size_t i = 0; section && i < yaml_size(section); i++) {
         const struct yaml_node *key = yaml_key_at(section, i);
         if (!find(command, yaml_text(key)))

@@ -1,10 +1,14 @@
 #include "config/yaml.h"
 
 #include <stdio.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 #include <yaml.h>
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/u64map.h"
+#include "base/utf8.h"
 
 struct yaml_node {
     struct yaml_document_tree *tree;
@@ -24,8 +28,7 @@ static void describe(const char *name, struct slice bytes, size_t line, size_t c
     struct slice rest = bytes, current = SLICE_ABSENT;
     for (size_t i = 0; i <= line && slice_cut(&rest, '\n', &current); i++) {
     }
-    if (current.len > 160)
-        current.len = 160;
+    current = utf8_cut(current, 160);
     int caret = (int)(column < current.len ? column : current.len);
     (void)error_set(err, EXIT_CODE_USAGE, "%s:%zu:%zu: %s\n    %.*s\n    %*s^", name, line + 1,
                     column + 1, text, SLICE_ARG(current), caret, "");
@@ -43,36 +46,172 @@ int yaml_error(const struct yaml_node *node, struct error *err, const char *form
     return -1;
 }
 
-static int refuse_duplicate_keys(struct yaml_document_tree *tree, struct error *err)
+/* --- what libyaml lets through ---------------------------------------------------------------- */
+
+static int refuse_duplicates_in(const struct yaml_node *node, struct error *err)
 {
-    size_t count = (size_t)(tree->document.nodes.top - tree->document.nodes.start);
-    for (size_t n = 0; n < count; n++) {
-        const struct yaml_node *node = &tree->nodes[n];
-        for (size_t i = 0; yaml_is_mapping(node) && i < yaml_size(node); i++) {
-            const struct yaml_node *key = yaml_key_at(node, i);
-            if (!yaml_is_scalar(key))
-                return yaml_error(key, err, "a key must be plain text");
-            if (yaml_get(node, yaml_text(key).ptr) != yaml_value_at(node, i))
-                return yaml_error(key, err, "the key '%.*s' stands twice in this mapping",
-                                  SLICE_ARG(yaml_text(key)));
+    struct u64map seen = {0}; /* hash of a key -> where it stands */
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < yaml_size(node); i++) {
+        const struct yaml_node *key = yaml_key_at(node, i);
+        struct slice text = yaml_text(key);
+        bool fresh;
+        if (!yaml_is_scalar(key)) {
+            rc = yaml_error(key, err, "a key must be plain text");
+            break;
+        }
+        uint64_t *place = u64map_put(&seen, XXH3_64bits(text.ptr, text.len), &fresh);
+        if (!fresh && slice_eq(yaml_text(yaml_key_at(node, (size_t)*place)), text))
+            rc = yaml_error(key, err, "the key '%.*s' stands twice in this mapping",
+                            SLICE_ARG(text));
+        *place = i;
+    }
+    u64map_done(&seen);
+    return rc;
+}
+
+/*
+ * The nodes below `node`, itself included, with every alias written out. `sizes` keeps the answer for
+ * each node (0: not looked at, SIZE_MAX: being looked at). 0: refused, err says why.
+ */
+static size_t written_out(const struct yaml_node *node, size_t *sizes, size_t depth,
+                          struct error *err)
+{
+    size_t *size = &sizes[node - node->tree->nodes], total = 1;
+    bool pairs = yaml_is_mapping(node), bounded = depth <= YAML_DEPTH_MAX;
+    if (*size == SIZE_MAX || !bounded)
+        (void)yaml_error(node, err, bounded ? "an alias inside its own anchor" : "nested too deep");
+    if (*size == SIZE_MAX || !bounded)
+        return 0;
+    if (*size)
+        return *size;
+    *size = SIZE_MAX;
+    for (size_t i = 0; i < yaml_size(node); i++) {
+        const struct yaml_node *child = pairs ? yaml_value_at(node, i) : yaml_at(node, i);
+        size_t below = written_out(child, sizes, depth + 1, err);
+        if (!below)
+            return 0;
+        total += below + pairs;
+        if (total > YAML_NODES_MAX) {
+            (void)yaml_error(node, err, "more than %d values once its aliases are written out",
+                             YAML_NODES_MAX);
+            return 0;
         }
     }
-    return 0;
+    return *size = total;
+}
+
+static int check_tree(struct yaml_document_tree *tree, struct error *err)
+{
+    size_t count = (size_t)(tree->document.nodes.top - tree->document.nodes.start);
+    CLEANUP_FREE size_t *sizes = xcalloc(count, sizeof *sizes);
+    for (size_t n = 0; n < count; n++) {
+        const struct yaml_node *node = &tree->nodes[n];
+        struct slice text = yaml_text(node);
+        if (text.len && memchr(text.ptr, 0, text.len))
+            return yaml_error(node, err, "a text may not hold a NUL character");
+        if (yaml_is_mapping(node) && refuse_duplicates_in(node, err) < 0)
+            return -1;
+    }
+    return written_out(yaml_root(tree), sizes, 1, err) ? 0 : -1;
+}
+
+/* --- reading ----------------------------------------------------------------------------------- */
+
+/* libyaml tells only the offset of a byte that it cannot read. */
+static void describe_offset(const char *name, struct slice bytes, size_t offset, const char *text,
+                            struct error *err)
+{
+    size_t line = 0, column = 0;
+    for (size_t i = 0; i < offset && i < bytes.len; i++) {
+        column = bytes.ptr[i] == '\n' ? 0 : column + 1;
+        line += bytes.ptr[i] == '\n';
+    }
+    describe(name, bytes, line, column, text, err);
+}
+
+static int complain(const struct yaml_document_tree *tree, const yaml_parser_t *parser,
+                    struct error *err)
+{
+    const char *text = parser->problem ? parser->problem : "not YAML";
+    struct slice bytes = buf_slice(&tree->bytes);
+    if (parser->error == YAML_READER_ERROR)
+        describe_offset(tree->name, bytes, parser->problem_offset, text, err);
+    else
+        describe(tree->name, bytes, parser->problem_mark.line, parser->problem_mark.column, text,
+                 err);
+    return -1;
+}
+
+struct bounds {
+    size_t depth, documents, anchors;
+};
+
+/* NULL, or which bound this event breaks. */
+static const char *note_event(struct bounds *bounds, const yaml_event_t *event)
+{
+    const unsigned char *anchor = NULL;
+    if (event->type == YAML_SEQUENCE_START_EVENT || event->type == YAML_MAPPING_START_EVENT) {
+        bounds->depth++;
+        anchor = event->type == YAML_MAPPING_START_EVENT ? event->data.mapping_start.anchor
+                                                         : event->data.sequence_start.anchor;
+    } else if (event->type == YAML_SEQUENCE_END_EVENT || event->type == YAML_MAPPING_END_EVENT) {
+        bounds->depth--;
+    } else if (event->type == YAML_SCALAR_EVENT) {
+        anchor = event->data.scalar.anchor;
+    } else if (event->type == YAML_DOCUMENT_START_EVENT) {
+        bounds->documents++;
+    }
+    bounds->anchors += anchor != NULL;
+    if (bounds->depth > YAML_DEPTH_MAX)
+        return "nested too deep";
+    if (bounds->documents > 1)
+        return "a second document begins here; one was expected";
+    return bounds->anchors > YAML_ANCHORS_MAX ? "too many anchors" : NULL;
+}
+
+/*
+ * Looks at the events before any tree is built: over nesting and anchors libyaml's own loader takes
+ * quadratic time.
+ */
+static int check_bounds(const struct yaml_document_tree *tree, yaml_parser_t *parser,
+                        struct error *err)
+{
+    struct bounds bounds = {0};
+    const char *broken = NULL;
+    for (bool more = true; more && !broken;) {
+        yaml_event_t event;
+        if (!yaml_parser_parse(parser, &event))
+            return complain(tree, parser, err);
+        broken = note_event(&bounds, &event);
+        if (broken)
+            describe(tree->name, buf_slice(&tree->bytes), event.start_mark.line,
+                     event.start_mark.column, broken, err);
+        more = event.type != YAML_STREAM_END_EVENT;
+        yaml_event_delete(&event);
+    }
+    return broken ? -1 : 0;
+}
+
+static int with_parser(struct yaml_document_tree *tree, bool only_bounds, struct error *err)
+{
+    yaml_parser_t parser;
+    int rc = 0;
+    if (!yaml_parser_initialize(&parser))
+        return error_set(err, EXIT_CODE_INTERNAL, "libyaml: cannot start");
+    struct slice bytes = buf_slice(&tree->bytes);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)bytes.ptr, bytes.len);
+    if (only_bounds)
+        rc = check_bounds(tree, &parser, err);
+    else if (!yaml_parser_load(&parser, &tree->document))
+        rc = complain(tree, &parser, err);
+    yaml_parser_delete(&parser);
+    return rc;
 }
 
 static int parse(struct yaml_document_tree *tree, struct error *err)
 {
-    yaml_parser_t parser;
-    if (!yaml_parser_initialize(&parser))
-        return error_set(err, EXIT_CODE_INTERNAL, "libyaml: cannot start");
-    yaml_parser_set_input_string(&parser, (const unsigned char *)buf_slice(&tree->bytes).ptr,
-                                 tree->bytes.len);
-    int ok = yaml_parser_load(&parser, &tree->document);
-    if (!ok)
-        describe(tree->name, buf_slice(&tree->bytes), parser.problem_mark.line,
-                 parser.problem_mark.column, parser.problem ? parser.problem : "not YAML", err);
-    yaml_parser_delete(&parser);
-    return ok ? 0 : -1;
+    return with_parser(tree, true, err) < 0 ? -1 : with_parser(tree, false, err);
 }
 
 int yaml_load_bytes(const char *name, struct slice bytes, struct yaml_document_tree **ret,
@@ -96,7 +235,7 @@ int yaml_load_bytes(const char *name, struct slice bytes, struct yaml_document_t
         yaml_free(tree);
         return -1;
     }
-    if (refuse_duplicate_keys(tree, err) < 0) {
+    if (check_tree(tree, err) < 0) {
         yaml_free(tree);
         return -1;
     }

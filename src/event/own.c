@@ -2,29 +2,45 @@
 
 #include <stdio.h>
 #include <sys/random.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/instant.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 
-void own_event_id(char out[static UUID_TEXT_LEN + 1])
+/* Version 7: 48 bits of milliseconds, version, 12 bits, variant, 62 bits; RFC 9562, section 5.7. */
+static void format_uuid(unsigned char b[static 16], int64_t at_ns, char *out)
 {
-    unsigned char b[16];
-    if (getrandom(b, sizeof b, 0) != (ssize_t)sizeof b)
-        abort();
-    uint64_t ms = (uint64_t)(instant_now_ns() / NS_PER_MS);
+    uint64_t ms = (uint64_t)(at_ns / NS_PER_MS);
     for (int i = 0; i < 6; i++)
         b[i] = (unsigned char)(ms >> (40 - 8 * i));
     b[6] = (unsigned char)(0x70 | (b[6] & 0x0f));
     b[8] = (unsigned char)(0x80 | (b[8] & 0x3f));
     size_t at = 0;
-    for (size_t i = 0; i < sizeof b; i++) {
+    for (size_t i = 0; i < 16; i++) {
         if (i == 4 || i == 6 || i == 8 || i == 10)
             out[at++] = '-';
         out[at++] = "0123456789abcdef"[b[i] >> 4];
         out[at++] = "0123456789abcdef"[b[i] & 15];
     }
     out[at] = 0;
+}
+
+void own_event_id(char out[static UUID_TEXT_LEN + 1])
+{
+    unsigned char bytes[16];
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+        abort();
+    format_uuid(bytes, instant_now_ns(), out);
+}
+
+void own_event_id_of(struct slice name, int64_t at_ns, char out[static UUID_TEXT_LEN + 1])
+{
+    unsigned char bytes[16];
+    XXH128_hash_t hash = XXH3_128bits(name.ptr, name.len);
+    memcpy(bytes, &hash, sizeof bytes);
+    format_uuid(bytes, at_ns, out);
 }
 
 static void add_token(struct buf *subject, const char *token)
@@ -51,9 +67,20 @@ void own_event_build(struct own_event *ret, const char *domain, const char *aggr
                      const char *id, const char *type, uint64_t sequence,
                      const char *correlation_id, const char *causation_id, json_t *data)
 {
+    own_event_build_as(ret, NULL, domain, aggregate, id, type, sequence, correlation_id,
+                       causation_id, data);
+}
+
+void own_event_build_as(struct own_event *ret, const char *event_id, const char *domain,
+                        const char *aggregate, const char *id, const char *type, uint64_t sequence,
+                        const char *correlation_id, const char *causation_id, json_t *data)
+{
     *ret = (struct own_event){0};
     char when[INSTANT_TEXT_MAX];
-    own_event_id(ret->event_id);
+    if (event_id)
+        memcpy(ret->event_id, event_id, UUID_TEXT_LEN);
+    else
+        own_event_id(ret->event_id);
     (void)instant_format(instant_now_ns(), when);
 
     const char *tokens[] = {"ops", domain, aggregate, id, type};

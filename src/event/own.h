@@ -23,6 +23,12 @@ struct own_event {
 void own_event_id(char out[static UUID_TEXT_LEN + 1]);
 
 /*
+ * The same id again for the same `name` and time: what is told twice is recognised as one event, by
+ * NATS and by every reader. The random part is a hash of `name`.
+ */
+void own_event_id_of(struct slice name, int64_t at_ns, char out[static UUID_TEXT_LEN + 1]);
+
+/*
  * Builds one event; `data` is taken over. `correlation_id` and `causation_id` may be NULL (null in
  * the body). In the subject, characters of `id` that a token cannot hold become `_`, and so does an
  * empty id. own_event_done() frees.
@@ -30,4 +36,8 @@ void own_event_id(char out[static UUID_TEXT_LEN + 1]);
 void own_event_build(struct own_event *ret, const char *domain, const char *aggregate,
                      const char *id, const char *type, uint64_t sequence,
                      const char *correlation_id, const char *causation_id, json_t *data);
+/* With an id from own_event_id_of(); NULL: a fresh one. */
+void own_event_build_as(struct own_event *ret, const char *event_id, const char *domain,
+                        const char *aggregate, const char *id, const char *type, uint64_t sequence,
+                        const char *correlation_id, const char *causation_id, json_t *data);
 void own_event_done(struct own_event *event);

@@ -3,17 +3,12 @@
 #include <xxhash.h>
 
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "fold/engine_internal.h"
 
 static struct slice cut_text(struct slice text)
 {
-    if (text.len <= CLASS_TEXT_MAX)
-        return text;
-    text.len = CLASS_TEXT_MAX;
-    /* Not inside a UTF-8 sequence. */
-    while (text.len && ((unsigned char)text.ptr[text.len] & 0xc0) == 0x80)
-        text.len--;
-    return text;
+    return utf8_cut(text, CLASS_TEXT_MAX);
 }
 
 /* Everything that decides the class, and nothing else. */
@@ -47,7 +42,8 @@ static void fill_fields(struct engine *engine, const struct prepared *prepared,
     CLEANUP_BUF struct buf texts = {0};
     size_t offset[EVENT_CLASS_FIELDS];
     for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++) {
-        struct slice text = prepared->raw[f];
+        /* As much as the key holds: what lies behind must not tell members of one class apart. */
+        struct slice text = cut_text(prepared->raw[f]);
         if (prepared->expr[f])
             text = expr_transform(&engine->eval, prepared->expr[f], text);
         text = cut_text(text);

@@ -90,6 +90,7 @@ struct stream_state *engine_stream(struct engine *engine, const char *name)
     struct stream_state *state = xcalloc(1, sizeof *state);
     state->name = xstrdup(name);
     state->partition = registry_partition(engine->registry, name);
+    state->rule_count = engine->rules->metric_count;
     state->applied = xcalloc(engine->rules->metric_count + 1, sizeof *state->applied);
     GROW(engine->states, engine->state_count, engine->state_room);
     return engine->states[engine->state_count++] = state;
@@ -131,6 +132,19 @@ static bool decode_byte_array(struct slice payload, struct buf *ret)
         }
     }
     return false;
+}
+
+static bool read_payload(struct engine *engine, struct prepared *ret, struct json_error *problem)
+{
+    const struct json_plan *plan = ret->group->json;
+    struct slice as_sent = ret->input.payload;
+    if (ret->group->byte_array && decode_byte_array(as_sent, &engine->decoded)) {
+        ret->input.payload = buf_slice(&engine->decoded);
+        if (json_extract(plan, ret->input.payload, engine->values, problem))
+            return true;
+        ret->input.payload = as_sent; /* an array of small numbers, and nothing more */
+    }
+    return json_extract(plan, as_sent, engine->values, problem);
 }
 
 static bool fits(const struct engine *engine, const struct plan_group *group,
@@ -177,9 +191,7 @@ const char *engine_prepare(struct engine *engine, const struct event_input *inpu
 
     ret->group = plan_find(engine->plan, eval->tokens, eval->token_count);
     eval->slot_of = ret->group->slot_of;
-    if (ret->group->byte_array && decode_byte_array(input->payload, &engine->decoded))
-        ret->input.payload = buf_slice(&engine->decoded);
-    if (!json_extract(ret->group->json, ret->input.payload, engine->values, &problem))
+    if (!read_payload(engine, ret, &problem))
         return problem.what;
 
     for (size_t i = 0; i < ret->group->envelope_count && !ret->envelope; i++) {
@@ -269,8 +281,10 @@ static void remember(struct engine *engine, struct stream_state *state,
                      const struct class_entry *class)
 {
     const struct rules *rules = engine->rules;
+    size_t mark = engine->eval.scratch_used;
     for (size_t i = 0; i < rules->remember_count; i++) {
         const struct remember_rule *rule = &rules->remembers[i];
+        engine->eval.scratch_used = mark;
         struct slice key = expr_list_text(&engine->eval, &rule->key);
         if (!slice_present(key))
             continue;
@@ -370,8 +384,10 @@ static int fold_event(struct engine *engine, struct stream_state *state,
     check_plausible(engine, state, prepared);
     if (engine->rules->remember_count)
         remember(engine, state, class);
+    size_t mark = engine->eval.scratch_used;
     for (size_t i = 0; i < class->action_count; i++) {
         struct class_action *action = &class->actions[i];
+        engine->eval.scratch_used = mark;
         if (!seq || seq > state->applied_max || seq > state->applied[action->rule_index])
             act(engine, state, action);
     }

@@ -51,6 +51,7 @@ struct stream_state {
     char created[64];
     uint64_t seq;
     struct partition *partition;
+    size_t rule_count;
     uint64_t *applied; /* by rule: messages up to this sequence are in its cells already */
     uint64_t applied_builtin, applied_max;
     struct cell *builtin[BUILTINS]; /* of those whose labels are fixed */

@@ -59,7 +59,8 @@ static int compile_subject(const struct yaml_node *node, struct slice text, stru
     unsigned token = 0;
     char tail[4] = "";
     (void)snprintf(copy, sizeof copy, "%.*s", SLICE_ARG(text));
-    int fields = sscanf(copy, "subject[%2u%3s", &token, tail);
+    bool digit = text.len > 8 && text.ptr[8] >= '0' && text.ptr[8] <= '9'; /* no sign, no blank */
+    int fields = digit ? sscanf(copy, "subject[%2u%3s", &token, tail) : 0;
     ret->kind = EXPR_SUBJECT;
     ret->token = token;
     ret->to_end = strcmp(tail, ":]") == 0;
@@ -67,6 +68,25 @@ static int compile_subject(const struct yaml_node *node, struct slice text, stru
         return yaml_error(node, err,
                           "'$%.*s': $subject[N] or $subject[N:] was expected, N below %d",
                           SLICE_ARG(text), SUBJECT_TOKENS_MAX);
+    return 0;
+}
+
+/* json/extract.h, "Paths". */
+static int compile_path(struct rules *rules, const struct yaml_node *node, struct slice path,
+                        struct expr *ret, struct error *err)
+{
+    struct slice rest = path, name;
+    size_t segments = 0;
+    ret->kind = EXPR_PAYLOAD;
+    while (path.len && slice_cut(&rest, '.', &name)) {
+        segments++;
+        if (!name.len || (slice_eq(name, SLICE("#")) && slice_present(rest)))
+            return yaml_error(node, err, "'%.*s' is no path: %s", SLICE_ARG(path),
+                              name.len ? "'#' stands only at the end" : "a name is empty");
+    }
+    if (segments > JSON_SEGMENTS_MAX)
+        return yaml_error(node, err, "a path of more than %d names", JSON_SEGMENTS_MAX);
+    ret->path = rules_path(rules, path);
     return 0;
 }
 
@@ -88,23 +108,19 @@ static int compile_reference(struct rules *rules, const struct yaml_node *node, 
         ret->field = field;
     } else if (slice_starts(text, SLICE("subject["))) {
         return compile_subject(node, text, ret, err);
-    } else if (cut_prefix(&rest, SLICE("header."))) {
+    } else if (cut_prefix(&rest, SLICE("header.")) && rest.len) {
         ret->kind = EXPR_HEADER;
         ret->text = rest;
-    } else if (cut_prefix(&rest, SLICE("payload."))) {
-        ret->kind = EXPR_PAYLOAD;
-        ret->path = rules_path(rules, rest);
+    } else if (cut_prefix(&rest, SLICE("payload.")) && rest.len) {
+        return compile_path(rules, node, rest, ret, err);
     } else if (slice_eq(text, SLICE("text"))) {
-        ret->kind = EXPR_PAYLOAD;
-        ret->path = rules_path(rules, SLICE(""));
+        return compile_path(rules, node, SLICE(""), ret, err);
     } else if (slice_eq(text, SLICE("key"))) {
-        ret->kind = EXPR_PAYLOAD;
-        ret->path = rules_path(rules, SLICE("#"));
-    } else if (cut_prefix(&rest, SLICE("key."))) {
+        return compile_path(rules, node, SLICE("#"), ret, err);
+    } else if (cut_prefix(&rest, SLICE("key.")) && rest.len) {
         CLEANUP_FREE char *path = xasprintf("%.*s.#", SLICE_ARG(rest));
-        ret->kind = EXPR_PAYLOAD;
-        ret->path = rules_path(rules, slice_of(path));
-    } else if (cut_prefix(&rest, SLICE("remembered."))) {
+        return compile_path(rules, node, slice_of(path), ret, err);
+    } else if (cut_prefix(&rest, SLICE("remembered.")) && rest.len) {
         ret->kind = EXPR_REMEMBERED;
         ret->text = rest;
     } else if (slice_eq(text, SLICE("stored_at"))) {
@@ -186,29 +202,30 @@ static const struct {
     {SLICE("<"), CONDITION_LT},          {SLICE("<="), CONDITION_LE},
 };
 
-static int compile_operand(const struct yaml_node *node, struct condition *ret, struct error *err)
+/* Sets ret->kind last, so that only a compiled regular expression is ever freed. */
+static int compile_operand(const struct yaml_node *node, enum condition_kind kind,
+                           struct condition *ret, struct error *err)
 {
-    CLEANUP_FREE char *copy = xstrndup(ret->operand.ptr ? ret->operand.ptr : "", ret->operand.len);
-    bool bare = ret->kind == CONDITION_EXISTS || ret->kind == CONDITION_ABSENT;
+    CLEANUP_FREE char *copy = xstrndup(ret->operand.ptr, ret->operand.len);
+    bool bare = kind == CONDITION_EXISTS || kind == CONDITION_ABSENT;
     if (bare != (copy[0] == 0))
         return yaml_error(node, err,
                           bare ? "nothing may stand behind exists or absent"
                                : "a value was expected behind the operator");
-    if (ret->kind == CONDITION_MATCH || ret->kind == CONDITION_NO_MATCH) {
+    if (kind == CONDITION_MATCH || kind == CONDITION_NO_MATCH) {
         char text[128];
         int code = regcomp(&ret->regex, copy, REG_EXTENDED | REG_NOSUB);
         if (code) {
             (void)regerror(code, &ret->regex, text, sizeof text);
-            ret->kind = CONDITION_EXISTS; /* so that it is not freed as a regex */
             return yaml_error(node, err, "not an extended regular expression: %s", text);
         }
     }
-    if (ret->kind >= CONDITION_GT) {
-        char *end = NULL;
-        ret->number = strtod(copy, &end);
-        if (*end)
+    if (kind >= CONDITION_GT) {
+        struct json_value number = {.raw = ret->operand, .type = JSON_TYPE_NUMBER};
+        if (!json_number(&number, &ret->number))
             return yaml_error(node, err, "'%s' is not a number", copy);
     }
+    ret->kind = kind;
     return 0;
 }
 
@@ -228,10 +245,8 @@ static int compile_condition(struct rules *rules, const struct yaml_node *node,
     (void)slice_cut(&rest, ' ', &word);
     ret->operand = slice_present(rest) ? slice_trim(rest) : SLICE_ABSENT;
     for (size_t i = 0; i < ARRAY_LEN(operators); i++) {
-        if (slice_eq(word, operators[i].word)) {
-            ret->kind = operators[i].kind;
-            return compile_operand(node, ret, err);
-        }
+        if (slice_eq(word, operators[i].word))
+            return compile_operand(node, operators[i].kind, ret, err);
     }
     return yaml_error(node, err,
                       "unknown operator '%.*s'; == != ~ !~ in not-in exists absent > >= < <= exist",

@@ -103,6 +103,15 @@ static struct slice format_number(struct eval *eval, double value)
     return (struct slice){copy, len > 0 ? (size_t)len : 0};
 }
 
+/* The difference of two instants may not fit one. */
+static double delay_seconds(const struct eval *eval)
+{
+    int64_t stored = eval->input->stored_at_ns, occurred = eval->view->occurred_at_ns, delay;
+    if (__builtin_sub_overflow(stored, occurred, &delay))
+        return (double)stored / 1e9 - (double)occurred / 1e9;
+    return (double)delay / 1e9;
+}
+
 struct slice expr_raw(struct eval *eval, const struct expr *expr, struct json_value *ret_value)
 {
     if (ret_value)
@@ -117,8 +126,7 @@ struct slice expr_raw(struct eval *eval, const struct expr *expr, struct json_va
     case EXPR_DELAY:
         if (!eval->view || !eval->view->has_occurred_at)
             return SLICE_ABSENT;
-        return format_number(
-            eval, (double)(eval->input->stored_at_ns - eval->view->occurred_at_ns) / 1e9);
+        return format_number(eval, delay_seconds(eval));
     case EXPR_REMEMBERED:
         for (size_t i = 0; i < eval->rules->remember_count; i++) {
             if (slice_eq(eval->rules->remembers[i].name, expr->text))
@@ -171,7 +179,7 @@ static struct slice apply_transform(struct eval *eval, const struct transform *t
         break;
     case TRANSFORM_STRIP: break;
     }
-    return (struct slice){out, len};
+    return present((struct slice){out, len});
 }
 
 struct slice expr_transform(struct eval *eval, const struct expr *expr, struct slice raw)
@@ -204,7 +212,7 @@ static int expr_number(struct eval *eval, const struct expr *expr, double *ret)
         return 1;
     }
     if (expr->kind == EXPR_DELAY) {
-        *ret = timed ? (double)(eval->input->stored_at_ns - view->occurred_at_ns) / 1e9 : 0;
+        *ret = timed ? delay_seconds(eval) : 0;
         return timed;
     }
     if (expr->kind == EXPR_FIELD && expr->field == EVENT_OCCURRED_AT) {
@@ -279,9 +287,11 @@ static bool holds(struct eval *eval, const struct condition *condition)
 
 bool conditions_hold(struct eval *eval, const struct condition_list *list)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        if (!holds(eval, &list->items[i]))
-            return false;
+    size_t mark = eval->scratch_used;
+    bool all = true;
+    for (size_t i = 0; i < list->count && all; i++) {
+        all = holds(eval, &list->items[i]);
+        eval->scratch_used = mark; /* nothing of it is kept */
     }
-    return true;
+    return all;
 }

@@ -92,26 +92,6 @@ static void add_filters(struct plan *plan, const struct filter_list *filters, si
     }
 }
 
-int plan_new(const struct rules *rules, struct plan **ret, struct error *err)
-{
-    size_t targets = rules->envelope_count + rules->metric_count + rules->remember_count;
-    if (targets > PLAN_TARGETS_MAX)
-        return error_set(err, EXIT_CODE_USAGE, "%zu envelopes and rules; at most %d are supported",
-                         targets, PLAN_TARGETS_MAX);
-    struct plan *plan = xcalloc(1, sizeof *plan);
-    plan->rules = rules;
-    (void)new_node(plan);
-    size_t target = 0;
-    for (size_t i = 0; i < rules->envelope_count; i++)
-        add_filters(plan, &rules->envelopes[i].subjects, target++);
-    for (size_t i = 0; i < rules->metric_count; i++)
-        add_filters(plan, &rules->metrics[i].subjects, target++);
-    for (size_t i = 0; i < rules->remember_count; i++)
-        add_filters(plan, &rules->remembers[i].subjects, target++);
-    *ret = plan;
-    return 0;
-}
-
 static void free_group(struct plan_group *group)
 {
     json_plan_free(group->json);
@@ -217,7 +197,7 @@ static struct plan_group *new_group(struct plan *plan, const uint64_t *targets)
     for (size_t i = 0; i < rules->path_count; i++)
         group->slot_of[i] = -1;
     want_all(plan, group);
-    json_plan_compile(group->json);
+    (void)json_plan_compile(group->json); /* a part of what rules_check() has compiled */
     GROW(plan->groups, plan->group_count, plan->group_room);
     return plan->groups[plan->group_count++] = group;
 }
@@ -251,13 +231,9 @@ static void collect(const struct plan *plan, uint32_t at, const struct slice *to
     }
 }
 
-const struct plan_group *plan_find(struct plan *plan, const struct slice *tokens, size_t count)
+static struct plan_group *group_of(struct plan *plan, const uint64_t *targets)
 {
-    uint64_t targets[PLAN_WORDS];
-    memcpy(targets, plan->always, sizeof targets);
-    collect(plan, 0, tokens, count, targets);
-
-    uint64_t hash = XXH3_64bits(targets, sizeof targets);
+    uint64_t hash = XXH3_64bits(targets, PLAN_WORDS * sizeof *targets);
     uint64_t *index = u64map_get(&plan->by_targets, hash);
     if (index)
         return plan->groups[*index];
@@ -267,4 +243,43 @@ const struct plan_group *plan_find(struct plan *plan, const struct slice *tokens
     struct plan_group *group = new_group(plan, targets);
     *u64map_put(&plan->by_targets, hash, &fresh) = group->index;
     return group;
+}
+
+/* Group 0: what applies whatever the subject is. */
+static void add_first_group(struct plan *plan)
+{
+    uint64_t targets[PLAN_WORDS];
+    memcpy(targets, plan->always, sizeof targets);
+    if (plan->nodes[0].has_rest)
+        add_words(targets, plan->nodes[0].rest);
+    (void)group_of(plan, targets);
+}
+
+int plan_new(const struct rules *rules, struct plan **ret, struct error *err)
+{
+    size_t targets = rules->envelope_count + rules->metric_count + rules->remember_count;
+    if (targets > PLAN_TARGETS_MAX)
+        return error_set(err, EXIT_CODE_USAGE, "%zu envelopes and rules; at most %d are supported",
+                         targets, PLAN_TARGETS_MAX);
+    struct plan *plan = xcalloc(1, sizeof *plan);
+    plan->rules = rules;
+    (void)new_node(plan);
+    size_t target = 0;
+    for (size_t i = 0; i < rules->envelope_count; i++)
+        add_filters(plan, &rules->envelopes[i].subjects, target++);
+    for (size_t i = 0; i < rules->metric_count; i++)
+        add_filters(plan, &rules->metrics[i].subjects, target++);
+    for (size_t i = 0; i < rules->remember_count; i++)
+        add_filters(plan, &rules->remembers[i].subjects, target++);
+    add_first_group(plan);
+    *ret = plan;
+    return 0;
+}
+
+const struct plan_group *plan_find(struct plan *plan, const struct slice *tokens, size_t count)
+{
+    uint64_t targets[PLAN_WORDS];
+    memcpy(targets, plan->always, sizeof targets);
+    collect(plan, 0, tokens, count, targets);
+    return group_of(plan, targets);
 }

@@ -7,9 +7,11 @@
 #include <xxhash.h>
 
 #include "base/memory.h"
+#include "fold/check.h"
 #include "fold/expr.h"
 
 #define RULE_FILES_MAX 256
+#define SERIES_MAX_MAX 10000000
 static const char envelopes_file[] = "envelopes.yaml";
 
 struct rule_files {
@@ -103,15 +105,33 @@ static int load_requires(struct rules *rules, const struct yaml_node *node, stru
     ret->requires = xcalloc(wanted.count + 1, sizeof *ret->requires);
     ret->require_headers.items = xcalloc(wanted.count + 1, sizeof *ret->require_headers.items);
     for (size_t i = 0; rc == 0 && i < wanted.count; i++) {
-        if (wanted.items[i].kind == EXPR_PAYLOAD)
-        ret->requires[ret->require_count++] = wanted.items[i].path;
-        else if (wanted.items[i].kind == EXPR_HEADER)
-            ret->require_headers.items[ret->require_headers.count++] = wanted.items[i].text;
-        else rc =
-            yaml_error(node, err, "'requires' takes $payload.PATH, $key.PATH and $header.NAME");
+        const struct expr *item = &wanted.items[i];
+        if (item->transform_count || (item->kind != EXPR_PAYLOAD && item->kind != EXPR_HEADER))
+            rc =
+                yaml_error(node, err, "'requires' takes $payload.PATH, $key.PATH and $header.NAME");
+        else if (item->kind == EXPR_PAYLOAD)
+            ret->requires[ret->require_count++] = item->path;
+        else
+            ret->require_headers.items[ret->require_headers.count++] = item->text;
     }
     expr_list_done(&wanted);
     return rc;
+}
+
+/* A field can only be found in the message, and in fields that are read before it. */
+static int check_field(const struct yaml_node *node, size_t field, const struct expr_list *list,
+                       struct error *err)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct expr *item = &list->items[i];
+        bool later = item->kind == EXPR_FIELD &&
+                     (field < EVENT_CLASS_FIELDS || item->field >= EVENT_CLASS_FIELDS);
+        if (later || item->kind == EXPR_DELAY || item->kind == EXPR_REMEMBERED)
+            return yaml_error(node, err,
+                              "an envelope's %s is found in subject, headers and payload only",
+                              event_field_name((enum event_field)field));
+    }
+    return 0;
 }
 
 static int load_envelope(struct rules *rules, const struct yaml_node *node,
@@ -126,7 +146,7 @@ static int load_envelope(struct rules *rules, const struct yaml_node *node,
     const struct yaml_node *name = yaml_get(node, "name"), *subjects = yaml_get(node, "subjects"),
                            *requires = yaml_get(node, "requires"), *types = yaml_get(node, "types"),
                            *decode = yaml_get(node, "decode");
-    if (!name || !subjects)
+    if (!name || !yaml_is_scalar(name) || !subjects)
         return yaml_error(node, err, "an envelope needs 'name' and 'subjects'");
     ret->name = yaml_text(name);
     if (filter_list_compile(subjects, &ret->subjects, err) < 0)
@@ -143,7 +163,8 @@ static int load_envelope(struct rules *rules, const struct yaml_node *node,
         const struct yaml_node *value = yaml_get(node, field);
         if (!value && defaults)
             value = yaml_get(defaults, field);
-        if (value && expr_list_compile(rules, value, &ret->fields[f], err) < 0)
+        if (value && (expr_list_compile(rules, value, &ret->fields[f], err) < 0 ||
+                      check_field(value, f, &ret->fields[f], err) < 0))
             return -1;
     }
     return 0;
@@ -226,10 +247,19 @@ static int load_labels(struct rules *rules, const struct yaml_node *node, struct
 
 static int load_number(const struct yaml_node *node, double *ret, struct error *err)
 {
-    char *end = NULL;
-    struct slice text = yaml_text(node);
-    *ret = text.len ? strtod(text.ptr, &end) : 0;
-    return text.len && !*end ? 0 : yaml_error(node, err, "a number was expected");
+    struct json_value number = {.raw = yaml_text(node), .type = JSON_TYPE_NUMBER};
+    return json_number(&number, ret) ? 0 : yaml_error(node, err, "a number was expected");
+}
+
+static int load_series_max(const struct yaml_node *node, size_t *ret, struct error *err)
+{
+    double number;
+    if (load_number(node, &number, err) < 0)
+        return -1;
+    if (!(number >= 1 && number <= SERIES_MAX_MAX) || number != (double)(size_t)number)
+        return yaml_error(node, err, "'series_max' is a whole number from 1 to %d", SERIES_MAX_MAX);
+    *ret = (size_t)number;
+    return 0;
 }
 
 static int load_buckets(const struct yaml_node *node, struct metric_rule *ret, struct error *err)
@@ -300,10 +330,9 @@ static int load_metric_parts(struct rules *rules, const struct yaml_node *node,
         return -1;
     if ((part = yaml_get(node, "scale")) && load_number(part, &ret->scale, err) < 0)
         return -1;
-    double limit = 0;
-    if ((part = yaml_get(node, "series_max")) && load_number(part, &limit, err) < 0)
+    if ((part = yaml_get(node, "series_max")) &&
+        load_series_max(part, &ret->spec.series_max, err) < 0)
         return -1;
-    ret->spec.series_max = (size_t)limit;
     return 0;
 }
 
@@ -317,8 +346,10 @@ static int load_metric(struct rules *rules, const struct yaml_node *node, const 
         return -1;
     const struct yaml_node *name = yaml_get(node, "name"), *type = yaml_get(node, "type"),
                            *help = yaml_get(node, "help"), *unit = yaml_get(node, "unit");
-    if (!name || !type || !help)
+    if (!name || !type || !help || !yaml_is_scalar(help))
         return yaml_error(node, err, "a metric needs 'name', 'type' and 'help'");
+    if (unit && !yaml_is_scalar(unit))
+        return yaml_error(unit, err, "'unit' is a word such as seconds or bytes");
     if (!name_is_valid(yaml_text(name)))
         return yaml_error(name, err, "'%.*s' cannot be a metric name", SLICE_ARG(yaml_text(name)));
     for (size_t i = 0; i + 1 < rules->metric_count; i++) {
@@ -326,7 +357,7 @@ static int load_metric(struct rules *rules, const struct yaml_node *node, const 
             return yaml_error(name, err, "the metric %s is declared in %s already",
                               rules->metrics[i].spec.name, rules->metrics[i].file);
     }
-    *ret = (struct metric_rule){.scale = 1, .class_labels = true, .file = file};
+    *ret = (struct metric_rule){.scale = 1, .class_labels = true, .file = file, .node = node};
     ret->spec.name = yaml_text(name).ptr;
     ret->spec.help = yaml_text(help).ptr;
     ret->spec.unit = unit ? yaml_text(unit).ptr : "";
@@ -345,9 +376,10 @@ static int load_remember(struct rules *rules, const struct yaml_node *node,
     const struct yaml_node *name = yaml_get(node, "name"), *when = yaml_get(node, "when"),
                            *key = yaml_get(node, "key"), *value = yaml_get(node, "value"),
                            *subjects = yaml_get(node, "subjects");
-    if (!name || !when || !key || !value)
+    if (!name || !yaml_is_scalar(name) || !when || !key || !value)
         return yaml_error(node, err, "a remember rule needs 'name', 'when', 'key' and 'value'");
     ret->name = yaml_text(name);
+    ret->node = node;
     if (subjects && filter_list_compile(subjects, &ret->subjects, err) < 0)
         return -1;
     if (condition_list_compile(rules, when, &ret->when, err) < 0 ||
@@ -435,21 +467,6 @@ static int load_folder(struct rules *rules, const char *folder, struct dirent **
     return 0;
 }
 
-/* What a metric's labels remember is part of its definition. */
-static void finish_fingerprints(struct rules *rules)
-{
-    for (size_t i = 0; i < rules->metric_count; i++) {
-        struct metric_rule *rule = &rules->metrics[i];
-        for (size_t l = 0; l < rule->spec.label_count; l++) {
-            const struct expr_list *label = &rule->labels[l];
-            for (size_t e = 0; e < label->count; e++) {
-                if (label->items[e].kind == EXPR_REMEMBERED)
-                    rule->fingerprint ^= rules->remember_fingerprint;
-            }
-        }
-    }
-}
-
 int rules_load(const char *folder, struct rules **ret, struct error *err)
 {
     struct dirent **names = NULL;
@@ -460,6 +477,8 @@ int rules_load(const char *folder, struct rules **ret, struct error *err)
     struct rules *rules = xcalloc(1, sizeof *rules);
     rules->files = xcalloc(1, sizeof *rules->files);
     int rc = load_folder(rules, folder, names, count, err);
+    if (rc == 0)
+        rc = rules_check(rules, err);
     for (int i = 0; i < count; i++)
         free(names[i]);
     free(names);
@@ -467,7 +486,6 @@ int rules_load(const char *folder, struct rules **ret, struct error *err)
         rules_free(rules);
         return -1;
     }
-    finish_fingerprints(rules);
     *ret = rules;
     return 0;
 }

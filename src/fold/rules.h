@@ -112,6 +112,8 @@ struct envelope {
     size_t type_count;
 };
 
+struct yaml_node;
+
 struct metric_rule {
     struct metric_spec spec;           /* texts point into the rule files */
     struct filter_list subjects;       /* none: all */
@@ -123,7 +125,7 @@ struct metric_rule {
     double scale;
     uint64_t fingerprint; /* of the rule's definition and of all that it stands on */
     const char *file;
-    size_t line;
+    const struct yaml_node *node; /* where it stands, for complaints */
 };
 
 struct remember_rule {
@@ -131,6 +133,7 @@ struct remember_rule {
     struct filter_list subjects;
     struct condition_list when;
     struct expr_list key, value;
+    const struct yaml_node *node;
 };
 
 /* Which class of error an event type speaks of, for events whose payload does not say. */

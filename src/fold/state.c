@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "fold/engine_internal.h"
 #include "metrics/snapshot.h"
 
@@ -81,6 +82,7 @@ bool state_seen_before(struct stream_state *state, uint64_t id)
 void state_remember_put(struct stream_state *state, uint64_t key, struct slice text)
 {
     bool fresh;
+    text = utf8_cut(text, REMEMBERED_BYTES_MAX);
     if (!state->remembered)
         state->remembered = xcalloc(REMEMBERED_KEYS_MAX, sizeof *state->remembered);
     uint64_t *known = u64map_get(&state->remembered_at, key);
@@ -124,10 +126,29 @@ void state_begin_incarnation(struct engine *engine, struct stream_state *state, 
     forget_applied(engine, state);
 }
 
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+uint64_t state_known_seq(const struct stream_state *state)
+{
+    return max_u64(state->seq, max_u64(state->applied_max, state->applied_builtin));
+}
+
 void state_roll_back(struct stream_state *state, uint64_t last_seq)
 {
     if (last_seq < state->seq)
         state->seq = last_seq;
+    /* What comes behind it now are other messages than those that were counted there. */
+    if (last_seq < state->applied_builtin)
+        state->applied_builtin = last_seq;
+    if (last_seq < state->applied_max)
+        state->applied_max = last_seq;
+    for (size_t i = 0; i < state->rule_count; i++) {
+        if (last_seq < state->applied[i])
+            state->applied[i] = last_seq;
+    }
 }
 
 void state_skip_to(struct engine *engine, struct stream_state *state, uint64_t first_seq)
@@ -191,11 +212,6 @@ static void encode_remembered(const struct stream_state *state, struct buf *ret)
         codec_put_fixed(ret, slot->key);
         codec_put_text(ret, slice_of(slot->text));
     }
-}
-
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
 }
 
 void state_encode(const struct engine *engine, const struct stream_state *state, struct buf *ret)

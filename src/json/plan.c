@@ -74,13 +74,21 @@ static void add_tag_slot(struct json_node *node, uint16_t slot)
     node->tag_slots[node->tag_count++] = slot;
 }
 
+static size_t segments(struct slice path)
+{
+    size_t count = 1;
+    for (size_t i = 0; i < path.len; i++)
+        count += path.ptr[i] == '.';
+    return count;
+}
+
 int json_plan_add(struct json_plan *plan, struct slice path)
 {
     for (size_t i = 0; i < plan->path_count; i++) {
         if (slice_eq(slice_of(plan->paths[i]), path))
             return (int)i;
     }
-    if (plan->path_count == JSON_PATHS_MAX || plan->compiled)
+    if (plan->path_count == JSON_PATHS_MAX || plan->compiled || segments(path) > JSON_SEGMENTS_MAX)
         return -1;
     uint16_t slot = (uint16_t)plan->path_count;
     GROW(plan->paths, plan->path_count, plan->path_room);
@@ -101,6 +109,11 @@ int json_plan_add(struct json_plan *plan, struct slice path)
     return slot;
 }
 
+static bool is_full(const struct json_plan *plan)
+{
+    return plan->node_count >= JSON_PLAN_NODES_MAX;
+}
+
 /* Merges what `from` wants into `into`: a member that has an edge of its own is wanted by `*` as
  * well. */
 static void merge(struct json_plan *plan, uint32_t into, uint32_t from)
@@ -109,11 +122,11 @@ static void merge(struct json_plan *plan, uint32_t into, uint32_t from)
         add_slot(&plan->nodes[into], plan->nodes[from].slots[i]);
     for (size_t i = 0; i < plan->nodes[from].tag_count; i++)
         add_tag_slot(&plan->nodes[into], plan->nodes[from].tag_slots[i]);
-    for (size_t i = 0; i < plan->nodes[from].edge_count; i++) {
+    for (size_t i = 0; i < plan->nodes[from].edge_count && !is_full(plan); i++) {
         uint32_t to = edge_to(plan, into, plan->nodes[from].edges[i].name);
         merge(plan, to, plan->nodes[from].edges[i].node);
     }
-    if (plan->nodes[from].any != JSON_NODE_NONE) {
+    if (plan->nodes[from].any != JSON_NODE_NONE && !is_full(plan)) {
         uint32_t to = any_from(plan, into);
         merge(plan, to, plan->nodes[from].any);
     }
@@ -122,21 +135,22 @@ static void merge(struct json_plan *plan, uint32_t into, uint32_t from)
 static void settle(struct json_plan *plan, uint32_t at)
 {
     uint32_t any = plan->nodes[at].any;
-    for (size_t i = 0; i < plan->nodes[at].edge_count; i++) {
+    for (size_t i = 0; i < plan->nodes[at].edge_count && !is_full(plan); i++) {
         uint32_t to = plan->nodes[at].edges[i].node;
         if (any != JSON_NODE_NONE)
             merge(plan, to, any);
         settle(plan, to);
     }
-    if (any != JSON_NODE_NONE)
+    if (any != JSON_NODE_NONE && !is_full(plan))
         settle(plan, any);
 }
 
-void json_plan_compile(struct json_plan *plan)
+bool json_plan_compile(struct json_plan *plan)
 {
     if (!plan->compiled)
         settle(plan, 0);
     plan->compiled = true;
+    return !is_full(plan);
 }
 
 size_t json_plan_slots(const struct json_plan *plan)

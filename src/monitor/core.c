@@ -1,33 +1,48 @@
 /*
  * Events that no stream captures, by core subscription.
  *
- * Whether a stream captured a message is only known from a list of streams that was asked for after
- * the message came: messages wait (at most CORE_WAITING_MAX) until such a list is there. A message
- * that a stream captures is dropped here and counted there. If the stream is younger than the
- * message, by their two clocks, the message was not captured: clocks that differ by more than the
- * time between the two can misjudge the few messages around a stream's creation.
+ * Whether a stream captured a message is only known from a list of streams that was asked for after the
+ * message came: messages wait (at most CORE_WAITING_MAX) until such a list is there. A message that a
+ * stream captures is dropped here and counted there.
+ *
+ * Around a stream's creation its subjects alone do not tell: the stream says when it was made, not from
+ * which message on it listened, and clocks differ. Messages that came within DOUBT_NS of it are looked
+ * for among the first messages of the stream; only where those cannot be read do the clocks decide.
+ * Around a deletion, what came before its advisory counts as captured, what came after it does not.
  */
 #include <stdio.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/instant.h"
 #include "base/memory.h"
 #include "monitor/monitor_internal.h"
 
-/* Is the subject captured by a stream that stood when the message came? streams_lock is held. */
-static bool is_captured(const struct monitor *monitor, struct slice subject, int64_t came_ns)
+static const int64_t doubt_ns = 2 * NS_PER_SECOND;
+static const int64_t lookup_time_ns = 2 * NS_PER_SECOND;    /* for all look-ups of one settling */
+static const int64_t keep_covered_ns = 5 * NS_PER_SECOND;   /* a subscription nobody needs */
+enum { LOOKUPS_MAX = 8192, PROOFS_MAX = 8 };
+
+enum verdict { NOT_CAPTURED, CAPTURED, IN_DOUBT };
+
+/* Does a stream capture it, as far as is known? streams_lock is held. */
+static enum verdict judge(const struct monitor *monitor, const struct bus_message *message,
+                          const struct stream_info **ret)
 {
     for (size_t i = 0; i < monitor->known.count; i++) {
         const struct stream_info *info = &monitor->known.items[i];
-        int64_t created_ns = 0;
-        for (size_t s = 0; s < info->subject_count; s++) {
-            if (!subject_matches(slice_of(info->subjects[s]), subject))
+        for (size_t s = 0; s < info->subject_count && !info->stale; s++) {
+            if (!subject_matches(slice_of(info->subjects[s]), message->subject))
                 continue;
-            (void)instant_parse_rfc3339(slice_of(info->created), &created_ns);
-            if (created_ns <= came_ns)
-                return true;
+            int64_t age_ns = message->stored_at_ns - info->created_ns;
+            *ret = info;
+            if (age_ns > -doubt_ns && age_ns < doubt_ns)
+                return IN_DOUBT;
+            if (age_ns > 0)
+                return CAPTURED;
         }
     }
-    return false;
+    return NOT_CAPTURED;
 }
 
 static void drop_oldest(struct monitor *monitor)
@@ -41,11 +56,12 @@ static void drop_oldest(struct monitor *monitor)
 static void on_message(void *context, struct bus_message *message, const char *reply)
 {
     struct monitor *monitor = context;
+    const struct stream_info *info;
     (void)reply;
     bool internal = message->subject.len == 0 || message->subject.ptr[0] == '$' ||
                     slice_starts(message->subject, SLICE("_INBOX."));
     pthread_mutex_lock(&monitor->streams_lock);
-    bool captured = !internal && is_captured(monitor, message->subject, message->stored_at_ns);
+    bool captured = !internal && judge(monitor, message, &info) == CAPTURED;
     pthread_mutex_unlock(&monitor->streams_lock);
     if (internal || captured) {
         bus_message_release(message);
@@ -58,7 +74,12 @@ static void on_message(void *context, struct bus_message *message, const char *r
     }
     size_t at = (monitor->core_head + monitor->core_waiting_count++) % CORE_WAITING_MAX;
     monitor->core_waiting[at] = (struct core_message){*message, instant_monotonic_ns()};
+    bool hurry = monitor->core_waiting_count == CORE_WAITING_MAX / 2;
     pthread_mutex_unlock(&monitor->core_lock);
+    if (hurry) {
+        atomic_store(&monitor->look_now, true);
+        monitor_wake(monitor);
+    }
 }
 
 bool core_is_waiting(struct monitor *monitor)
@@ -69,30 +90,128 @@ bool core_is_waiting(struct monitor *monitor)
     return waiting;
 }
 
-static bool take_before(struct monitor *monitor, int64_t listed_ns, struct core_message *ret)
+/* --- proof -------------------------------------------------------------------------------------- */
+
+/* What a young stream stored first: the hashes of its messages, each good for one core message. */
+struct proof {
+    const struct stream_info *info;
+    bool readable;
+    struct u64map stored; /* hash -> how many not yet matched */
+};
+
+struct proofs {
+    struct proof items[PROOFS_MAX];
+    size_t count, lookups;
+    int64_t until_ns;
+};
+
+static uint64_t hash_of(struct slice subject, struct slice payload)
 {
+    uint64_t hash = XXH3_64bits_withSeed(payload.len ? payload.ptr : "", payload.len,
+                                         XXH3_64bits(subject.ptr, subject.len));
+    return hash ? hash : 1;
+}
+
+/* Reads the stream from its first message until past all that can be in doubt, or to its end. */
+static void read_proof(struct monitor *monitor, struct proofs *proofs, struct proof *proof)
+{
+    CLEANUP_BUF struct buf subject = {0}, headers = {0}, payload = {0};
+    const struct stream_info *info = proof->info;
+    for (uint64_t seq = 1;; seq++) {
+        struct error err = ERROR_NONE;
+        int64_t stored_at_ns = 0;
+        bool fresh;
+        if (proofs->lookups++ == LOOKUPS_MAX || instant_monotonic_ns() > proofs->until_ns)
+            return;
+        buf_reset(&subject), buf_reset(&headers), buf_reset(&payload);
+        if (stream_get_message(monitor->bus, info->name, seq, &subject, &headers, &payload,
+                               &stored_at_ns, &err) < 0) {
+            proof->readable = err.code == EXIT_CODE_PROBLEM && seq > info->last_seq;
+            return;
+        }
+        *u64map_put(&proof->stored, hash_of(buf_slice(&subject), buf_slice(&payload)), &fresh) += 1;
+        if (stored_at_ns > info->created_ns + 2 * doubt_ns) {
+            proof->readable = true;
+            return;
+        }
+    }
+}
+
+static struct proof *find_proof(struct monitor *monitor, struct proofs *proofs,
+                                const struct stream_info *info)
+{
+    for (size_t i = 0; i < proofs->count; i++) {
+        if (proofs->items[i].info == info)
+            return &proofs->items[i];
+    }
+    if (proofs->count == PROOFS_MAX)
+        return NULL;
+    struct proof *proof = &proofs->items[proofs->count++];
+    proof->info = info;
+    read_proof(monitor, proofs, proof);
+    return proof;
+}
+
+static bool is_stored(struct monitor *monitor, struct proofs *proofs,
+                      const struct bus_message *message, const struct stream_info *info)
+{
+    struct proof *proof = find_proof(monitor, proofs, info);
+    if (!proof || !proof->readable)
+        return message->stored_at_ns >= info->created_ns;
+    uint64_t *left = u64map_get(&proof->stored, hash_of(message->subject, message->payload));
+    if (!left || !*left)
+        return false;
+    *left -= 1;
+    return true;
+}
+
+/* --- settling ----------------------------------------------------------------------------------- */
+
+static size_t take_before(struct monitor *monitor, int64_t listed_ns, struct bus_message *out)
+{
+    size_t count = 0;
     pthread_mutex_lock(&monitor->core_lock);
-    bool taken = monitor->core_waiting_count &&
-                 monitor->core_waiting[monitor->core_head].arrived_ns < listed_ns;
-    if (taken) {
-        *ret = monitor->core_waiting[monitor->core_head];
+    while (monitor->core_waiting_count &&
+           monitor->core_waiting[monitor->core_head].arrived_ns < listed_ns) {
+        out[count++] = monitor->core_waiting[monitor->core_head].message;
         monitor->core_head = (monitor->core_head + 1) % CORE_WAITING_MAX;
         monitor->core_waiting_count--;
     }
     pthread_mutex_unlock(&monitor->core_lock);
-    return taken;
+    return count;
+}
+
+/*
+ * Newest first, so that of equal messages the stored ones are the last. Only this thread replaces the
+ * list of streams: what judge() gives stays.
+ */
+static void drop_captured(struct monitor *monitor, struct bus_message *messages, size_t count)
+{
+    struct proofs proofs = {.until_ns = instant_monotonic_ns() + lookup_time_ns};
+    for (size_t i = count; i-- > 0;) {
+        const struct stream_info *info = NULL;
+        pthread_mutex_lock(&monitor->streams_lock);
+        enum verdict verdict = judge(monitor, &messages[i], &info);
+        pthread_mutex_unlock(&monitor->streams_lock);
+        if (verdict == CAPTURED ||
+            (verdict == IN_DOUBT && is_stored(monitor, &proofs, &messages[i], info)))
+            bus_message_release(&messages[i]);
+    }
+    for (size_t i = 0; i < proofs.count; i++)
+        u64map_done(&proofs.items[i].stored);
 }
 
 void core_settle(struct monitor *monitor, int64_t listed_ns)
 {
-    struct core_message waiting;
-    while (take_before(monitor, listed_ns, &waiting)) {
-        pthread_mutex_lock(&monitor->streams_lock);
-        bool captured = is_captured(monitor, waiting.message.subject, waiting.message.stored_at_ns);
-        pthread_mutex_unlock(&monitor->streams_lock);
-        struct queue_item item = {waiting.message, NULL, 0};
-        if (captured || !queue_push(monitor->queue, &item))
-            bus_message_release(&waiting.message);
+    if (!core_is_waiting(monitor))
+        return;
+    CLEANUP_FREE struct bus_message *messages = xcalloc(CORE_WAITING_MAX, sizeof *messages);
+    size_t count = take_before(monitor, listed_ns, messages);
+    drop_captured(monitor, messages, count);
+    for (size_t i = 0; i < count; i++) {
+        struct queue_item item = {messages[i], NULL, 0};
+        if (messages[i].handle && !queue_push(monitor->queue, &item))
+            bus_message_release(&messages[i]);
     }
 }
 
@@ -117,6 +236,8 @@ static bool covers(struct slice wide, struct slice narrow)
 static bool is_covered(const struct monitor *monitor, struct slice subject)
 {
     for (size_t i = 0; i < monitor->known.count; i++) {
+        if (monitor->known.items[i].stale)
+            continue;
         for (size_t s = 0; s < monitor->known.items[i].subject_count; s++) {
             if (covers(slice_of(monitor->known.items[i].subjects[s]), subject))
                 return true;
@@ -137,20 +258,42 @@ static void first_time(struct monitor *monitor)
     }
 }
 
+static void subscribe(struct monitor *monitor, size_t i)
+{
+    if (!monitor->core_subscriptions[i])
+        (void)bus_subscribe(monitor->bus, monitor->core_subjects[i], on_message, monitor,
+                            &monitor->core_subscriptions[i], NULL);
+}
+
+static void unsubscribe(struct monitor *monitor, size_t i)
+{
+    bus_unsubscribe(monitor->core_subscriptions[i]);
+    monitor->core_subscriptions[i] = NULL;
+}
+
 void core_resubscribe(struct monitor *monitor)
 {
+    int64_t now = instant_monotonic_ns();
     if (!monitor->core_waiting)
         first_time(monitor);
     for (size_t i = 0; i < monitor->core_count; i++) {
-        bool wanted = !is_covered(monitor, slice_of(monitor->core_subjects[i]));
-        if (wanted && !monitor->core_subscriptions[i])
-            (void)bus_subscribe(monitor->bus, monitor->core_subjects[i], on_message, monitor,
-                                &monitor->core_subscriptions[i], NULL);
-        if (!wanted && monitor->core_subscriptions[i]) {
-            bus_unsubscribe(monitor->core_subscriptions[i]);
-            monitor->core_subscriptions[i] = NULL;
-        }
+        int64_t *since = &monitor->core_covered_ns[i];
+        if (!is_covered(monitor, slice_of(monitor->core_subjects[i])))
+            *since = 0;
+        else if (!*since)
+            *since = now;
+        /* Messages from before the stream that covers it may still be on their way: no hurry. */
+        if (!*since)
+            subscribe(monitor, i);
+        else if (now - *since > keep_covered_ns)
+            unsubscribe(monitor, i);
     }
+}
+
+void core_unsubscribe(struct monitor *monitor)
+{
+    for (size_t i = 0; i < monitor->core_count; i++)
+        unsubscribe(monitor, i);
 }
 
 void core_close(struct monitor *monitor)

@@ -83,26 +83,49 @@ static const char *text_of(json_t *object, const char *key)
     return text ? text : "";
 }
 
-/* One alert of a notification, stored; the same change told twice has the same Nats-Msg-Id. */
+/* The id of an alert's beginning or end: the same however often Alertmanager tells of it. */
+static void alert_event_id(json_t *alert, const char *change, const char *at_key, char *ret)
+{
+    const char *at = text_of(alert, at_key);
+    int64_t when_ns = 0;
+    (void)instant_parse_rfc3339(slice_of(at), &when_ns);
+    CLEANUP_FREE char *name = xasprintf("%s %s %s", text_of(alert, "fingerprint"), change, at);
+    own_event_id_of(slice_of(name), when_ns, ret);
+}
+
+/* While an alert fires, its end is not known: absent. */
+static json_t *alert_data(json_t *alert, bool resolved)
+{
+    json_t *labels = json_object_get(alert, "labels");
+    json_t *data =
+        json_pack("{s:s, s:s, s:O*, s:O*, s:s, s:s}", "alertname", text_of(labels, "alertname"),
+                  "severity", text_of(labels, "severity"), "labels", labels, "annotations",
+                  json_object_get(alert, "annotations"), "starts_at", text_of(alert, "startsAt"),
+                  "fingerprint", text_of(alert, "fingerprint"));
+    if (resolved && data)
+        (void)json_object_set_new(data, "ends_at", json_string(text_of(alert, "endsAt")));
+    return data;
+}
+
+/* One alert of a notification, stored with its acknowledgement awaited. */
 static int store_alert(struct monitor *monitor, json_t *alert, struct error *err)
 {
     bool resolved = !strcmp(text_of(alert, "status"), "resolved");
-    json_t *labels = json_object_get(alert, "labels");
-    const char *name = text_of(labels, "alertname"), *fingerprint = text_of(alert, "fingerprint");
+    const char *name = text_of(json_object_get(alert, "labels"), "alertname");
+    const char *fingerprint = text_of(alert, "fingerprint");
+    char fired_id[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1];
+    alert_event_id(alert, "fired", "startsAt", fired_id);
+    memcpy(id, fired_id, sizeof id);
+    if (resolved)
+        alert_event_id(alert, "resolved", "endsAt", id);
     struct own_event event;
-    json_t *data =
-        json_pack("{s:s, s:s, s:O?, s:O?, s:s, s:s, s:s}", "alertname", name, "severity",
-                  text_of(labels, "severity"), "labels", labels, "annotations",
-                  json_object_get(alert, "annotations"), "starts_at", text_of(alert, "startsAt"),
-                  "ends_at", text_of(alert, "endsAt"), "fingerprint", fingerprint);
-    own_event_build(&event, "alert", name[0] ? name : "unnamed",
-                    fingerprint[0] ? fingerprint : "none",
-                    resolved ? "AlertResolved" : "AlertFired", 0, NULL, NULL, data);
+    own_event_build_as(&event, id, "alert", name[0] ? name : "unnamed",
+                       fingerprint[0] ? fingerprint : "none",
+                       resolved ? "AlertResolved" : "AlertFired", 0, fired_id,
+                       resolved ? fired_id : NULL, alert_data(alert, resolved));
     CLEANUP_FREE char *subject = xstrndup(event.subject.ptr, event.subject.len);
-    CLEANUP_FREE char *id = xasprintf("%s-%s-%s", fingerprint, resolved ? "resolved" : "fired",
-                                      text_of(alert, resolved ? "endsAt" : "startsAt"));
     CLEANUP_BUF struct buf reply = {0};
-    struct bus_header header = {SLICE("Nats-Msg-Id"), slice_of(id)};
+    struct bus_header header = {SLICE("Nats-Msg-Id"), slice_of(event.event_id)};
     int rc = bus_request_with(monitor->bus, subject, &header, 1, buf_slice(&event.payload),
                               ALERT_ACK_TIMEOUT_MS, &reply, err);
     own_event_done(&event);

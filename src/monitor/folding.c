@@ -91,6 +91,11 @@ static int fold_item(struct monitor *monitor, struct queue_item *item, int64_t n
     struct tracked *tracked = item->origin;
     if (tracked && item->epoch != tracked->epoch)
         return -1;
+    if (!item->message.handle) { /* a mark: what is before it is gone from the stream */
+        state_skip_to(monitor->engine, tracked->state, item->message.seq);
+        tracked->changes++;
+        return -1;
+    }
     struct event_input input = {.subject = item->message.subject,
                                 .payload = item->message.payload,
                                 .headers = headers,
@@ -106,7 +111,7 @@ static int fold_item(struct monitor *monitor, struct queue_item *item, int64_t n
         return engine_fold(monitor->engine, monitor->core_state, &input);
     }
     int domain = -1;
-    if (tracked->has_sources && is_copy(monitor, &input))
+    if (atomic_load(&tracked->has_sources) && is_copy(monitor, &input))
         state_pass(monitor->engine, tracked->state, input.seq);
     else
         domain = engine_fold(monitor->engine, tracked->state, &input);
@@ -153,6 +158,8 @@ static void count_waiting(void *context, const struct queue_item *item)
 {
     struct monitor *monitor = context;
     char domain[DOMAIN_TEXT_MAX];
+    if (!item->message.handle)
+        return;
     engine_domain_of(monitor->engine, item->message.subject, domain);
     for (size_t i = 0; i < monitor->depth_count; i++) {
         if (!strcmp(monitor->depth[i].domain, domain)) {

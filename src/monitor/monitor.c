@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -11,11 +12,17 @@
 #include "monitor/monitor_internal.h"
 
 static const int64_t look_every_ns = 10 * NS_PER_SECOND;   /* at the list of streams */
+static const int64_t look_apart_ns = 20 * NS_PER_MS;
 static const int64_t look_for_core_ns = 1 * NS_PER_SECOND; /* while core messages wait for it */
 static const int64_t speak_after_ns = 3 * NS_PER_SECOND;   /* of NATS being away */
 enum { TICK_MS = 100, JOURNAL_SLICE_MS = 500, FAREWELL_MS = 1500 };
 
 /* --- the link --------------------------------------------------------------------------------- */
+
+void monitor_wake(struct monitor *monitor)
+{
+    (void)eventfd_write(monitor->wake_fd, 1);
+}
 
 /* Client thread. */
 static void on_link(void *context, bool up)
@@ -23,14 +30,20 @@ static void on_link(void *context, bool up)
     struct monitor *monitor = context;
     atomic_store(&monitor->link_down_since_ns, up ? 0 : instant_monotonic_ns());
     atomic_store(&monitor->link_changed, true);
+    monitor_wake(monitor);
 }
 
 /* Streams made, changed or deleted: look again at once. Client thread. */
 static void on_advisory(void *context, struct bus_message *message, const char *reply)
 {
     struct monitor *monitor = context;
+    struct slice rest = message->subject, name = SLICE_ABSENT;
     (void)reply;
+    while (slice_cut(&rest, '.', &name)) /* the last token */
+        ;
+    streams_forget_subjects(monitor, name);
     atomic_store(&monitor->look_now, true);
+    monitor_wake(monitor);
     bus_message_release(message);
 }
 
@@ -76,8 +89,8 @@ static int build_engine(struct monitor *monitor, struct rules *rules,
 }
 
 /*
- * New rules without losing a count: the states are saved, a new registry and engine are built, and
- * the states are read back. Metrics whose rule did not change keep their cells; the others are
+ * New rules without losing a count: a new registry and engine are built, and the states carried over
+ * as if saved and read back. Metrics whose rule did not change keep their cells; the others are
  * folded from the start of the streams. Until that is done, fold-derived series are withheld.
  */
 static void reload_rules(struct monitor *monitor)
@@ -94,9 +107,7 @@ static void reload_rules(struct monitor *monitor)
         return;
     }
     streams_detach_all(monitor);
-    /* The fold stands still from here on: what it does after the states are saved would be lost. */
-    pthread_rwlock_wrlock(&monitor->registry_guard);
-    snapshots_write(monitor);
+    pthread_rwlock_wrlock(&monitor->registry_guard); /* the fold stands still from here on */
     struct registry *old_registry = monitor->registry;
     struct engine *old_engine = monitor->engine;
     struct rules *old_rules = monitor->rules;
@@ -105,14 +116,17 @@ static void reload_rules(struct monitor *monitor)
     monitor->rules = rules;
     self_declare(monitor);
     folding_declare(monitor);
+    struct stream_state *old = monitor->core_state;
     monitor->core_state = engine_stream(engine, "");
-    snapshots_load(monitor, monitor->core_state);
+    snapshots_carry_over(monitor, old_engine, old, monitor->core_state);
     for (size_t i = 0; i < monitor->tracked_count; i++) {
         struct tracked *tracked = monitor->tracked[i];
+        old = tracked->state;
         tracked->state = engine_stream(engine, tracked->name);
         tracked->epoch++;
+        tracked->changes++;
         memset(tracked->domain_seen, 0, sizeof tracked->domain_seen);
-        snapshots_load(monitor, tracked->state);
+        snapshots_carry_over(monitor, old_engine, old, tracked->state);
     }
     atomic_store(&monitor->caught_up, false);
     pthread_rwlock_unlock(&monitor->registry_guard);
@@ -156,7 +170,8 @@ static void look_at_streams(struct monitor *monitor, struct schedule *schedule)
     int64_t now = instant_monotonic_ns();
     bool due = now - schedule->looked_ns > look_every_ns || !schedule->looked_ns ||
                (core_is_waiting(monitor) && now - schedule->looked_ns > look_for_core_ns);
-    if (!bus_is_up(monitor->bus) || (!atomic_exchange(&monitor->look_now, false) && !due))
+    if (!bus_is_up(monitor->bus) || now - schedule->looked_ns < look_apart_ns ||
+        (!atomic_exchange(&monitor->look_now, false) && !due))
         return;
     schedule->looked_ns = now;
     if (streams_refresh(monitor, NULL) < 0) {
@@ -169,9 +184,9 @@ static void look_at_streams(struct monitor *monitor, struct schedule *schedule)
     core_settle(monitor, now);
 }
 
-static void note_caught_up(struct monitor *monitor, const struct schedule *schedule)
+static void note_caught_up(struct monitor *monitor)
 {
-    if (atomic_load(&monitor->caught_up) || !schedule->looked_ns || !bus_is_up(monitor->bus) ||
+    if (atomic_load(&monitor->caught_up) || !monitor->listed_once || !bus_is_up(monitor->bus) ||
         !streams_all_caught_up(monitor))
         return;
     registry_lock(monitor->registry);
@@ -192,33 +207,54 @@ static void save_when_due(struct monitor *monitor, struct schedule *schedule)
 }
 
 /* 0: nothing came; else the signal. */
-static int next_signal(int fd, int timeout_ms)
+static int next_signal(struct monitor *monitor, int fd, int timeout_ms)
 {
-    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    struct pollfd wait[] = {{.fd = fd, .events = POLLIN},
+                            {.fd = monitor->wake_fd, .events = POLLIN}};
     struct signalfd_siginfo info;
-    if (poll(&wait, 1, timeout_ms) <= 0 || read(fd, &info, sizeof info) != (ssize_t)sizeof info)
+    eventfd_t woken;
+    if (poll(wait, ARRAY_LEN(wait), timeout_ms) <= 0)
+        return 0;
+    if (wait[1].revents)
+        (void)eventfd_read(monitor->wake_fd, &woken);
+    if (!wait[0].revents || read(fd, &info, sizeof info) != (ssize_t)sizeof info)
         return 0;
     return (int)info.ssi_signo;
 }
 
-static void run_until_told(struct monitor *monitor, int signals)
+/* What came by core subscription and waits for a list of streams is settled before the end. */
+static void last_look(struct monitor *monitor, struct schedule *schedule)
+{
+    if (!core_is_waiting(monitor))
+        return;
+    schedule->looked_ns = 0;
+    look_at_streams(monitor, schedule);
+}
+
+static int run_until_told(struct monitor *monitor, int signals, struct error *err)
 {
     struct schedule schedule = {.saved_ns = instant_monotonic_ns()};
     for (;;) {
-        int signal = next_signal(signals, TICK_MS);
+        int signal = next_signal(monitor, signals, TICK_MS);
         if (signal == SIGHUP)
             reload_rules(monitor);
         else if (signal)
-            return;
+            break;
+        if (bus_is_closed(monitor->bus))
+            return error_set(err, EXIT_CODE_UNREACHABLE,
+                             "the NATS client gave the connection up: the server refuses it again "
+                             "and again; look at --creds and at the server's log");
         speak_of_link(monitor, &schedule.spoken);
         if (atomic_exchange(&monitor->link_changed, false))
             link_came_or_went(monitor);
         look_at_streams(monitor, &schedule);
         streams_tend(monitor);
-        note_caught_up(monitor, &schedule);
+        note_caught_up(monitor);
         save_when_due(monitor, &schedule);
         (void)journal_flush(monitor->journal, JOURNAL_SLICE_MS);
     }
+    last_look(monitor, &schedule);
+    return 0;
 }
 
 /* --- start and stop --------------------------------------------------------------------------- */
@@ -247,6 +283,9 @@ static int start_parts(struct monitor *monitor, struct error *err)
         build_engine(monitor, monitor->rules, &monitor->registry, &monitor->engine, err) < 0 ||
         snapshots_open(monitor, err) < 0)
         return -1;
+    monitor->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (monitor->wake_fd < 0)
+        return error_set(err, EXIT_CODE_INTERNAL, "cannot make an eventfd");
     atomic_store(&monitor->link_down_since_ns, instant_monotonic_ns());
     if (bus_open(&monitor->bus, &nats, err) < 0)
         return -1;
@@ -255,6 +294,7 @@ static int start_parts(struct monitor *monitor, struct error *err)
     self_declare(monitor);
     monitor->core_state = engine_stream(monitor->engine, "");
     snapshots_load(monitor, monitor->core_state);
+    snapshots_remember(monitor);
     if (folding_start(monitor, err) < 0 || endpoints_start(monitor, err) < 0)
         return -1;
     (void)bus_subscribe(monitor->bus, "$JS.EVENT.ADVISORY.STREAM.*.*", on_advisory, monitor,
@@ -288,6 +328,8 @@ static void stop_parts(struct monitor *monitor)
         (void)journal_flush(monitor->journal, FAREWELL_MS);
     }
     http_server_stop(monitor->http);
+    core_unsubscribe(monitor);
+    bus_unsubscribe(monitor->advisories);
     bus_close(monitor->bus);
     streams_close(monitor);
     core_close(monitor);
@@ -298,6 +340,8 @@ static void stop_parts(struct monitor *monitor)
     rules_free(monitor->rules);
     if (monitor->state_lock_fd > 0)
         (void)close(monitor->state_lock_fd);
+    if (monitor->wake_fd > 0)
+        (void)close(monitor->wake_fd);
 }
 
 int monitor_run(const struct monitor_options *options, struct error *err)
@@ -307,6 +351,7 @@ int monitor_run(const struct monitor_options *options, struct error *err)
     pthread_rwlock_init(&monitor->registry_guard, NULL);
     pthread_mutex_init(&monitor->streams_lock, NULL);
     pthread_mutex_init(&monitor->core_lock, NULL);
+    pthread_mutex_init(&monitor->gate, NULL);
     pthread_mutex_init(&monitor->depth_lock, NULL);
     char host[32] = "host";
     (void)gethostname(host, sizeof host - 1);
@@ -317,7 +362,8 @@ int monitor_run(const struct monitor_options *options, struct error *err)
         code = (int)err->code;
     } else {
         announce_start(monitor);
-        run_until_told(monitor, signals);
+        if (run_until_told(monitor, signals, err) < 0)
+            code = (int)err->code;
     }
     stop_parts(monitor);
     if (signals >= 0)

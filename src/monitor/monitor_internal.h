@@ -16,6 +16,10 @@
 
 #define TRACKED_MAX      1024
 #define CORE_WAITING_MAX 65536
+#define CORE_SUBJECTS_MAX 32
+#define REFUSALS_PATIENCE 3 /* then a stream does not hold back the others' figures */
+#define FORGOTTEN_MAX 32
+#define FEED_DEAD UINT64_MAX
 
 struct monitor;
 
@@ -32,7 +36,11 @@ struct tracked {
     char *name;
     char **subjects;
     size_t subject_count;
-    bool has_sources, present, listed;
+    bool present, listed;
+    bool remembered;   /* known from a snapshot only, not seen on the server yet */
+    unsigned refusals; /* of the server to make a consumer, in a row */
+    uint64_t received; /* by readers closed since: may still be in the queue */
+    atomic_bool has_sources;
     struct ordered *reader; /* NULL while not attached */
     struct feed *feeds;
     int64_t next_try_ns; /* when attaching failed: not before */
@@ -74,12 +82,19 @@ struct monitor {
     struct tracked *tracked[TRACKED_MAX];
     size_t tracked_count;
     struct stream_list known; /* all streams of the account, of any kind */
+    bool listed_once;         /* main thread */
+    /* Streams that changed while a list was on its way: what it says of them is old. */
+    char forgotten[FORGOTTEN_MAX][256];
+    size_t forgotten_count;
+    /* Held by the main thread while it makes sure which incarnation a new reader reads. */
+    pthread_mutex_t gate;
     uint64_t tracked_overflow;
 
     struct stream_state *core_state;
     uint64_t core_changes, core_saved_changes;
-    struct bus_subscription *core_subscriptions[32];
-    char *core_subjects[32];
+    struct bus_subscription *core_subscriptions[CORE_SUBJECTS_MAX];
+    char *core_subjects[CORE_SUBJECTS_MAX];
+    int64_t core_covered_ns[CORE_SUBJECTS_MAX]; /* since when a stream captures all; 0: none does */
     size_t core_count;
     pthread_mutex_t core_lock;
     struct core_message *core_waiting; /* ring */
@@ -110,7 +125,11 @@ struct monitor {
     int64_t snapshot_announced_ns;    /* monotonic */
     _Atomic uint64_t alerts_received;
     int state_lock_fd;
+    int wake_fd; /* eventfd that ends the main thread's wait */
 };
+
+/* monitor.c. Any thread. */
+void monitor_wake(struct monitor *monitor);
 
 /* streams.c */
 int streams_refresh(struct monitor *monitor, struct error *err);
@@ -119,16 +138,21 @@ void streams_suspect_all(struct monitor *monitor);
 void streams_close(struct monitor *monitor);
 /* Closes all readers and forgets what was attached; states stay. For new rules. */
 void streams_detach_all(struct monitor *monitor);
+/* Makes a tracked stream of a name that is not listed (yet): its counters stand in a snapshot. */
+void streams_remember(struct monitor *monitor, const char *name);
+/* What is known of a stream's subjects is old, until the next list. Any thread. */
+void streams_forget_subjects(struct monitor *monitor, struct slice name);
 /* Messages not yet folded in a tracked stream; UINT64_MAX: not known. Registry lock held. */
 uint64_t tracked_behind(const struct tracked *tracked);
 bool streams_all_caught_up(struct monitor *monitor);
 
 /* core.c */
 void core_resubscribe(struct monitor *monitor);
-/* Settles messages that arrived before `listed_ns`, when the list of streams was asked for. */
+/* Settles messages that arrived before `listed_ns`, when the list of streams was asked for. Blocks. */
 void core_settle(struct monitor *monitor, int64_t listed_ns);
 bool core_is_waiting(struct monitor *monitor);
-void core_close(struct monitor *monitor);
+void core_unsubscribe(struct monitor *monitor);
+void core_close(struct monitor *monitor); /* after the bus */
 
 /* folding.c */
 void folding_declare(struct monitor *monitor);
@@ -140,6 +164,11 @@ struct engine_reporter folding_reporter(struct monitor *monitor);
 int snapshots_open(struct monitor *monitor, struct error *err);
 void snapshots_load(struct monitor *monitor, struct stream_state *state);
 void snapshots_write(struct monitor *monitor);
+/* Calls streams_remember() for each stream that has a snapshot. */
+void snapshots_remember(struct monitor *monitor);
+/* From one engine's state to another's, as if written and read. The fold must stand still. */
+void snapshots_carry_over(struct monitor *monitor, const struct engine *old_engine,
+                          const struct stream_state *from, struct stream_state *to);
 
 /* self.c: the monitor's own metrics, refreshed under the registry's lock before a scrape. */
 void self_declare(struct monitor *monitor);

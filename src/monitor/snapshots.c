@@ -1,4 +1,5 @@
 /* Snapshots on disk: one file per stream, written atomically when something changed. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -47,6 +48,34 @@ void snapshots_load(struct monitor *monitor, struct stream_state *state)
     if (state_decode(monitor->engine, state, buf_slice(&bytes), &err) < 0)
         journal_add(monitor->journal, "snapshot", state_name(state)[0] ? state_name(state) : "core",
                     "SnapshotRejected", json_pack("{s:s, s:s}", "file", path, "reason", err.text));
+}
+
+void snapshots_carry_over(struct monitor *monitor, const struct engine *old_engine,
+                          const struct stream_state *from, struct stream_state *to)
+{
+    CLEANUP_BUF struct buf bytes = {0};
+    struct error err = ERROR_NONE;
+    state_encode(old_engine, from, &bytes);
+    if (state_decode(monitor->engine, to, buf_slice(&bytes), &err) < 0)
+        journal_add(monitor->journal, "snapshot", state_name(to)[0] ? state_name(to) : "core",
+                    "SnapshotRejected", json_pack("{s:s, s:s}", "file", "", "reason", err.text));
+}
+
+void snapshots_remember(struct monitor *monitor)
+{
+    static const struct slice head = SLICE("stream-"), tail = SLICE(".state");
+    DIR *folder = opendir(monitor->options->state_dir);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        struct slice name = slice_of(entry->d_name);
+        if (name.len <= head.len + tail.len || !slice_starts(name, head) ||
+            !slice_eq(slice_from(name, name.len - tail.len), tail))
+            continue;
+        CLEANUP_FREE char *stream =
+            xstrndup(name.ptr + head.len, name.len - head.len - tail.len);
+        streams_remember(monitor, stream);
+    }
+    if (folder)
+        (void)closedir(folder);
 }
 
 /* Writes one; the registry's lock is held only while the state is copied. True when written. */

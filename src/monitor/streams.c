@@ -28,8 +28,11 @@ static void unlock_fold(struct monitor *monitor)
 static void on_message(void *context, struct bus_message *message)
 {
     struct feed *feed = context;
+    struct monitor *monitor = feed->monitor;
+    pthread_mutex_lock(&monitor->gate);
     struct queue_item item = {*message, feed->tracked, feed->epoch};
-    if (!queue_push(feed->monitor->queue, &item))
+    pthread_mutex_unlock(&monitor->gate);
+    if (item.epoch == FEED_DEAD || !queue_push(monitor->queue, &item))
         bus_message_release(message);
 }
 
@@ -53,19 +56,19 @@ static void set_subjects(struct tracked *tracked, const struct stream_info *info
     tracked->subjects = xcalloc(info->subject_count + 1, sizeof *tracked->subjects);
     for (size_t i = 0; i < info->subject_count; i++)
         tracked->subjects[i] = xstrdup(info->subjects[i]);
-    tracked->has_sources = info->has_sources;
+    atomic_store(&tracked->has_sources, info->has_sources);
 }
 
-static struct tracked *track(struct monitor *monitor, const struct stream_info *info)
+static struct tracked *track(struct monitor *monitor, const char *name)
 {
     if (monitor->tracked_count == TRACKED_MAX) {
         monitor->tracked_overflow++;
         return NULL;
     }
     struct tracked *tracked = xcalloc(1, sizeof *tracked);
-    tracked->name = xstrdup(info->name);
+    tracked->name = xstrdup(name);
     lock_fold(monitor);
-    tracked->state = engine_stream(monitor->engine, info->name);
+    tracked->state = engine_stream(monitor->engine, name);
     snapshots_load(monitor, tracked->state);
     tracked->saved_seq = state_seq(tracked->state);
     unlock_fold(monitor);
@@ -73,6 +76,13 @@ static struct tracked *track(struct monitor *monitor, const struct stream_info *
     monitor->tracked[monitor->tracked_count++] = tracked;
     pthread_mutex_unlock(&monitor->streams_lock);
     return tracked;
+}
+
+void streams_remember(struct monitor *monitor, const char *name)
+{
+    struct tracked *tracked = find(monitor, name) ? NULL : track(monitor, name);
+    if (tracked)
+        tracked->remembered = true;
 }
 
 static struct feed *new_feed(struct monitor *monitor, struct tracked *tracked)
@@ -83,115 +93,191 @@ static struct feed *new_feed(struct monitor *monitor, struct tracked *tracked)
     return feed;
 }
 
+/* The stream is not the one that was read: under its name stands a new one. Lock held. */
+static void begin_again(struct monitor *monitor, struct tracked *tracked, const char *created)
+{
+    CLEANUP_FREE char *before = xstrdup(state_incarnation(tracked->state));
+    uint64_t seq = state_seq(tracked->state);
+    state_begin_incarnation(monitor->engine, tracked->state, created);
+    if (before[0])
+        say(monitor, tracked, "StreamRecreated",
+            json_pack("{s:s, s:s, s:I}", "created_before", before, "created", created,
+                      "last_sequence_before", (json_int_t)seq));
+}
+
+/* The server has less than it gave us: it lost its end in a crash, or was restored. Lock held. */
+static void roll_back(struct monitor *monitor, struct tracked *tracked, uint64_t had,
+                      uint64_t last_seq)
+{
+    state_roll_back(tracked->state, last_seq);
+    say(monitor, tracked, "StreamRolledBack",
+        json_pack("{s:I, s:I}", "folded_to", (json_int_t)had, "last_sequence",
+                  (json_int_t)last_seq));
+}
+
 /*
- * Compares what was folded with what the server has now. Returns true when the reading place
- * changed, so that messages still on their way belong to the past.
+ * Compares what was read with what the server has now. Returns true when the reading place changed,
+ * so that messages still on their way belong to the past. The reader, if any, does not deliver.
  */
 static bool reconcile(struct monitor *monitor, struct tracked *tracked,
                       const struct stream_info *info)
 {
-    bool moved = false;
+    uint64_t had = tracked->received;
+    if (tracked->reader && ordered_next_seq(tracked->reader) - 1 > had)
+        had = ordered_next_seq(tracked->reader) - 1;
     lock_fold(monitor);
-    const char *had = state_incarnation(tracked->state);
-    uint64_t seq = state_seq(tracked->state);
-    if (strcmp(had, info->created) != 0) {
-        bool again = had[0] != 0;
-        CLEANUP_FREE char *before = xstrdup(had);
-        state_begin_incarnation(monitor->engine, tracked->state, info->created);
-        if (again)
-            say(monitor, tracked, "StreamRecreated",
-                json_pack("{s:s, s:s, s:I}", "created_before", before, "created", info->created,
-                          "last_sequence_before", (json_int_t)seq));
-        moved = true;
-    } else if (info->last_seq < seq) {
-        state_roll_back(tracked->state, info->last_seq);
-        say(monitor, tracked, "StreamRolledBack",
-            json_pack("{s:I, s:I}", "folded_to", (json_int_t)seq, "last_sequence",
-                      (json_int_t)info->last_seq));
-        moved = true;
-    }
-    if (info->first_seq > state_next_seq(tracked->state)) {
-        state_skip_to(monitor->engine, tracked->state, info->first_seq);
-        moved = true;
-    }
+    if (state_known_seq(tracked->state) > had)
+        had = state_known_seq(tracked->state);
+    bool renewed = strcmp(state_incarnation(tracked->state), info->created) != 0;
+    bool moved = renewed || info->last_seq < had;
+    if (renewed)
+        begin_again(monitor, tracked, info->created);
+    else if (moved)
+        roll_back(monitor, tracked, had, info->last_seq);
     if (moved) {
         tracked->epoch++;
         tracked->changes++;
+        tracked->received = 0;
     }
     unlock_fold(monitor);
     return moved;
 }
 
-/* Other threads look at the reader under streams_lock; it is swapped under it, and closed outside.
- */
+/* Other threads look at the reader under streams_lock; it is swapped under it, closed outside. */
 static void set_reader(struct monitor *monitor, struct tracked *tracked, struct ordered *reader)
 {
     pthread_mutex_lock(&monitor->streams_lock);
     struct ordered *old = tracked->reader;
     tracked->reader = reader;
     pthread_mutex_unlock(&monitor->streams_lock);
+    if (old && ordered_next_seq(old) - 1 > tracked->received)
+        tracked->received = ordered_next_seq(old) - 1;
     ordered_close(old);
 }
 
-static void attach(struct monitor *monitor, struct tracked *tracked, const struct stream_info *info)
+/* Behind what is in the queue already: the messages before first_seq cannot come any more. */
+static void mark_gap(struct monitor *monitor, struct tracked *tracked, uint64_t first_seq)
 {
-    struct error err = ERROR_NONE;
-    bool moved = reconcile(monitor, tracked, info);
-    if (moved)
-        set_reader(monitor, tracked, NULL);
-    int rc;
-    if (tracked->reader) {
-        rc = ordered_restart(tracked->reader, ordered_next_seq(tracked->reader), &err);
-    } else {
-        lock_fold(monitor);
-        uint64_t next = state_next_seq(tracked->state);
-        tracked->live_from = info->last_seq + 1;
-        unlock_fold(monitor);
-        struct ordered *reader = NULL;
-        rc = ordered_open(monitor->bus, tracked->name, next, on_message, new_feed(monitor, tracked),
-                          &reader, &err);
-        set_reader(monitor, tracked, reader);
-    }
-    tracked->next_try_ns = rc < 0 ? instant_monotonic_ns() + retry_ns : 0;
+    struct queue_item mark = {{.seq = first_seq}, tracked, tracked->epoch};
+    (void)queue_push(monitor->queue, &mark);
 }
 
-/* A reader in trouble: look at the stream as it is now, then read on. */
-static void mend(struct monitor *monitor, struct tracked *tracked, const char *trouble)
+static int make_reader(struct monitor *monitor, struct tracked *tracked,
+                       const struct stream_info *info, struct error *err)
+{
+    if (tracked->reader)
+        return ordered_restart(tracked->reader, ordered_next_seq(tracked->reader), err);
+    lock_fold(monitor);
+    uint64_t next = state_next_seq(tracked->state);
+    tracked->live_from = info->last_seq + 1;
+    unlock_fold(monitor);
+    if (info->first_seq > next)
+        mark_gap(monitor, tracked, info->first_seq);
+    struct ordered *reader = NULL;
+    int rc = ordered_open(monitor->bus, tracked->name, next, on_message,
+                          new_feed(monitor, tracked), &reader, err);
+    set_reader(monitor, tracked, reader);
+    return rc;
+}
+
+/* Is the stream that the new consumer reads still the one that `info` speaks of? */
+static bool is_same(struct monitor *monitor, const struct stream_info *info, struct error *err)
+{
+    struct stream_info now;
+    if (stream_info(monitor->bus, info->name, &now, err) < 0)
+        return false;
+    bool same = !strcmp(now.created, info->created);
+    stream_info_done(&now);
+    if (!same)
+        (void)error_set(err, EXIT_CODE_PROBLEM, "%s was made again meanwhile", info->name);
+    return same;
+}
+
+static void refused(struct monitor *monitor, struct tracked *tracked, const struct error *err)
+{
+    uint64_t suppressed;
+    tracked->refusals++;
+    if (journal_may_add(monitor->journal, "StreamUnreadable", &suppressed))
+        say(monitor, tracked, "StreamUnreadable",
+            json_pack("{s:s, s:I}", "reason", err->text, "suppressed", (json_int_t)suppressed));
+}
+
+/*
+ * Reads on, or begins to. Between `info` and the new consumer the stream may have been deleted and
+ * made again; messages are therefore held at the gate until a second look shows that it was not.
+ */
+static int attach(struct monitor *monitor, struct tracked *tracked, const struct stream_info *info,
+                  struct error *err)
+{
+    if (reconcile(monitor, tracked, info))
+        set_reader(monitor, tracked, NULL);
+    pthread_mutex_lock(&monitor->gate);
+    int rc = make_reader(monitor, tracked, info, err);
+    if (rc == 0 && !is_same(monitor, info, err)) {
+        tracked->feeds->epoch = FEED_DEAD;
+        rc = -1;
+    }
+    pthread_mutex_unlock(&monitor->gate);
+    if (rc < 0 && err->code == EXIT_CODE_REFUSED)
+        refused(monitor, tracked, err);
+    else if (rc == 0)
+        tracked->refusals = 0;
+    if (rc < 0)
+        set_reader(monitor, tracked, NULL);
+    tracked->next_try_ns = rc < 0 ? instant_monotonic_ns() + retry_ns : 0;
+    return rc;
+}
+
+/* A reader in trouble: look at the stream as it is now, then read on. -1: nobody answers. */
+static int mend(struct monitor *monitor, struct tracked *tracked, const char *trouble)
 {
     struct stream_info info;
     struct error err = ERROR_NONE;
+    uint64_t suppressed;
+    if (tracked->reader)
+        ordered_suspect(tracked->reader); /* it delivers nothing more, so that its place stands */
     if (stream_info(monitor->bus, tracked->name, &info, &err) < 0) {
         tracked->next_try_ns = instant_monotonic_ns() + retry_ns;
-        if (err.code == EXIT_CODE_PROBLEM)
-            atomic_store(&monitor->look_now, true); /* it is gone: the next refresh says so */
-        return;
+        if (err.code != EXIT_CODE_PROBLEM)
+            return -1;
+        atomic_store(&monitor->look_now, true); /* it is gone: the next refresh says so */
+        return 0;
     }
     if (tracked->reader) {
         tracked->consumer_resets++;
-        say(monitor, tracked, "ConsumerReset",
-            json_pack("{s:s, s:I}", "reason", trouble, "next_sequence",
-                      (json_int_t)ordered_next_seq(tracked->reader)));
+        if (journal_may_add(monitor->journal, "ConsumerReset", &suppressed))
+            say(monitor, tracked, "ConsumerReset",
+                json_pack("{s:s, s:I, s:I}", "reason", trouble, "next_sequence",
+                          (json_int_t)ordered_next_seq(tracked->reader), "suppressed",
+                          (json_int_t)suppressed));
     }
-    attach(monitor, tracked, &info);
+    int rc = attach(monitor, tracked, &info, &err);
     stream_info_done(&info);
+    return rc < 0 && err.code == EXIT_CODE_UNREACHABLE ? -1 : 0;
 }
 
 void streams_tend(struct monitor *monitor)
 {
-    int64_t now = instant_monotonic_ns();
-    if (!bus_is_up(monitor->bus))
-        return;
-    for (size_t i = 0; i < monitor->tracked_count; i++) {
+    for (size_t i = 0; i < monitor->tracked_count && bus_is_up(monitor->bus); i++) {
         struct tracked *tracked = monitor->tracked[i];
-        if (!tracked->present || now < tracked->next_try_ns)
+        if (!tracked->present || instant_monotonic_ns() < tracked->next_try_ns)
             continue;
         const char *trouble = tracked->reader ? ordered_trouble(tracked->reader) : "not attached";
-        if (trouble)
-            mend(monitor, tracked, trouble);
+        /* Each question to a silent server takes its whole time limit: one at a time. */
+        if (trouble && mend(monitor, tracked, trouble) < 0)
+            return;
     }
 }
 
 /* --- the list of streams ---------------------------------------------------------------------- */
+
+static uint64_t folded_to(struct monitor *monitor, const struct tracked *tracked)
+{
+    lock_fold(monitor);
+    uint64_t seq = state_seq(tracked->state);
+    unlock_fold(monitor);
+    return seq;
+}
 
 static void gone(struct monitor *monitor, struct tracked *tracked)
 {
@@ -200,18 +286,21 @@ static void gone(struct monitor *monitor, struct tracked *tracked)
     pthread_mutex_unlock(&monitor->streams_lock);
     set_reader(monitor, tracked, NULL);
     say(monitor, tracked, "StreamGone",
-        json_pack("{s:I}", "folded_to", (json_int_t)state_seq(tracked->state)));
+        json_pack("{s:I, s:b}", "folded_to", (json_int_t)folded_to(monitor, tracked),
+                  "while_monitor_was_down", tracked->remembered));
+    tracked->remembered = false;
 }
 
-static void consider(struct monitor *monitor, const struct stream_info *info)
+static int consider(struct monitor *monitor, const struct stream_info *info, struct error *err)
 {
     struct tracked *tracked = find(monitor, info->name);
     bool fresh = !tracked || !tracked->present;
     if (!tracked)
-        tracked = track(monitor, info);
+        tracked = track(monitor, info->name);
     if (!tracked)
-        return;
+        return 0;
     tracked->listed = true;
+    tracked->remembered = false;
     pthread_mutex_lock(&monitor->streams_lock);
     set_subjects(tracked, info);
     tracked->present = true;
@@ -220,32 +309,65 @@ static void consider(struct monitor *monitor, const struct stream_info *info)
         say(monitor, tracked, "StreamFound",
             json_pack("{s:s, s:I, s:I, s:I}", "created", info->created, "first_sequence",
                       (json_int_t)info->first_seq, "last_sequence", (json_int_t)info->last_seq,
-                      "resume_at", (json_int_t)state_next_seq(tracked->state)));
-    bool recreated =
-        tracked->reader && strcmp(state_incarnation(tracked->state), info->created) != 0;
-    if (!tracked->reader || recreated)
-        attach(monitor, tracked, info);
+                      "resume_at", (json_int_t)(folded_to(monitor, tracked) + 1)));
+    bool again = strcmp(state_incarnation(tracked->state), info->created) != 0;
+    bool due = !tracked->reader && instant_monotonic_ns() >= tracked->next_try_ns;
+    return again || due ? attach(monitor, tracked, info, err) : 0;
+}
+
+/* Replaces what is known, less what has been reported as changed since the list was asked for. */
+static void set_known(struct monitor *monitor, struct stream_list *list)
+{
+    pthread_mutex_lock(&monitor->streams_lock);
+    for (size_t i = 0; i < list->count; i++) {
+        struct stream_info *info = &list->items[i];
+        info->stale = monitor->forgotten_count == FORGOTTEN_MAX;
+        for (size_t f = 0; f < monitor->forgotten_count && !info->stale; f++)
+            info->stale = !strcmp(info->name, monitor->forgotten[f]);
+    }
+    stream_list_done(&monitor->known);
+    monitor->known = *list;
+    pthread_mutex_unlock(&monitor->streams_lock);
+}
+
+void streams_forget_subjects(struct monitor *monitor, struct slice name)
+{
+    pthread_mutex_lock(&monitor->streams_lock);
+    for (size_t i = 0; i < monitor->known.count; i++) {
+        if (slice_eq(slice_of(monitor->known.items[i].name), name))
+            monitor->known.items[i].stale = true;
+    }
+    if (monitor->forgotten_count < FORGOTTEN_MAX)
+        (void)snprintf(monitor->forgotten[monitor->forgotten_count++],
+                       sizeof monitor->forgotten[0], "%.*s", SLICE_ARG(name));
+    pthread_mutex_unlock(&monitor->streams_lock);
 }
 
 int streams_refresh(struct monitor *monitor, struct error *err)
 {
     struct stream_list list;
+    struct error trouble = ERROR_NONE;
+    pthread_mutex_lock(&monitor->streams_lock);
+    monitor->forgotten_count = 0;
+    pthread_mutex_unlock(&monitor->streams_lock);
     if (stream_list(monitor->bus, &list, err) < 0)
         return -1;
+    set_known(monitor, &list); /* first: core messages wait for it */
     for (size_t i = 0; i < monitor->tracked_count; i++)
         monitor->tracked[i]->listed = false;
     for (size_t i = 0; i < list.count; i++) {
-        if (list.items[i].kind == STREAM_EVENTS)
-            consider(monitor, &list.items[i]);
+        if (list.items[i].kind != STREAM_EVENTS)
+            continue;
+        if (consider(monitor, &list.items[i], &trouble) < 0 &&
+            trouble.code == EXIT_CODE_UNREACHABLE && !bus_is_up(monitor->bus))
+            return error_set(err, EXIT_CODE_UNREACHABLE, "%s", trouble.text);
     }
     for (size_t i = 0; i < monitor->tracked_count; i++) {
-        if (monitor->tracked[i]->present && !monitor->tracked[i]->listed)
-            gone(monitor, monitor->tracked[i]);
+        struct tracked *tracked = monitor->tracked[i];
+        if (!tracked->listed && (tracked->present || tracked->remembered))
+            gone(monitor, tracked);
     }
-    pthread_mutex_lock(&monitor->streams_lock);
-    stream_list_done(&monitor->known);
-    monitor->known = list;
-    pthread_mutex_unlock(&monitor->streams_lock);
+    monitor->listed_once = true;
     return 0;
 }
 
@@ -261,7 +383,7 @@ void streams_suspect_all(struct monitor *monitor)
 
 uint64_t tracked_behind(const struct tracked *tracked)
 {
-    if (!tracked->reader)
+    if (!tracked->reader || ordered_trouble(tracked->reader))
         return UINT64_MAX;
     uint64_t pending = ordered_pending(tracked->reader);
     uint64_t next = ordered_next_seq(tracked->reader);
@@ -275,8 +397,11 @@ bool streams_all_caught_up(struct monitor *monitor)
 {
     bool all = true;
     lock_fold(monitor);
-    for (size_t i = 0; i < monitor->tracked_count && all; i++)
-        all = !monitor->tracked[i]->present || tracked_behind(monitor->tracked[i]) == 0;
+    for (size_t i = 0; i < monitor->tracked_count && all; i++) {
+        const struct tracked *tracked = monitor->tracked[i];
+        all = !tracked->present || tracked->refusals >= REFUSALS_PATIENCE ||
+              tracked_behind(tracked) == 0;
+    }
     unlock_fold(monitor);
     return all;
 }

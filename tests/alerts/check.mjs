@@ -109,7 +109,8 @@ function eventTypes() {
   const monitor = join(HERE, '../../src/monitor');
   const source = readdirSync(monitor).filter((file) => file.endsWith('.c'))
     .map((file) => readFileSync(join(monitor, file), 'utf8')).join('\n');
-  const calls = [/(?:journal_add|say)\(monitor\b[^;]*?"([A-Z][a-z]\w+)"/g, // its type comes first in capitals
+  // In a call, the type is the first text with a capital letter and a small one after it.
+  const calls = [/(?:journal_add|say)\(monitor\b[^;]*?"([A-Z][a-z]\w+)"/g,
     /\[REPORT_\w+\] = "(\w+)"/g, /"(Alert\w+)" : "Alert\w+"/g, /"Alert\w+" : "(Alert\w+)"/g];
   const published = new Set(calls.flatMap((call) => [...source.matchAll(call)].map(([, type]) => type)));
   const text = readFileSync(join(DOC, 'events.md'), 'utf8');

@@ -68,7 +68,8 @@ test('alerting', options, async (t) => {
   await t.test('one page for one kind of trouble, one per host', async (t) => {
     const { pager, alertmanager } = await startPaging(t);
     await alertmanager.post([...['A', 'B', 'C'].map((stream) => lag(stream, 'critical')),
-      ...['h1', 'h2'].map((host) => alert('GpuLost', { severity: 'critical', concern: 'gpu-lost', host }))]);
+      ...['h1', 'h2'].map((host) =>
+        alert('GpuLost', { severity: 'critical', concern: 'gpu-lost', host }))]);
     const page = await pager.paged(PRIMARY, ({ payload }) => /Lag/.test(payload.class));
     assert.match(page.payload.summary, / \(3 alerts\)$/);
     assert.equal(page.payload.custom_details.num_firing, '3');

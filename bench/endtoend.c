@@ -194,17 +194,18 @@ static void drain_child(unsigned port, const char *stream, uint64_t events)
     struct drain d = {.fd = connect_to(port), .room = 1u << 20};
     d.bytes = xmalloc(d.room);
     char config[512], request[1024];
+    int id = (int)getpid(); /* an inbox of its own: the last one's consumer lingers for 5 s */
     (void)snprintf(
         config, sizeof config,
-        "{\"stream_name\":\"%s\",\"config\":{\"deliver_subject\":\"_INBOX.d\","
+        "{\"stream_name\":\"%s\",\"config\":{\"deliver_subject\":\"_INBOX.d%d\","
         "\"deliver_policy\":\"all\",\"ack_policy\":\"none\",\"max_deliver\":1,"
         "\"flow_control\":true,\"idle_heartbeat\":2000000000,\"replay_policy\":\"instant\","
         "\"mem_storage\":true,\"num_replicas\":1}}",
-        stream);
+        stream, id);
     (void)snprintf(request, sizeof request,
-                   "CONNECT {\"verbose\":false,\"headers\":true}\r\nSUB _INBOX.d 1\r\n"
+                   "CONNECT {\"verbose\":false,\"headers\":true}\r\nSUB _INBOX.d%d 1\r\n"
                    "PUB $JS.API.CONSUMER.CREATE.%s _INBOX.r %zu\r\n%s\r\n",
-                   stream, strlen(config), config);
+                   id, stream, strlen(config), config);
     send_text(d.fd, request);
     drain_all(&d, events);
     _exit(0);

@@ -26,7 +26,13 @@ c_files() {
 }
 
 format() {
-    c_files | xargs clang-format --dry-run -Werror
+    local file bad=0
+    for file in $(c_files); do
+        clang-format --dry-run -Werror "$file" 2>/dev/null && continue
+        bad=1
+        say "$file: clang-format -i changes it"
+    done
+    return "$bad"
 }
 
 # resourceLeak: it does not know the cleanup attribute (the sanitizers see real leaks); readdirCalled:
@@ -42,7 +48,7 @@ cppcheck_all() {
 tidy() {
     scripts/build.sh build &&
         git ls-files -co --exclude-standard -- 'src/*.c' |
-        xargs -P "$(nproc)" -n 4 clang-tidy --quiet --warnings-as-errors='*' -p build
+        xargs -P "$(nproc)" -n 4 clang-tidy --quiet --warnings-as-errors='*' -p build 2>/dev/null
 }
 
 shell_scripts() {

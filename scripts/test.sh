@@ -37,12 +37,12 @@ report() {
 
 show_failure() {
     say "------- ${1#"$REPOSITORY"/} (exit code $2$( (($2 != 124 && $2 != 137)) || echo ", limit $3 s"))"
-    # The failures first when the log is long, then its end.
-    if (($(wc -l <"$1") > 200)); then
-        grep -nE -A25 '^ *not ok |ERROR: |WARNING: ThreadSanitizer|runtime error:' "$1" | head -150 || true
+    # The failures first, then the end of the log.
+    if (($(wc -l <"$1") > 120)); then
+        grep -nE -B6 -A25 '^ *not ok |ERROR: |WARNING: ThreadSanitizer|runtime error:' "$1" | head -200 || true
         say "..."
     fi
-    tail -120 "$1"
+    tail -60 "$1"
     say "-------"
 }
 

@@ -33,3 +33,9 @@ size_t instant_format(int64_t ns, char out[static INSTANT_TEXT_MAX]);
 
 /* "10s", "250ms", "5m", "2h", "1d", or bare seconds ("15", "0.5"). False: not a duration. */
 bool duration_parse(struct slice text, int64_t *ret_ns);
+
+/* Seconds since the epoch, as the double next to them: the quotient of two doubles would not be. */
+static inline double instant_seconds(int64_t ns)
+{
+    return (double)(ns / NS_PER_SECOND) + (double)(ns % NS_PER_SECOND) / 1e9;
+}

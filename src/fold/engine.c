@@ -324,7 +324,7 @@ static int action_value(struct engine *engine, const struct metric_rule *rule, d
     if (rule->spec.kind == METRIC_TIMESTAMP) {
         int64_t when = engine->view.has_occurred_at ? engine->view.occurred_at_ns
                                                     : engine->eval.input->stored_at_ns;
-        *ret = (double)when / 1e9;
+        *ret = instant_seconds(when);
     }
     return 1;
 }

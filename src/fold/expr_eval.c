@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/instant.h"
 #include "base/memory.h"
 
 void eval_split_subject(struct eval *eval)
@@ -122,7 +123,7 @@ struct slice expr_raw(struct eval *eval, const struct expr *expr, struct json_va
     case EXPR_SUBJECT: return subject_part(eval, expr);
     case EXPR_HEADER: return present(event_header_find(eval->input, expr->text));
     case EXPR_PAYLOAD: return payload_raw(eval, expr, ret_value);
-    case EXPR_STORED_AT: return format_number(eval, (double)eval->input->stored_at_ns / 1e9);
+    case EXPR_STORED_AT: return format_number(eval, instant_seconds(eval->input->stored_at_ns));
     case EXPR_DELAY:
         if (!eval->view || !eval->view->has_occurred_at)
             return SLICE_ABSENT;
@@ -208,7 +209,7 @@ static int expr_number(struct eval *eval, const struct expr *expr, double *ret)
     const struct event_view *view = eval->view;
     bool timed = view && view->has_occurred_at;
     if (expr->kind == EXPR_STORED_AT) {
-        *ret = (double)eval->input->stored_at_ns / 1e9;
+        *ret = instant_seconds(eval->input->stored_at_ns);
         return 1;
     }
     if (expr->kind == EXPR_DELAY) {
@@ -216,7 +217,7 @@ static int expr_number(struct eval *eval, const struct expr *expr, double *ret)
         return timed;
     }
     if (expr->kind == EXPR_FIELD && expr->field == EVENT_OCCURRED_AT) {
-        *ret = timed ? (double)view->occurred_at_ns / 1e9 : 0;
+        *ret = timed ? instant_seconds(view->occurred_at_ns) : 0;
         return timed;
     }
     struct slice text = expr_text(eval, expr);

@@ -56,14 +56,15 @@ static void drop_oldest(struct monitor *monitor)
 static void on_message(void *context, struct bus_message *message, const char *reply)
 {
     struct monitor *monitor = context;
-    const struct stream_info *info;
+    const struct stream_info *info = NULL;
     (void)reply;
     bool internal = message->subject.len == 0 || message->subject.ptr[0] == '$' ||
                     slice_starts(message->subject, SLICE("_INBOX."));
     pthread_mutex_lock(&monitor->streams_lock);
-    bool captured = !internal && judge(monitor, message, &info) == CAPTURED;
+    enum verdict verdict = internal ? CAPTURED : judge(monitor, message, &info);
+    bool likely = verdict == IN_DOUBT && message->stored_at_ns >= info->created_ns;
     pthread_mutex_unlock(&monitor->streams_lock);
-    if (internal || captured) {
+    if (verdict == CAPTURED) {
         bus_message_release(message);
         return;
     }
@@ -73,7 +74,7 @@ static void on_message(void *context, struct bus_message *message, const char *r
         monitor->core_dropped++;
     }
     size_t at = (monitor->core_head + monitor->core_waiting_count++) % CORE_WAITING_MAX;
-    monitor->core_waiting[at] = (struct core_message){*message, instant_monotonic_ns()};
+    monitor->core_waiting[at] = (struct core_message){*message, instant_monotonic_ns(), likely};
     bool hurry = monitor->core_waiting_count == CORE_WAITING_MAX / 2;
     pthread_mutex_unlock(&monitor->core_lock);
     if (hurry) {
@@ -167,13 +168,13 @@ static bool is_stored(struct monitor *monitor, struct proofs *proofs,
 
 /* --- settling ----------------------------------------------------------------------------------- */
 
-static size_t take_before(struct monitor *monitor, int64_t listed_ns, struct bus_message *out)
+static size_t take_before(struct monitor *monitor, int64_t listed_ns, struct core_message *out)
 {
     size_t count = 0;
     pthread_mutex_lock(&monitor->core_lock);
     while (monitor->core_waiting_count &&
            monitor->core_waiting[monitor->core_head].arrived_ns < listed_ns) {
-        out[count++] = monitor->core_waiting[monitor->core_head].message;
+        out[count++] = monitor->core_waiting[monitor->core_head];
         monitor->core_head = (monitor->core_head + 1) % CORE_WAITING_MAX;
         monitor->core_waiting_count--;
     }
@@ -185,17 +186,20 @@ static size_t take_before(struct monitor *monitor, int64_t listed_ns, struct bus
  * Newest first, so that of equal messages the stored ones are the last. Only this thread replaces the
  * list of streams: what judge() gives stays.
  */
-static void drop_captured(struct monitor *monitor, struct bus_message *messages, size_t count)
+static void drop_captured(struct monitor *monitor, struct core_message *waiting, size_t count)
 {
     struct proofs proofs = {.until_ns = instant_monotonic_ns() + lookup_time_ns};
     for (size_t i = count; i-- > 0;) {
+        struct bus_message *message = &waiting[i].message;
         const struct stream_info *info = NULL;
         pthread_mutex_lock(&monitor->streams_lock);
-        enum verdict verdict = judge(monitor, &messages[i], &info);
+        enum verdict verdict = judge(monitor, message, &info);
         pthread_mutex_unlock(&monitor->streams_lock);
-        if (verdict == CAPTURED ||
-            (verdict == IN_DOUBT && is_stored(monitor, &proofs, &messages[i], info)))
-            bus_message_release(&messages[i]);
+        /* The stream that was in doubt may be gone by now: no proof can be had. */
+        bool captured = verdict == IN_DOUBT ? is_stored(monitor, &proofs, message, info)
+                                            : verdict == CAPTURED || waiting[i].likely;
+        if (captured)
+            bus_message_release(message);
     }
     for (size_t i = 0; i < proofs.count; i++)
         u64map_done(&proofs.items[i].stored);
@@ -205,13 +209,13 @@ void core_settle(struct monitor *monitor, int64_t listed_ns)
 {
     if (!core_is_waiting(monitor))
         return;
-    CLEANUP_FREE struct bus_message *messages = xcalloc(CORE_WAITING_MAX, sizeof *messages);
-    size_t count = take_before(monitor, listed_ns, messages);
-    drop_captured(monitor, messages, count);
+    CLEANUP_FREE struct core_message *waiting = xcalloc(CORE_WAITING_MAX, sizeof *waiting);
+    size_t count = take_before(monitor, listed_ns, waiting);
+    drop_captured(monitor, waiting, count);
     for (size_t i = 0; i < count; i++) {
-        struct queue_item item = {messages[i], NULL, 0};
-        if (messages[i].handle && !queue_push(monitor->queue, &item))
-            bus_message_release(&messages[i]);
+        struct queue_item item = {waiting[i].message, NULL, 0};
+        if (item.message.handle && !queue_push(monitor->queue, &item))
+            bus_message_release(&waiting[i].message);
     }
 }
 
@@ -220,7 +224,7 @@ void core_settle(struct monitor *monitor, int64_t listed_ns)
 /* Does `wide` match all that `narrow` matches? */
 static bool covers(struct slice wide, struct slice narrow)
 {
-    struct slice w, n;
+    struct slice w = SLICE_ABSENT, n = SLICE_ABSENT;
     for (;;) {
         bool more_wide = slice_cut(&wide, '.', &w), more_narrow = slice_cut(&narrow, '.', &n);
         if (more_wide && slice_eq(w, SLICE(">")))

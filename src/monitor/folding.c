@@ -51,8 +51,23 @@ struct engine_reporter folding_reporter(struct monitor *monitor)
 
 /* --- one message ------------------------------------------------------------------------------ */
 
-/* Is this a copy of a message that is read from its own stream? (Nats-Stream-Source: ORIGIN seq
- * ...) */
+/* Is a message of this origin counted where it came from? Registry lock held. */
+static bool is_read_at_origin(struct monitor *monitor, struct slice origin, uint64_t seq)
+{
+    bool found = false;
+    pthread_mutex_lock(&monitor->streams_lock);
+    for (size_t i = 0; i < monitor->known.count && !found; i++)
+        found = monitor->known.items[i].kind == STREAM_EVENTS &&
+                slice_eq(slice_of(monitor->known.items[i].name), origin);
+    /* A stream that is gone: what was read of it while it stood. */
+    for (size_t i = 0; i < monitor->tracked_count && !found; i++)
+        found = slice_eq(slice_of(monitor->tracked[i]->name), origin) &&
+                state_seq(monitor->tracked[i]->state) >= seq;
+    pthread_mutex_unlock(&monitor->streams_lock);
+    return found;
+}
+
+/* Is this a copy of a message that is counted elsewhere? (Nats-Stream-Source: ORIGIN seq ...) */
 static bool is_copy(struct monitor *monitor, const struct event_input *input)
 {
     for (int i = 0; i < input->header_count; i++) {
@@ -60,13 +75,10 @@ static bool is_copy(struct monitor *monitor, const struct event_input *input)
         if (!slice_eq(input->headers[i].name, SLICE("Nats-Stream-Source")) ||
             !slice_cut(&rest, ' ', &origin))
             continue;
-        pthread_mutex_lock(&monitor->streams_lock);
-        bool found = false;
-        for (size_t t = 0; t < monitor->tracked_count && !found; t++)
-            found = monitor->tracked[t]->present &&
-                    slice_eq(slice_of(monitor->tracked[t]->name), origin);
-        pthread_mutex_unlock(&monitor->streams_lock);
-        return found;
+        uint64_t seq = 0;
+        for (size_t at = 0; at < rest.len && rest.ptr[at] >= '0' && rest.ptr[at] <= '9'; at++)
+            seq = seq * 10 + (uint64_t)(rest.ptr[at] - '0');
+        return is_read_at_origin(monitor, origin, seq);
     }
     return false;
 }

@@ -200,8 +200,9 @@ static void note_caught_up(struct monitor *monitor)
 static void save_when_due(struct monitor *monitor, struct schedule *schedule)
 {
     int64_t now = instant_monotonic_ns();
-    if (now - schedule->saved_ns < monitor->options->snapshot_interval_ns)
+    if (!monitor->save_now && now - schedule->saved_ns < monitor->options->snapshot_interval_ns)
         return;
+    monitor->save_now = false;
     schedule->saved_ns = now;
     snapshots_write(monitor);
 }

@@ -61,6 +61,7 @@ struct tracked {
 struct core_message {
     struct bus_message message;
     int64_t arrived_ns; /* monotonic */
+    bool likely;        /* by the clocks, a stream that stood then captured it */
 };
 
 struct monitor {
@@ -83,6 +84,7 @@ struct monitor {
     size_t tracked_count;
     struct stream_list known; /* all streams of the account, of any kind */
     bool listed_once;         /* main thread */
+    bool save_now;            /* main thread: something was counted that cannot be read again */
     /* Streams that changed while a list was on its way: what it says of them is old. */
     char forgotten[FORGOTTEN_MAX][256];
     size_t forgotten_count;

@@ -99,6 +99,7 @@ static void begin_again(struct monitor *monitor, struct tracked *tracked, const 
     CLEANUP_FREE char *before = xstrdup(state_incarnation(tracked->state));
     uint64_t seq = state_seq(tracked->state);
     state_begin_incarnation(monitor->engine, tracked->state, created);
+    monitor->save_now = true;
     if (before[0])
         say(monitor, tracked, "StreamRecreated",
             json_pack("{s:s, s:s, s:I}", "created_before", before, "created", created,
@@ -285,6 +286,7 @@ static void gone(struct monitor *monitor, struct tracked *tracked)
     tracked->present = false;
     pthread_mutex_unlock(&monitor->streams_lock);
     set_reader(monitor, tracked, NULL);
+    monitor->save_now = true;
     say(monitor, tracked, "StreamGone",
         json_pack("{s:I, s:b}", "folded_to", (json_int_t)folded_to(monitor, tracked),
                   "while_monitor_was_down", tracked->remembered));

@@ -8,20 +8,27 @@ const NESTING_MAX = 1024;
 const SEEN_MAX = 65_536;
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Every stored message in order: {seq, subject, headers (lower-case name -> value), data (Buffer)}. */
-export async function readStream(connection, stream) {
+/**
+ * Calls `each` for every message stored by now, in order:
+ * {seq, subject, headers (lower-case name -> value), data (Buffer)}.
+ */
+export async function readEach(connection, stream, each, { batch = 2000 } = {}) {
   const manager = await jetstreamManager(connection);
   const { state } = await manager.streams.info(stream);
-  const messages = [];
-  if (state.messages === 0) return messages;
+  if (state.messages === 0) return;
   const consumer = await jetstream(connection).consumers.get(stream);
-  const iterator = await consumer.consume({ max_messages: 2000 });
+  const iterator = await consumer.consume({ max_messages: batch });
   for await (const m of iterator) {
     const headers = new Map();
     for (const [name, values] of m.headers ?? []) headers.set(name.toLowerCase(), values[0]);
-    messages.push({ seq: m.seq, subject: m.subject, headers, data: Buffer.from(m.data) });
+    each({ seq: m.seq, subject: m.subject, headers, data: Buffer.from(m.data) });
     if (m.seq >= state.last_seq) break;
   }
+}
+
+export async function readStream(connection, stream) {
+  const messages = [];
+  await readEach(connection, stream, (message) => messages.push(message));
   return messages;
 }
 
@@ -123,41 +130,66 @@ function seconds(text) {
 }
 
 /** Samples in the form of Metrics.samples: series -> value. */
-export function recount(messages, { stream } = {}) {
-  const samples = new Map(), alive = new Map(), names = new Map(), seen = new Map();
-  const bump = (name, labels) =>
-    samples.set(seriesKey(name, labels), (samples.get(seriesKey(name, labels)) ?? 0) + 1);
-  let noted = 0;
-  for (const message of messages) {
+export function recount(messages, options) {
+  const counter = new Recount(options);
+  for (const message of messages) counter.add(message);
+  return counter.finish();
+}
+
+/** The same for more messages than memory holds. */
+export class Recount {
+  #stream;
+  #samples = new Map();
+  #alive = new Map();
+  #names = new Map();
+  #seen = new Map();
+  #noted = 0;
+
+  constructor({ stream } = {}) {
+    this.#stream = stream;
+  }
+
+  #bump(name, labels) {
+    const key = seriesKey(name, labels);
+    this.#samples.set(key, (this.#samples.get(key) ?? 0) + 1);
+  }
+
+  add(message) {
     const view = viewOf(message);
     if (!view) {
-      bump('cim_events_malformed_total', { stream });
-      continue;
+      this.#bump('cim_events_malformed_total', { stream: this.#stream });
+      return;
     }
-    const { domain, type, aggregate, id, event, at } = view;
-    bump('cim_events_total', { domain, event_type: type, aggregate_type: aggregate });
+    const { domain, type, aggregate, id, event } = view;
+    this.#bump('cim_events_total', { domain, event_type: type, aggregate_type: aggregate });
     const failure = ERROR_CLASSES.find(([part]) => type.includes(part))?.[1];
     if (failure) {
-      bump('cim_events_failed_total', { domain, event_type: type, error_type: failure });
-      bump('cim_domain_errors_total', { domain, error_type: failure, aggregate_type: aggregate });
+      this.#bump('cim_events_failed_total', { domain, event_type: type, error_type: failure });
+      this.#bump('cim_domain_errors_total', { domain, error_type: failure, aggregate_type: aggregate });
     }
     if (event) {
-      if (seen.has(event) && noted - seen.get(event) <= SEEN_MAX) bump('cim_duplicate_events_total', { domain });
-      seen.set(event, noted++);
+      if (this.#noted - this.#seen.get(event) <= SEEN_MAX) this.#bump('cim_duplicate_events_total', { domain });
+      this.#seen.set(event, this.#noted++);
     }
     const group = seriesKey('cim_aggregate_count', { domain, aggregate_type: aggregate });
-    if (!alive.has(group)) alive.set(group, new Set());
-    if (ENDS.has(`${domain} ${type}`)) alive.get(group).delete(id);
-    else alive.get(group).add(id);
-    if (type === 'WorkflowCreated') names.set(id, view.name);
-    if (type === 'WorkflowFailed') bump('cim_workflow_failures_total', { workflow_type: names.get(id) });
-    if (type === 'WorkflowCompleted') {
-      bump('cim_workflow_completions_total', { workflow_type: names.get(id) });
-      const last = seriesKey('cim_workflow_last_completion_timestamp_seconds',
-        { workflow_type: names.get(id) });
-      samples.set(last, Math.max(samples.get(last) ?? 0, seconds(at)));
-    }
+    if (!this.#alive.has(group)) this.#alive.set(group, new Set());
+    if (ENDS.has(`${domain} ${type}`)) this.#alive.get(group).delete(id);
+    else this.#alive.get(group).add(id);
+    this.#workflow(view);
   }
-  for (const [group, ids] of alive) samples.set(group, ids.size);
-  return samples;
+
+  #workflow({ type, id, name, at }) {
+    if (type === 'WorkflowCreated') this.#names.set(id, name);
+    const labels = { workflow_type: this.#names.get(id) };
+    if (type === 'WorkflowFailed') this.#bump('cim_workflow_failures_total', labels);
+    if (type !== 'WorkflowCompleted') return;
+    this.#bump('cim_workflow_completions_total', labels);
+    const last = seriesKey('cim_workflow_last_completion_timestamp_seconds', labels);
+    this.#samples.set(last, Math.max(this.#samples.get(last) ?? 0, seconds(at)));
+  }
+
+  finish() {
+    for (const [group, ids] of this.#alive) this.#samples.set(group, ids.size);
+    return this.#samples;
+  }
 }

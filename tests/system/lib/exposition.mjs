@@ -1,6 +1,11 @@
 // Reads what /metrics says: Prometheus text and OpenMetrics.
 
-const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[^"}]|"(?:\\.|[^"\\])*")*)\})?[ \t]+(\S+)(?:[ \t]+(-?[\d.]+))?(?:[ \t]+#.*)?$/;
+const SAMPLE = new RegExp([
+  /^([a-zA-Z_:][a-zA-Z0-9_:]*)/, // name
+  /(?:\{((?:[^"}]|"(?:\\.|[^"\\])*")*)\})?/, // {labels}
+  /[ \t]+(\S+)(?:[ \t]+(-?[\d.]+))?/, // value, timestamp
+  /(?:[ \t]+#.*)?$/, // OpenMetrics exemplar
+].map((part) => part.source).join(''));
 const LABEL = /\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:\\.|[^"\\])*)"\s*(?:,|$)/y;
 
 /** The samples of one exposition. Labels are matched as a subset where a method says so. */

@@ -19,12 +19,12 @@ help: ## this list
 
 up: ## the whole local stack with demo traffic; Ctrl-C ends it (ARGS="--nats URL": your server)
 	@scripts/deps.sh up
-	@scripts/build.sh build
+	@scripts/build.sh build cim-ops
 	@exec build/cim-ops up $(ARGS)
 
 build: ## the program: build/cim-ops
 	@scripts/deps.sh build
-	@scripts/build.sh build
+	@scripts/build.sh build cim-ops
 
 test: ## everything below, with a summary
 	@scripts/deps.sh test
@@ -60,7 +60,7 @@ test-newest: newest-nats ## system tests against the newest nats-server release 
 
 bench: ## how fast, against what: a table and JSON
 	@scripts/deps.sh bench
-	@scripts/build.sh build-release
+	@scripts/build.sh build-release cim-ops
 	@CIM_OPS=build-release/cim-ops BUILD=build-release bench/run.sh
 
 lint: ## format, static analysis, house rules

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds one of our build folders: scripts/build.sh build|build-release|build-asan|build-tsan
+# Builds one of our build folders: scripts/build.sh build|build-release|build-asan|build-tsan [TARGET]...
 source "$(dirname "$0")/common.sh"
 
 configure() {
@@ -21,6 +21,7 @@ surroundings() {
 
 main() {
     local folder=${1:-build} log stamp before
+    shift || true
     mkdir -p "$folder"
     exec 9>"$folder/.lock" && flock 9 # one build of a folder at a time
     stamp=$folder/.surroundings
@@ -35,7 +36,7 @@ main() {
     surroundings >"$stamp"
     before=$(stat -c %Y "$folder/cim-ops" 2>/dev/null || true)
     # Quiet when all is well; the compiler's words when not.
-    ninja -C "$folder" --quiet >"$log" 2>&1 || { cat "$log" && die "ninja -C $folder failed"; }
+    ninja -C "$folder" --quiet "$@" >"$log" 2>&1 || { cat "$log" && die "ninja -C $folder failed"; }
     [[ $before == "$(stat -c %Y "$folder/cim-ops")" ]] || say "built $folder/cim-ops"
 }
 

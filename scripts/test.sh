@@ -16,7 +16,8 @@ total_passed=0 total_failed=0 total_skipped=0
 step() {
     local name=$1 limit=$2 counter=$3 log passed failed skipped code=0 began=$SECONDS
     shift 3
-    log=$LOGS/$(tr 'A-Z' 'a-z' <<<"$name" | tr -cs 'a-z0-9\n' '-').log
+    log=$(tr 'A-Z' 'a-z' <<<"$name" | tr -cs 'a-z0-9\n' '-')
+    log=$LOGS/${log%-}.log
     timeout -k 15 "$limit" "$@" >"$log" 2>&1 </dev/null || code=$?
     read -r passed failed skipped < <("$counter" "$log")
     # Ended badly without a failed test to show for it: a crash, a build that broke, the time limit.
@@ -158,20 +159,20 @@ inner() {
     unit-tsan) scripts/build.sh build-tsan && run_sanitized unit-tsan run_unit build-tsan ;;
     fuzz) scripts/build.sh build-asan && run_fuzz build-asan ;;
     alerts) bash tests/alerts/run.sh ;;
-    system) scripts/build.sh build && run_node $(system_files) ;;
+    system) scripts/build.sh build cim-ops && run_node $(system_files) ;;
     system-asan)
         export CIM_OPS=$REPOSITORY/build-asan/cim-ops CIM_OPS_SLOW=4 CIM_OPS_SANITIZED=1
-        scripts/build.sh build-asan && run_sanitized system-asan run_node $(system_files)
+        scripts/build.sh build-asan cim-ops && run_sanitized system-asan run_node $(system_files)
         ;;
     system-tsan)
         export CIM_OPS=$REPOSITORY/build-tsan/cim-ops CIM_OPS_SLOW=6 CIM_OPS_SANITIZED=1
-        scripts/build.sh build-tsan && run_sanitized system-tsan run_node $(system_files)
+        scripts/build.sh build-tsan cim-ops && run_sanitized system-tsan run_node $(system_files)
         ;;
     newest)
         export NATS_SERVER=$REPOSITORY/.deps/bin/nats-server PATH="$REPOSITORY/.deps/bin:$PATH"
-        scripts/build.sh build && run_node $(system_files)
+        scripts/build.sh build cim-ops && run_node $(system_files)
         ;;
-    docs) scripts/build.sh build && run_node tests/docs/*.test.mjs ;;
+    docs) scripts/build.sh build cim-ops && run_node tests/docs/*.test.mjs ;;
     esac
 }
 
@@ -211,6 +212,7 @@ main() {
     [[ $(type -t "group_${1:-}") == function ]] ||
         die "which tests? all unit sanitize fuzz alerts system docs newest"
     mkdir -p "$LOGS"
+    rm -f "$LOGS"/*.log
     local began=$SECONDS
     "group_$1"
     say "logs: build/test-logs, $((SECONDS - began)) s in all"

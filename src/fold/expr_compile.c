@@ -114,6 +114,7 @@ static int compile_reference(struct rules *rules, const struct yaml_node *node, 
     } else if (cut_prefix(&rest, SLICE("payload.")) && rest.len) {
         return compile_path(rules, node, rest, ret, err);
     } else if (slice_eq(text, SLICE("text"))) {
+        ret->text_only = true;
         return compile_path(rules, node, SLICE(""), ret, err);
     } else if (slice_eq(text, SLICE("key"))) {
         return compile_path(rules, node, SLICE("#"), ret, err);

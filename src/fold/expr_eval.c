@@ -43,8 +43,27 @@ static struct slice decoded(struct eval *eval, const struct json_value *value)
     return (struct slice){copy, text.len};
 }
 
+/* The JSON string at the start of the text; absent when there is none. */
+static struct slice leading_string(struct eval *eval, struct slice text)
+{
+    struct json_value value = {.type = JSON_TYPE_STRING};
+    size_t at = 1;
+    if (text.len < 2 || text.ptr[0] != '"')
+        return SLICE_ABSENT;
+    for (; at < text.len && text.ptr[at] != '"'; at++) {
+        if (text.ptr[at] == '\\') {
+            value.escaped = true;
+            at++;
+        }
+    }
+    if (at >= text.len)
+        return SLICE_ABSENT;
+    value.raw = (struct slice){text.ptr + 1, at - 1};
+    return present(decoded(eval, &value));
+}
+
 /* Wrapped ids ({"id":"…"}, {"Uuid":"…"}, {"kind":…,"value":"…"}): the text inside. */
-static struct slice unwrapped(struct slice object)
+static struct slice unwrapped(struct eval *eval, struct slice object)
 {
     static const struct slice keys[] = {SLICE("\"id\":"), SLICE("\"value\":"), SLICE("\"Uuid\":"),
                                         SLICE("\"Cid\":")};
@@ -52,13 +71,10 @@ static struct slice unwrapped(struct slice object)
         const char *at = memmem(object.ptr, object.len, keys[i].ptr, keys[i].len);
         if (!at)
             continue;
-        struct slice rest = slice_from(object, (size_t)(at - object.ptr) + keys[i].len), text;
-        rest = slice_trim(rest);
-        if (rest.len < 2 || rest.ptr[0] != '"')
-            continue;
-        rest = slice_from(rest, 1);
-        if (slice_cut(&rest, '"', &text) && slice_present(rest))
-            return present(text);
+        struct slice rest = slice_from(object, (size_t)(at - object.ptr) + keys[i].len);
+        struct slice text = leading_string(eval, slice_trim(rest));
+        if (slice_present(text))
+            return text;
     }
     return SLICE_ABSENT;
 }
@@ -70,6 +86,8 @@ static struct slice payload_raw(struct eval *eval, const struct expr *expr,
     if (slot < 0 || !eval->values)
         return SLICE_ABSENT;
     const struct json_value *value = &eval->values[slot];
+    if (expr->text_only && value->type != JSON_TYPE_STRING)
+        return SLICE_ABSENT;
     if (ret_value)
         *ret_value = *value;
     switch (value->type) {
@@ -77,7 +95,7 @@ static struct slice payload_raw(struct eval *eval, const struct expr *expr,
     case JSON_TYPE_NUMBER:
     case JSON_TYPE_TRUE:
     case JSON_TYPE_FALSE: return value->raw;
-    case JSON_TYPE_OBJECT: return ret_value ? value->raw : unwrapped(value->raw);
+    case JSON_TYPE_OBJECT: return ret_value ? value->raw : unwrapped(eval, value->raw);
     case JSON_TYPE_ABSENT:
     case JSON_TYPE_NULL:
     case JSON_TYPE_ARRAY: break;

@@ -56,7 +56,8 @@ struct expr {
     enum event_field field;
     size_t token; /* of the subject */
     bool to_end;
-    size_t path; /* index into rules.paths */
+    size_t path;    /* index into rules.paths */
+    bool text_only; /* $text: nothing but a JSON string */
     struct transform transforms[TRANSFORMS_MAX];
     size_t transform_count;
 };

@@ -66,6 +66,7 @@ bool state_seen_before(struct stream_state *state, uint64_t id)
     if (!state->recent)
         state->recent = xcalloc(DUPLICATE_WINDOW, sizeof *state->recent);
     size_t at = (size_t)(state->recent_total % DUPLICATE_WINDOW);
+    bool seen = u64map_get(&state->recent_at, id) != NULL; /* the oldest still counts */
     if (state->recent_total >= DUPLICATE_WINDOW) {
         /* The oldest leaves, unless it has come again since. */
         uint64_t oldest = state->recent[at];
@@ -76,7 +77,7 @@ bool state_seen_before(struct stream_state *state, uint64_t id)
     state->recent[at] = id;
     uint64_t *place = u64map_put(&state->recent_at, id, &fresh);
     *place = ++state->recent_total;
-    return !fresh;
+    return seen;
 }
 
 void state_remember_put(struct stream_state *state, uint64_t key, struct slice text)

@@ -282,7 +282,10 @@ void core_resubscribe(struct monitor *monitor)
         first_time(monitor);
     for (size_t i = 0; i < monitor->core_count; i++) {
         int64_t *since = &monitor->core_covered_ns[i];
-        if (!is_covered(monitor, slice_of(monitor->core_subjects[i])))
+        pthread_mutex_lock(&monitor->streams_lock);
+        bool covered = is_covered(monitor, slice_of(monitor->core_subjects[i]));
+        pthread_mutex_unlock(&monitor->streams_lock);
+        if (!covered)
             *since = 0;
         else if (!*since)
             *since = now;

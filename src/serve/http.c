@@ -44,6 +44,24 @@ static bool gzip(struct slice plain, struct buf *ret)
     return code == Z_STREAM_END;
 }
 
+/* Accept-Encoding: a list of codings, each perhaps with a weight; weight 0 means "not this one". */
+static bool accepts_gzip(const char *accepted)
+{
+    struct slice rest = slice_of(accepted ? accepted : ""), part, coding;
+    while (slice_cut(&rest, ',', &part)) {
+        struct slice weight = part;
+        if (!slice_cut(&weight, ';', &coding))
+            continue;
+        coding = slice_trim(coding);
+        weight = slice_trim(weight);
+        if (!slice_eq(coding, SLICE("gzip")) && !slice_eq(coding, SLICE("*")))
+            continue;
+        bool weighed = weight.len > 2 && weight.ptr[0] == 'q' && weight.ptr[1] == '=';
+        return !weighed || strtod(weight.ptr + 2, NULL) > 0; /* the header's text ends in NUL */
+    }
+    return false;
+}
+
 static enum MHD_Result reply(struct MHD_Connection *connection, struct http_response *response,
                              const char *allow)
 {
@@ -51,7 +69,7 @@ static enum MHD_Result reply(struct MHD_Connection *connection, struct http_resp
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept-Encoding");
     struct buf packed = {0};
     bool zipped = response->body.len >= GZIP_WORTH_BYTES && response->body.len < UINT32_MAX &&
-                  accepted && strstr(accepted, "gzip") && gzip(buf_slice(&response->body), &packed);
+                  accepts_gzip(accepted) && gzip(buf_slice(&response->body), &packed);
     if (zipped) {
         buf_done(&response->body);
         response->body = packed;

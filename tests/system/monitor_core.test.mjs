@@ -114,7 +114,9 @@ describe('core', { concurrency: 4 }, () => {
     // Allowed to be lost: what was stored and not yet delivered to the monitor when the stream went, and
     // what was published before the server's advisory of the deletion came.
     const allowed = 50; // a tenth of a second of this traffic
-    const metrics = await monitor.until((m) => counted(m, 'moving') >= run.sent - allowed);
+    let seen;
+    const metrics = await monitor.until((m) => (seen = counted(m, 'moving')) >= run.sent - allowed,
+      { what: () => `${seen} of ${run.sent} counted, deleted after ${mark}` });
     assert.ok(counted(metrics, 'moving') <= run.sent, `${counted(metrics, 'moving')} of ${run.sent}`);
     connection.publish('cim.marker.events.x', payload());
     const last = await monitor.until((m) => counted(m, 'marker') === 1);

@@ -129,6 +129,6 @@ describe('link', { concurrency: 5 }, () => {
     assert.ok(messages >= 3001);
     await until(async () => (await ownEvents(connection, 'Reconnected')).length > 0);
     assert.match(monitor.child.stderr, WORDS);
-    assert.match(monitor.child.stderr, /cannot be reached/);
+    if (FROZEN_S >= 40) assert.match(monitor.child.stderr, /cannot be reached/);
   });
 });

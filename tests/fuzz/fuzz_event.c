@@ -1,0 +1,77 @@
+/*
+ * A whole message through the engine with the shipped rules, then both expositions.
+ * Input: the subject, a line feed, `name:value` lines, an empty line, the payload.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fold/engine.h"
+#include "fold/state.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct registry *registry;
+static struct engine *engine;
+
+static void ignore(void *context, enum engine_report what, const struct stream_state *state,
+                   uint64_t seq, const char *reason, uint64_t amount)
+{
+    (void)context, (void)what, (void)state, (void)seq, (void)reason, (void)amount;
+}
+
+static void start(void)
+{
+    static struct rules *rules;
+    struct error err = ERROR_NONE;
+    const char *folder = getenv("CIM_OPS_RULES");
+    if (rules_load(folder ? folder : "rules", &rules, &err) < 0) {
+        (void)fprintf(stderr, "fuzz_event: %s\n", err.text);
+        exit(2);
+    }
+    registry = registry_new();
+    registry_set_folds_shown(registry, true);
+    if (engine_new(rules, registry, (struct engine_reporter){ignore, NULL}, &engine, &err) < 0)
+        exit(2);
+}
+
+/* Every line of an exposition is a comment or ends in a value: nothing a label holds breaks it. */
+static void check_exposition(enum exposition_format format)
+{
+    struct buf out = {0};
+    registry_expose(registry, format, &out);
+    struct slice rest = buf_slice(&out), line;
+    while (slice_cut(&rest, '\n', &line) && slice_present(rest)) {
+        if (line.len && line.ptr[0] != '#' && !memchr(line.ptr, ' ', line.len))
+            abort();
+    }
+    buf_done(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static uint64_t seq, runs;
+    struct event_header headers[EVENT_HEADERS_MAX];
+    struct event_input input = {.headers = headers, .stored_at_ns = INT64_C(1780000000000000000)};
+    struct slice rest = {(const char *)data, size}, line = SLICE_ABSENT;
+    if (!engine)
+        start();
+    (void)slice_cut(&rest, '\n', &input.subject);
+    while (slice_cut(&rest, '\n', &line) && line.len && input.header_count < EVENT_HEADERS_MAX) {
+        struct slice value = line, name = SLICE_ABSENT;
+        (void)slice_cut(&value, ':', &name);
+        headers[input.header_count++] =
+            (struct event_header){name, slice_present(value) ? value : SLICE("")};
+    }
+    input.payload = slice_present(rest) ? rest : SLICE("");
+    input.seq = ++seq;
+    (void)engine_fold(engine, engine_stream(engine, "FUZZ"), &input);
+    struct event_view view;
+    const char *envelope, *why;
+    (void)engine_view(engine, &input, &view, &envelope, &why);
+    if (++runs % 256 == 0) {
+        check_exposition(EXPOSITION_PROMETHEUS);
+        check_exposition(EXPOSITION_OPENMETRICS);
+        partition_clear(registry_partition(registry, "none"));
+    }
+    return 0;
+}

@@ -1,0 +1,60 @@
+/* The extractor against jansson: what jansson accepts, ours accepts; no input breaks either. */
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "json/extract.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct json_plan *make_plan(void)
+{
+    static const char *const paths[] = {
+        "", "#", "a", "a.b", "a.*", "*.b", "event.#", "event.*.id", "event.event_type", "*.*.*"};
+    struct json_plan *plan = json_plan_new();
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+        (void)json_plan_add(plan, slice_of(paths[i]));
+    json_plan_compile(plan);
+    return plan;
+}
+
+static void check_values(const struct json_value *values, size_t count, const char *begin,
+                         size_t size)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct json_value *value = &values[i];
+        if (value->type == JSON_TYPE_ABSENT)
+            continue;
+        if (value->raw.ptr < begin || value->raw.ptr + value->raw.len > begin + size)
+            abort();
+        struct buf text = {0};
+        double number;
+        if (value->type == JSON_TYPE_STRING)
+            json_unescape(value->raw, &text);
+        (void)json_number(value, &number);
+        buf_done(&text);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct json_plan *plan;
+    struct json_value values[16];
+    struct json_error error = {0};
+    if (!plan)
+        plan = make_plan();
+    const char *text = (const char *)data;
+    bool ours = json_extract(plan, (struct slice){text, size}, values, &error);
+    if (ours)
+        check_values(values, json_plan_slots(plan), text, size);
+    else if (!error.what || error.offset > size)
+        abort();
+    if (size && memchr(text, 0, size))
+        return 0; /* jansson takes a NUL for the end of the text */
+    json_error_t problem;
+    json_t *theirs = json_loadb(text, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &problem);
+    bool too_deep = !ours && strstr(error.what, "deeper");
+    if (theirs && !ours && !too_deep)
+        abort();
+    json_decref(theirs);
+    return 0;
+}

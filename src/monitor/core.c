@@ -1,14 +1,15 @@
 /*
  * Events that no stream captures, by core subscription.
  *
- * Whether a stream captured a message is only known from a list of streams that was asked for after the
- * message came: messages wait (at most CORE_WAITING_MAX) until such a list is there. A message that a
- * stream captures is dropped here and counted there.
+ * Whether a stream captured a message is only known from a list of streams that was asked for after
+ * the message came: messages wait (at most CORE_WAITING_MAX) until such a list is there. A message
+ * that a stream captures is dropped here and counted there.
  *
- * Around a stream's creation its subjects alone do not tell: the stream says when it was made, not from
- * which message on it listened, and clocks differ. Messages that came within DOUBT_NS of it are looked
- * for among the first messages of the stream; only where those cannot be read do the clocks decide.
- * Around a deletion, what came before its advisory counts as captured, what came after it does not.
+ * Around a stream's creation its subjects alone do not tell: the stream says when it was made, not
+ * from which message on it listened, and clocks differ. Messages that came within DOUBT_NS of it
+ * are looked for among the first messages of the stream; only where those cannot be read do the
+ * clocks decide. Around a deletion, what came before its advisory counts as captured, what came
+ * after it does not.
  */
 #include <stdio.h>
 #define XXH_INLINE_ALL
@@ -19,8 +20,8 @@
 #include "monitor/monitor_internal.h"
 
 static const int64_t doubt_ns = 2 * NS_PER_SECOND;
-static const int64_t lookup_time_ns = 2 * NS_PER_SECOND;    /* for all look-ups of one settling */
-static const int64_t keep_covered_ns = 5 * NS_PER_SECOND;   /* a subscription nobody needs */
+static const int64_t lookup_time_ns = 2 * NS_PER_SECOND;  /* for all look-ups of one settling */
+static const int64_t keep_covered_ns = 5 * NS_PER_SECOND; /* a subscription nobody needs */
 enum { LOOKUPS_MAX = 8192, PROOFS_MAX = 8 };
 
 enum verdict { NOT_CAPTURED, CAPTURED, IN_DOUBT };
@@ -91,7 +92,8 @@ bool core_is_waiting(struct monitor *monitor)
     return waiting;
 }
 
-/* --- proof -------------------------------------------------------------------------------------- */
+/* --- proof --------------------------------------------------------------------------------------
+ */
 
 /* What a young stream stored first: the hashes of its messages, each good for one core message. */
 struct proof {
@@ -166,7 +168,8 @@ static bool is_stored(struct monitor *monitor, struct proofs *proofs,
     return true;
 }
 
-/* --- settling ----------------------------------------------------------------------------------- */
+/* --- settling -----------------------------------------------------------------------------------
+ */
 
 static size_t take_before(struct monitor *monitor, int64_t listed_ns, struct core_message *out)
 {
@@ -183,8 +186,8 @@ static size_t take_before(struct monitor *monitor, int64_t listed_ns, struct cor
 }
 
 /*
- * Newest first, so that of equal messages the stored ones are the last. Only this thread replaces the
- * list of streams: what judge() gives stays.
+ * Newest first, so that of equal messages the stored ones are the last. Only this thread replaces
+ * the list of streams: what judge() gives stays.
  */
 static void drop_captured(struct monitor *monitor, struct core_message *waiting, size_t count)
 {

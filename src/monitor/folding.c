@@ -103,7 +103,7 @@ static int fold_item(struct monitor *monitor, struct queue_item *item, int64_t n
     struct tracked *tracked = item->origin;
     if (tracked && item->epoch != tracked->epoch)
         return -1;
-    if (!item->message.handle) { /* a mark: what is before it is gone from the stream */
+    if (tracked && !item->message.handle) { /* a mark: what is before it is gone from the stream */
         state_skip_to(monitor->engine, tracked->state, item->message.seq);
         tracked->changes++;
         return -1;

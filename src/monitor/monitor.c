@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "monitor/monitor_internal.h"
 
-static const int64_t look_every_ns = 10 * NS_PER_SECOND;   /* at the list of streams */
+static const int64_t look_every_ns = 10 * NS_PER_SECOND; /* at the list of streams */
 static const int64_t look_apart_ns = 20 * NS_PER_MS;
 static const int64_t look_for_core_ns = 1 * NS_PER_SECOND; /* while core messages wait for it */
 static const int64_t speak_after_ns = 3 * NS_PER_SECOND;   /* of NATS being away */
@@ -89,9 +89,9 @@ static int build_engine(struct monitor *monitor, struct rules *rules,
 }
 
 /*
- * New rules without losing a count: a new registry and engine are built, and the states carried over
- * as if saved and read back. Metrics whose rule did not change keep their cells; the others are
- * folded from the start of the streams. Until that is done, fold-derived series are withheld.
+ * New rules without losing a count: a new registry and engine are built, and the states carried
+ * over as if saved and read back. Metrics whose rule did not change keep their cells; the others
+ * are folded from the start of the streams. Until that is done, fold-derived series are withheld.
  */
 static void reload_rules(struct monitor *monitor)
 {

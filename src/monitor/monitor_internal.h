@@ -14,12 +14,12 @@
 #include "monitor/queue.h"
 #include "serve/http.h"
 
-#define TRACKED_MAX      1024
-#define CORE_WAITING_MAX 65536
+#define TRACKED_MAX       1024
+#define CORE_WAITING_MAX  65536
 #define CORE_SUBJECTS_MAX 32
 #define REFUSALS_PATIENCE 3 /* then a stream does not hold back the others' figures */
-#define FORGOTTEN_MAX 32
-#define FEED_DEAD UINT64_MAX
+#define FORGOTTEN_MAX     32
+#define FEED_DEAD         UINT64_MAX
 
 struct monitor;
 
@@ -150,7 +150,8 @@ bool streams_all_caught_up(struct monitor *monitor);
 
 /* core.c */
 void core_resubscribe(struct monitor *monitor);
-/* Settles messages that arrived before `listed_ns`, when the list of streams was asked for. Blocks. */
+/* Settles messages that arrived before `listed_ns`, when the list of streams was asked for. Blocks.
+ */
 void core_settle(struct monitor *monitor, int64_t listed_ns);
 bool core_is_waiting(struct monitor *monitor);
 void core_unsubscribe(struct monitor *monitor);

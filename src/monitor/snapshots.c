@@ -70,8 +70,7 @@ void snapshots_remember(struct monitor *monitor)
         if (name.len <= head.len + tail.len || !slice_starts(name, head) ||
             !slice_eq(slice_from(name, name.len - tail.len), tail))
             continue;
-        CLEANUP_FREE char *stream =
-            xstrndup(name.ptr + head.len, name.len - head.len - tail.len);
+        CLEANUP_FREE char *stream = xstrndup(name.ptr + head.len, name.len - head.len - tail.len);
         streams_remember(monitor, stream);
     }
     if (folder)

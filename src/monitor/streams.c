@@ -175,8 +175,8 @@ static int make_reader(struct monitor *monitor, struct tracked *tracked,
     if (info->first_seq > next)
         mark_gap(monitor, tracked, info->first_seq);
     struct ordered *reader = NULL;
-    int rc = ordered_open(monitor->bus, tracked->name, next, on_message,
-                          new_feed(monitor, tracked), &reader, err);
+    int rc = ordered_open(monitor->bus, tracked->name, next, on_message, new_feed(monitor, tracked),
+                          &reader, err);
     set_reader(monitor, tracked, reader);
     return rc;
 }
@@ -340,8 +340,8 @@ void streams_forget_subjects(struct monitor *monitor, struct slice name)
             monitor->known.items[i].stale = true;
     }
     if (monitor->forgotten_count < FORGOTTEN_MAX)
-        (void)snprintf(monitor->forgotten[monitor->forgotten_count++],
-                       sizeof monitor->forgotten[0], "%.*s", SLICE_ARG(name));
+        (void)snprintf(monitor->forgotten[monitor->forgotten_count++], sizeof monitor->forgotten[0],
+                       "%.*s", SLICE_ARG(name));
     pthread_mutex_unlock(&monitor->streams_lock);
 }
 

@@ -207,14 +207,14 @@ int http_server_start(struct http_server **ret, const char *address, unsigned po
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL;
     if (place.ss_family == AF_INET6)
         flags |= MHD_USE_IPv6;
-    /* The library's own SO_REUSEADDR is left as it is: the option for it would set SO_REUSEPORT too, and
-     * a taken port would be shared silently. */
+    /* The library's own SO_REUSEADDR is left as it is: the option for it would set SO_REUSEPORT
+     * too, and a taken port would be shared silently. */
     errno = 0;
-    server->daemon = MHD_start_daemon(
-        flags, (uint16_t)port, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR, &place,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)CONNECTION_TIMEOUT_S,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+    server->daemon = MHD_start_daemon(flags, (uint16_t)port, NULL, NULL, on_request, server,
+                                      MHD_OPTION_SOCK_ADDR, &place, MHD_OPTION_CONNECTION_LIMIT,
+                                      (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+                                      (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED,
+                                      on_completed, NULL, MHD_OPTION_END);
     if (!server->daemon) {
         int cause = errno;
         free(server);

@@ -113,7 +113,7 @@ describe('core', { concurrency: 4 }, () => {
     await run.stop();
     // Allowed to be lost: what was stored and not yet delivered to the monitor when the stream went, and
     // what was published before the server's advisory of the deletion came.
-    const allowed = 50; // a tenth of a second of this traffic
+    const allowed = 250; // half a second of this traffic, for a machine that is busy
     let seen;
     const metrics = await monitor.until((m) => (seen = counted(m, 'moving')) >= run.sent - allowed,
       { what: () => `${seen} of ${run.sent} counted, deleted after ${mark}` });

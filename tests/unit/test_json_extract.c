@@ -154,8 +154,7 @@ static void depth_is_of_nesting_only(void **state)
 
 static const char *const documents[] = {
     "{\"event_id\":\"019f510c-7cb9-7884-9d79-6fbd98305fbb\",\"n\":-12.5e+3,\"t\":true,\"x\":null}",
-    "[\"\\u00e4\\n\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80 and some more text to fill words\",false, "
-    "0]",
+    "[\"\\u00e4\\n\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80 and text to fill words\",false, 0]",
     "  {\"a\" : [ {\"b\":{}} , [[1,2],[3.25E-2]] ] , \"\\\"\":\"\\uD83D\\uDE00\"}  ",
     "123456789012345678901234567890.5",
 };

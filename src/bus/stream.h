@@ -24,7 +24,7 @@ struct stream_info {
     bool interest_retention;
     uint64_t first_seq, last_seq, messages, bytes;
     int64_t last_stored_at_ns; /* 0: empty */
-    bool stale; /* for the list's owner: no longer true */
+    bool stale;                /* for the list's owner: no longer true */
 };
 
 struct stream_list {

@@ -54,7 +54,8 @@ struct command {
 
 /* Parses argv (without the verb itself) and runs. Returns the exit code; err as for `run`. */
 int command_run(const struct command *command, int argc, char **argv, struct error *err);
-/* Which verbs there are: keys of --config FILE are held against all of them. Before command_run(). */
+/* Which verbs there are: keys of --config FILE are held against all of them. Before command_run().
+ */
 void command_set_table(const struct command *const *commands, size_t count);
 void command_print_help(const struct command *command);
 

@@ -71,8 +71,8 @@ static int refuse_duplicates_in(const struct yaml_node *node, struct error *err)
 }
 
 /*
- * The nodes below `node`, itself included, with every alias written out. `sizes` keeps the answer for
- * each node (0: not looked at, SIZE_MAX: being looked at). 0: refused, err says why.
+ * The nodes below `node`, itself included, with every alias written out. `sizes` keeps the answer
+ * for each node (0: not looked at, SIZE_MAX: being looked at). 0: refused, err says why.
  */
 static size_t written_out(const struct yaml_node *node, size_t *sizes, size_t depth,
                           struct error *err)
@@ -83,8 +83,9 @@ static size_t written_out(const struct yaml_node *node, size_t *sizes, size_t de
         (void)yaml_error(node, err, bounded ? "an alias inside its own anchor" : "nested too deep");
     if (*size == SIZE_MAX || !bounded)
         return 0;
-    if (*size)
-        return *size;
+    size_t known = *size;
+    if (known)
+        return known;
     *size = SIZE_MAX;
     for (size_t i = 0; i < yaml_size(node); i++) {
         const struct yaml_node *child = pairs ? yaml_value_at(node, i) : yaml_at(node, i);
@@ -116,7 +117,7 @@ static int check_tree(struct yaml_document_tree *tree, struct error *err)
     return written_out(yaml_root(tree), sizes, 1, err) ? 0 : -1;
 }
 
-/* --- reading ----------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* libyaml tells only the offset of a byte that it cannot read. */
 static void describe_offset(const char *name, struct slice bytes, size_t offset, const char *text,

@@ -2,21 +2,22 @@
  * yaml: configuration and rule files, read with the place of every value kept.
  *
  * A thin tree over libyaml's document. Every complaint names file, line and column, shows the line
- * itself and says what was expected: yaml_error() builds that text. Aliases are resolved by libyaml;
- * merge keys (`<<`) are not. Refused: duplicate keys in a mapping, a second document, an alias inside
- * its own anchor, a NUL in a text. Nodes and their texts live as long as the tree. Texts are
- * NUL-terminated. Bounded: YAML_BYTES_MAX of a file, YAML_DEPTH_MAX of nesting, YAML_ANCHORS_MAX, and
- * YAML_NODES_MAX with every alias written out, so that walking a tree always ends soon.
+ * itself and says what was expected: yaml_error() builds that text. Aliases are resolved by
+ * libyaml; merge keys (`<<`) are not. Refused: duplicate keys in a mapping, a second document, an
+ * alias inside its own anchor, a NUL in a text. Nodes and their texts live as long as the tree.
+ * Texts are NUL-terminated. Bounded: YAML_BYTES_MAX of a file, YAML_DEPTH_MAX of nesting,
+ * YAML_ANCHORS_MAX, and YAML_NODES_MAX with every alias written out, so that walking a tree always
+ * ends soon.
  */
 #pragma once
 
 #include "base/error.h"
 #include "base/slice.h"
 
-#define YAML_BYTES_MAX (4u << 20)
-#define YAML_DEPTH_MAX 64
+#define YAML_BYTES_MAX   (4u << 20)
+#define YAML_DEPTH_MAX   64
 #define YAML_ANCHORS_MAX 1000
-#define YAML_NODES_MAX 2000000
+#define YAML_NODES_MAX   2000000
 
 struct yaml_document_tree;
 struct yaml_node;

@@ -84,9 +84,8 @@ static int check_metric(const struct rules *rules, struct metric_rule *rule, str
             return -1;
     }
     if (users.remembers)
-        rule->fingerprint =
-            XXH3_64bits_withSeed(&rules->remember_fingerprint, sizeof rules->remember_fingerprint,
-                                 rule->fingerprint);
+        rule->fingerprint = XXH3_64bits_withSeed(
+            &rules->remember_fingerprint, sizeof rules->remember_fingerprint, rule->fingerprint);
     return 0;
 }
 
@@ -111,8 +110,9 @@ static int check_remember(const struct rules *rules, size_t index, struct error 
 static int check_paths(const struct rules *rules, struct error *err)
 {
     if (rules->path_count > JSON_PATHS_MAX)
-        return error_set(err, EXIT_CODE_USAGE, "%zu different payload paths; at most %d are supported",
-                         rules->path_count, JSON_PATHS_MAX);
+        return error_set(err, EXIT_CODE_USAGE,
+                         "%zu different payload paths; at most %d are supported", rules->path_count,
+                         JSON_PATHS_MAX);
     struct json_plan *plan = json_plan_new();
     for (size_t i = 0; i < rules->path_count; i++)
         (void)json_plan_add(plan, slice_of(rules->paths[i]));

@@ -12,11 +12,11 @@
 
 #include "fold/rules.h"
 
-#define DUPLICATE_WINDOW    65536 /* ids remembered per stream */
-#define REMEMBERED_BYTES_MAX 256  /* of a remembered text; what is longer is cut */
-#define REMEMBERED_KEYS_MAX 65536 /* per stream, oldest forgotten first */
-#define CLASSES_MAX         16384 /* per stream; further classes are folded without the cache */
-#define PAYLOAD_LARGE_BYTES (8u << 20)
+#define DUPLICATE_WINDOW     65536 /* ids remembered per stream */
+#define REMEMBERED_BYTES_MAX 256   /* of a remembered text; what is longer is cut */
+#define REMEMBERED_KEYS_MAX  65536 /* per stream, oldest forgotten first */
+#define CLASSES_MAX          16384 /* per stream; further classes are folded without the cache */
+#define PAYLOAD_LARGE_BYTES  (8u << 20)
 
 enum engine_report {
     REPORT_MALFORMED, /* not counted as an event */

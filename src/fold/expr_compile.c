@@ -233,7 +233,7 @@ static int compile_operand(const struct yaml_node *node, enum condition_kind kin
 static int compile_condition(struct rules *rules, const struct yaml_node *node,
                              struct condition *ret, struct error *err)
 {
-    struct slice rest = slice_trim(yaml_text(node)), left, word;
+    struct slice rest = slice_trim(yaml_text(node)), left = SLICE_ABSENT, word = SLICE_ABSENT;
     *ret = (struct condition){.kind = CONDITION_EXISTS};
     if (!yaml_is_scalar(node) || !slice_cut(&rest, ' ', &left) || !slice_present(rest))
         return yaml_error(node, err,

@@ -110,9 +110,8 @@ static int load_requires(struct rules *rules, const struct yaml_node *node, stru
             rc =
                 yaml_error(node, err, "'requires' takes $payload.PATH, $key.PATH and $header.NAME");
         else if (item->kind == EXPR_PAYLOAD)
-            ret->requires[ret->require_count++] = item->path;
-        else
-            ret->require_headers.items[ret->require_headers.count++] = item->text;
+        ret->requires[ret->require_count++] = item->path;
+        else ret->require_headers.items[ret->require_headers.count++] = item->text;
     }
     expr_list_done(&wanted);
     return rc;

@@ -17,7 +17,8 @@
 const char *state_name(const struct stream_state *state);
 /* The last sequence folded; 0: none. */
 uint64_t state_seq(const struct stream_state *state);
-/* The last sequence that any metric has seen: past state_seq() while older messages are folded again. */
+/* The last sequence that any metric has seen: past state_seq() while older messages are folded
+ * again. */
 uint64_t state_known_seq(const struct stream_state *state);
 uint64_t state_next_seq(const struct stream_state *state);
 /* The stream's creation time as its server writes it; "" before the first. */

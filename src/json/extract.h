@@ -40,19 +40,20 @@ struct json_error {
     size_t offset;
 };
 
-#define JSON_DEPTH_MAX 1024
-#define JSON_PATHS_MAX 512
-#define JSON_SEGMENTS_MAX 32     /* of one path */
+#define JSON_DEPTH_MAX      1024
+#define JSON_PATHS_MAX      512
+#define JSON_SEGMENTS_MAX   32    /* of one path */
 #define JSON_PLAN_NODES_MAX 65536 /* of the trie, once `*` is merged into its neighbours */
 
 struct json_plan;
 
 struct json_plan *json_plan_new(void);
 void json_plan_free(struct json_plan *plan);
-/* Returns the path's slot; the same path gives the same slot. Before compiling. -1: the plan is full, or
- * the path has too many segments. */
+/* Returns the path's slot; the same path gives the same slot. Before compiling. -1: the plan is
+ * full, or the path has too many segments. */
 int json_plan_add(struct json_plan *plan, struct slice path);
-/* False: paths with `*` overlap in so many ways that the plan would not stay small; it is of no use. */
+/* False: paths with `*` overlap in so many ways that the plan would not stay small; it is of no
+ * use. */
 bool json_plan_compile(struct json_plan *plan);
 size_t json_plan_slots(const struct json_plan *plan);
 

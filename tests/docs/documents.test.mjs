@@ -1,8 +1,7 @@
 // The documents are true: their commands work against a running stack, links lead somewhere, generated
 // parts are fresh, and what --help says exists is what the documents speak of.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
@@ -10,8 +9,8 @@ import {
   CIM_OPS, REPOSITORY, Scope, cimOps, freePorts, run, scrape, startCimOps, tempDir, until,
 } from '../system/lib/index.mjs';
 
-const DOCUMENTS = execFileSync('git', ['ls-files', '-co', '--exclude-standard', 'README.md', 'doc/**/*.md'],
-  { cwd: REPOSITORY, encoding: 'utf8' }).trim().split('\n');
+const DOCUMENTS = ['README.md', ...readdirSync(join(REPOSITORY, 'doc'), { recursive: true })
+  .filter((name) => name.endsWith('.md')).map((name) => join('doc', name)).sort()];
 
 const PORTS = [4222, 8222, 9091, 9090, 9093];
 const PORT_OPTIONS = ['nats-port', 'nats-http-port', 'metrics-port', 'prometheus-port',

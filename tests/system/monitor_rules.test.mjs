@@ -185,7 +185,8 @@ describe('alerts', { concurrency: 2 }, () => {
     const resolved = alert({ status: 'resolved', endsAt: '2026-07-11T12:05:00Z' });
     for (let i = 0; i < 2; i++) assert.equal((await post(monitor, notification(alert(), resolved))).status, 200);
     const { state } = await manager.streams.info('CIM-OPS', { subjects_filter: 'ops.alert.>' });
-    assert.deepEqual(state.subjects, { 'ops.alert.LagHigh.f00d.AlertFired': 1, 'ops.alert.LagHigh.f00d.AlertResolved': 1 });
+    assert.deepEqual(state.subjects,
+      { 'ops.alert.LagHigh.f00d.AlertFired': 1, 'ops.alert.LagHigh.f00d.AlertResolved': 1 });
     const stored = await manager.streams.getMessage('CIM-OPS', { last_by_subj: 'ops.alert.LagHigh.f00d.AlertFired' });
     const { data, event_type } = stored.json();
     assert.equal(event_type, 'AlertFired');

@@ -298,7 +298,8 @@ test('a foreign server: only CIM-OPS is created, no demo, and its password is no
   assert.equal(part(stack, 'nats').pid, undefined);
   assert.equal(part(stack, 'nats').url, `nats://127.0.0.1:${nats.port}`);
   assert.match(part(stack, 'streams').note, /^CIM-OPS created, nothing else$/);
-  assert.match(up.child.stderr, /is not our server: nothing is created there but the stream CIM-OPS, and --demo is left out/);
+  assert.match(up.child.stderr,
+    /is not our server: nothing is created there but the stream CIM-OPS, and --demo is left out/);
   const manager = await jetstreamManager(await connectNats(t, `nats://127.0.0.1:${nats.port}`,
     { user: 'ops', pass: 's3cr3t-word' }));
   const names = [];

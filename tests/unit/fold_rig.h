@@ -13,10 +13,10 @@
     "envelopes:\n"                                                                                 \
     "  - name: plain\n"                                                                            \
     "    subjects: [\">\"]\n"                                                                      \
-    "    domain: \"$subject[0]\"\n"                                                                    \
+    "    domain: \"$subject[0]\"\n"                                                                \
     "    event_type: [$payload.type, $key]\n"                                                      \
-    "    aggregate_type: \"$subject[1]\"\n"                                                            \
-    "    aggregate_id: [$payload.id, \"$subject[2]\"]\n"                                               \
+    "    aggregate_type: \"$subject[1]\"\n"                                                        \
+    "    aggregate_id: [$payload.id, \"$subject[2]\"]\n"                                           \
     "    event_id: $payload.event_id\n"                                                            \
     "    occurred_at: $payload.at\n"                                                               \
     "    severity: $payload.severity\n"                                                            \

@@ -3,8 +3,7 @@
 
 #include "fold_rig.h"
 
-/* --- order
- * ----------------------------------------------------------------------------------------- */
+/* --- order ------------------------------------------------------------------------------------ */
 
 static void each_sequence_counts_once(void **state)
 {
@@ -75,8 +74,7 @@ static void passed_messages_move_the_place_only(void **state)
     assert_int_equal(state_seq(rig.state), 6);
 }
 
-/* --- malformed and suspect
- * --------------------------------------------------------------------------- */
+/* --- malformed and suspect -------------------------------------------------------------------- */
 
 static void malformed_messages_are_located(void **state)
 {
@@ -131,8 +129,7 @@ static void odd_events_count_and_are_reported(void **state)
                     "timestamp_future/1;suspect/S/3/number_out_of_range/1;");
 }
 
-/* --- duplicates
- * -------------------------------------------------------------------------------------- */
+/* --- duplicates ------------------------------------------------------------------------------- */
 
 static void an_id_seen_before_is_a_duplicate(void **state)
 {
@@ -200,8 +197,7 @@ static void only_the_window_is_remembered(void **state)
     rig_shows(&rig, "cim_duplicate_events_total{domain=\"a\"} 3");
 }
 
-/* --- kinds of rules
- * ----------------------------------------------------------------------------------- */
+/* --- kinds of rules --------------------------------------------------------------------------- */
 
 static void counters_add_their_value(void **state)
 {
@@ -285,8 +281,7 @@ static void distinct_counts_who_is_alive(void **state)
     rig_shows(&rig, "x_alive{d=\"a\"} 2");
 }
 
-/* --- error types
- * -------------------------------------------------------------------------------------- */
+/* --- error types ------------------------------------------------------------------------------ */
 
 static void error_types_by_the_payload_or_by_the_class(void **state)
 {
@@ -316,8 +311,7 @@ static void error_types_by_the_payload_or_by_the_class(void **state)
     rig_shows(&rig, "x_total{t=\"OrderPlaced\"} 1");
 }
 
-/* --- memory
- * ------------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 #define REMEMBERING                                                                                \
     "remember:\n  - name: title\n    when: [$event_type == Created, $payload.ok != no]\n"          \
@@ -385,8 +379,7 @@ static void remembered_texts_are_bounded(void **state)
     rig_shows(&rig, buf_cstr(&want));
 }
 
-/* --- classes
- * ------------------------------------------------------------------------------------------ */
+/* --- classes ---------------------------------------------------------------------------------- */
 
 static void long_texts_are_cut_the_same_each_time(void **state)
 {
@@ -457,8 +450,7 @@ static void bytes_of_subjects_cannot_break_the_exposition(void **state)
     rig_shows(&rig, "x_total{d=\"a\xef\xbf\xbd\\\"\\\\\"} 1");
 }
 
-/* --- the shipped rules
- * ---------------------------------------------------------------------------------- */
+/* --- the shipped rules ------------------------------------------------------------------------ */
 
 static void shipped_workflow_metrics(void **state)
 {

@@ -121,8 +121,7 @@ static void every_shipped_envelope_is_in_the_table(void **state)
     }
 }
 
-/* --- malformed, or merely odd
- * ---------------------------------------------------------------------- */
+/* --- malformed, or merely odd ----------------------------------------------------------------- */
 
 static bool view_of(struct rig *rig, const char *subject, struct slice payload,
                     struct event_view *ret, const char **ret_why)

@@ -230,8 +230,7 @@ static void random_numbers_read_back(void **state)
     }
 }
 
-/* --- what is held back
- * ------------------------------------------------------------------------------- */
+/* --- what is held back ------------------------------------------------------------------------ */
 
 static const struct metric_spec born_spec = {
     .name = "x_born_total", .help = "h", .kind = METRIC_COUNTER, .label_count = 1, .labels = {"k"}};

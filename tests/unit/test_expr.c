@@ -155,8 +155,7 @@ static void text_payloads(void **state)
     rig_shows(&rig, "x_total 1");
 }
 
-/* --- conditions
- * ------------------------------------------------------------------------------------ */
+/* --- conditions ------------------------------------------------------------------------------- */
 
 static void holds(const char *condition, bool want)
 {
@@ -274,8 +273,7 @@ static void many_looks_at_long_texts(void **state)
     rig_shows(&rig, "x49_total{d=\"1\",v=\"\xc3\xa4\"} 1");
 }
 
-/* --- which rules a subject meets
- * -------------------------------------------------------------------- */
+/* --- which rules a subject meets -------------------------------------------------------------- */
 
 static void subject_filters(void **state)
 {

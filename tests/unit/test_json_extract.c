@@ -149,8 +149,7 @@ static void depth_is_of_nesting_only(void **state)
     assert_true(valid(buf_slice(&text), &error));
 }
 
-/* --- the end of the input is the end of a page
- * ---------------------------------------------------- */
+/* --- the end of the input is the end of a page ------------------------------------------------ */
 
 static const char *const documents[] = {
     "{\"event_id\":\"019f510c-7cb9-7884-9d79-6fbd98305fbb\",\"n\":-12.5e+3,\"t\":true,\"x\":null}",

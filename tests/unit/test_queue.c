@@ -60,8 +60,7 @@ static void an_empty_queue_waits_as_long_as_told(void **state)
     queue_free(queue);
 }
 
-/* --- two threads
- * -------------------------------------------------------------------------------------- */
+/* --- two threads ------------------------------------------------------------------------------ */
 
 struct pusher {
     struct queue *queue;

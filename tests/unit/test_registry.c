@@ -58,8 +58,7 @@ static size_t lines_with(struct registry *registry, const char *begin)
     return count;
 }
 
-/* --- families and series
- * -------------------------------------------------------------------------- */
+/* --- families and series ---------------------------------------------------------------------- */
 
 static void a_family_is_declared_once(void **state)
 {
@@ -142,8 +141,7 @@ static void labels_are_made_fit_to_be_shown(void **state)
     assert_int_equal(strspn(at + 9, "\xef\xbf\xbd"), LABEL_BYTES_MAX / 3 * 3);
 }
 
-/* --- the limit of series
- * ----------------------------------------------------------------------------- */
+/* --- the limit of series ---------------------------------------------------------------------- */
 
 static void note_dropped(void *context, const char *metric, const char *label, uint64_t count)
 {
@@ -196,8 +194,7 @@ static void distinct_keys_have_a_limit_of_their_own(void **state)
     assert_int_equal(registry_totals(registry).distinct_keys, 0);
 }
 
-/* --- partitions
- * ---------------------------------------------------------------------------------------- */
+/* --- partitions ------------------------------------------------------------------------------- */
 
 static void counters_add_up_over_partitions(void **state)
 {
@@ -294,8 +291,7 @@ static void clearing_a_family_leaves_the_others(void **state)
     shows(registry, "x_events_total{domain=\"agent\",event_type=\"T7\"} 8");
 }
 
-/* --- very many series: found again, all of them
- * --------------------------------------------------------- */
+/* --- very many series: found again, all of them ----------------------------------------------- */
 
 static void many_series_are_told_apart(void **state)
 {

@@ -142,46 +142,58 @@ static void mistakes_in_expressions(void **state)
     assert_int_equal(wrong, 0);
 }
 
+static const struct mistake metric_mistakes[] = {
+    {"- x\n", "m.yaml:1:1: a rules file was expected: a mapping"},
+    {"metrics: 5\n", "m.yaml:1:1: 'metrics' and 'remember' are lists"},
+    {"remember: {}\n", "m.yaml:1:1: 'metrics' and 'remember' are lists"},
+    {"metric: []\n", "m.yaml:1:1: unknown key 'metric' in a rules file; known: metrics, rem"},
+    {"metrics: [x]\n", "m.yaml:1:11: a metric was expected: a mapping"},
+    {"metrics:\n  - {name: a_total, type: counter}\n",
+     "m.yaml:2:5: a metric needs 'name', 'type' and 'help'"},
+    {"metrics:\n  - {name: a_total, type: counter, help: [x]}\n",
+     "m.yaml:2:5: a metric needs 'name', 'type' and 'help'"},
+    {"metrics:\n  - {name: a-b_total, type: counter, help: x}\n",
+     "m.yaml:2:12: 'a-b_total' cannot be a metric name"},
+    {"metrics:\n  - {name: 9_total, type: counter, help: x}\n",
+     "m.yaml:2:12: '9_total' cannot be a metric name"},
+    {"metrics:\n  - {name: [x], type: counter, help: x}\n", "cannot be a metric name"},
+    {"metrics:\n  - {name: a_total, type: count, help: x}\n",
+     "m.yaml:2:27: counter, gauge, histogram, timestamp or distinct was expected"},
+    {"metrics:\n  - {name: a, type: counter, help: x}\n",
+     "m.yaml:2:12: a counter's name ends in _total, no other's"},
+    {"metrics:\n  - {name: a_total, type: gauge, value: 1, help: x}\n",
+     "m.yaml:2:12: a counter's name ends in _total, no other's"},
+    {"metrics:\n  - {name: a, type: gauge, help: x}\n", "m.yaml:2:5: a gauge needs 'value'"},
+    {"metrics:\n  - {name: a, type: histogram, value: $delay, help: x}\n",
+     "m.yaml:2:5: a histogram needs 'buckets', no other kind has them"},
+    {"metrics:\n  - {name: a, type: histogram, buckets: [1], help: x}\n",
+     "m.yaml:2:5: a histogram needs 'value'"},
+    {"metrics:\n  - {name: a, type: gauge, value: $delay, buckets: [1], help: x}\n",
+     "m.yaml:2:5: a histogram needs 'buckets', no other kind has them"},
+    {"metrics:\n  - {name: a, type: distinct, help: x}\n",
+     "m.yaml:2:5: a distinct metric needs 'key', no other kind has one"},
+    {"metrics:\n  - {name: a_total, type: counter, key: $domain, help: x}\n",
+     "m.yaml:2:5: a distinct metric needs 'key', no other kind has one"},
+    {"metrics:\n  - {name: a_total, type: counter, until: [$domain exists], help: x}\n",
+     "m.yaml:2:5: 'until' belongs to distinct metrics"},
+    {"metrics:\n  - {name: a_total, type: counter, help: x, colour: y}\n",
+     "m.yaml:2:45: unknown key 'colour' in a metric"},
+    {"metrics:\n  - {name: a_total, type: counter, help: x, unit: [y]}\n",
+     "m.yaml:2:51: 'unit' is a word such as seconds or bytes"},
+};
+
 static void mistakes_in_metrics(void **state)
 {
+    (void)state;
+    wrong = 0;
+    for (size_t i = 0; i < ARRAY_LEN(metric_mistakes); i++)
+        try_mistake(RIG_ENVELOPES, metric_mistakes[i].text, metric_mistakes[i].want);
+    assert_int_equal(wrong, 0);
+}
+
+static void mistakes_in_parts_of_metrics(void **state)
+{
     static const struct mistake mistakes[] = {
-        {"- x\n", "m.yaml:1:1: a rules file was expected: a mapping"},
-        {"metrics: 5\n", "m.yaml:1:1: 'metrics' and 'remember' are lists"},
-        {"remember: {}\n", "m.yaml:1:1: 'metrics' and 'remember' are lists"},
-        {"metric: []\n", "m.yaml:1:1: unknown key 'metric' in a rules file; known: metrics, rem"},
-        {"metrics: [x]\n", "m.yaml:1:11: a metric was expected: a mapping"},
-        {"metrics:\n  - {name: a_total, type: counter}\n",
-         "m.yaml:2:5: a metric needs 'name', 'type' and 'help'"},
-        {"metrics:\n  - {name: a_total, type: counter, help: [x]}\n",
-         "m.yaml:2:5: a metric needs 'name', 'type' and 'help'"},
-        {"metrics:\n  - {name: a-b_total, type: counter, help: x}\n",
-         "m.yaml:2:12: 'a-b_total' cannot be a metric name"},
-        {"metrics:\n  - {name: 9_total, type: counter, help: x}\n",
-         "m.yaml:2:12: '9_total' cannot be a metric name"},
-        {"metrics:\n  - {name: [x], type: counter, help: x}\n", "cannot be a metric name"},
-        {"metrics:\n  - {name: a_total, type: count, help: x}\n",
-         "m.yaml:2:27: counter, gauge, histogram, timestamp or distinct was expected"},
-        {"metrics:\n  - {name: a, type: counter, help: x}\n",
-         "m.yaml:2:12: a counter's name ends in _total, no other's"},
-        {"metrics:\n  - {name: a_total, type: gauge, value: 1, help: x}\n",
-         "m.yaml:2:12: a counter's name ends in _total, no other's"},
-        {"metrics:\n  - {name: a, type: gauge, help: x}\n", "m.yaml:2:5: a gauge needs 'value'"},
-        {"metrics:\n  - {name: a, type: histogram, value: $delay, help: x}\n",
-         "m.yaml:2:5: a histogram needs 'buckets', no other kind has them"},
-        {"metrics:\n  - {name: a, type: histogram, buckets: [1], help: x}\n",
-         "m.yaml:2:5: a histogram needs 'value'"},
-        {"metrics:\n  - {name: a, type: gauge, value: $delay, buckets: [1], help: x}\n",
-         "m.yaml:2:5: a histogram needs 'buckets', no other kind has them"},
-        {"metrics:\n  - {name: a, type: distinct, help: x}\n",
-         "m.yaml:2:5: a distinct metric needs 'key', no other kind has one"},
-        {"metrics:\n  - {name: a_total, type: counter, key: $domain, help: x}\n",
-         "m.yaml:2:5: a distinct metric needs 'key', no other kind has one"},
-        {"metrics:\n  - {name: a_total, type: counter, until: [$domain exists], help: x}\n",
-         "m.yaml:2:5: 'until' belongs to distinct metrics"},
-        {"metrics:\n  - {name: a_total, type: counter, help: x, colour: y}\n",
-         "m.yaml:2:45: unknown key 'colour' in a metric"},
-        {"metrics:\n  - {name: a_total, type: counter, help: x, unit: [y]}\n",
-         "m.yaml:2:51: 'unit' is a word such as seconds or bytes"},
         {"metrics:\n  - {name: a_total, type: counter, help: x, labels: [y]}\n",
          "m.yaml:2:53: 'labels' is a mapping from label name to expression"},
         {"metrics:\n  - {name: a_total, type: counter, help: x, labels: {le: y}}\n",
@@ -369,8 +381,7 @@ static void too_much_is_refused(void **state)
     scratch_close(&rig.scratch);
 }
 
-/* --- fingerprints: what a metric's kept cells hang on
- * -------------------------------------------------- */
+/* --- fingerprints: what a metric's kept cells hang on ----------------------------------------- */
 
 static uint64_t fingerprint_of(const char *envelopes, const char *metrics)
 {
@@ -415,6 +426,7 @@ int main(void)
         cmocka_unit_test(mistakes_in_envelopes),
         cmocka_unit_test(mistakes_in_expressions),
         cmocka_unit_test(mistakes_in_metrics),
+        cmocka_unit_test(mistakes_in_parts_of_metrics),
         cmocka_unit_test(mistakes_in_conditions),
         cmocka_unit_test(mistakes_in_remembering),
         cmocka_unit_test(folders_that_are_none),

@@ -144,8 +144,7 @@ static void rolled_back_places_are_folded_again(void **state)
     }
 }
 
-/* --- determinism
- * ----------------------------------------------------------------------------------- */
+/* --- determinism ------------------------------------------------------------------------------ */
 
 static void straight_or_interrupted_is_the_same(void **state)
 {
@@ -225,8 +224,7 @@ static void an_empty_state_reads_back(void **state)
     assert_same_bytes(&again, &bytes);
 }
 
-/* --- rules that changed
- * ------------------------------------------------------------------------------ */
+/* --- rules that changed ----------------------------------------------------------------------- */
 
 #define METRIC_NEW "  - {name: new_total, type: counter, help: h, labels: {t: $event_type}}\n"
 
@@ -368,8 +366,7 @@ static void a_roll_back_during_a_new_fold(void **state)
     rig_shows(&rig, "new_total{t=\"T\"} 100");
 }
 
-/* --- damage
- * ------------------------------------------------------------------------------------------- */
+/* --- damage ----------------------------------------------------------------------------------- */
 
 static void refused(struct rig *rig, struct slice bytes, const char *why)
 {

@@ -27,6 +27,29 @@ step() {
     ((failed == 0)) || show_failure "$log" "$code" "$limit"
 }
 
+# Steps that mostly wait, side by side: STEP-FUNCTION... each as in a group, reported when all are done.
+together() {
+    local function at=0 pids=() totals p f s
+    for function; do
+        (
+            total_passed=0 total_failed=0 total_skipped=0
+            "$function" >"$LOGS/$function.report"
+            say "$total_passed $total_failed $total_skipped" >"$LOGS/$function.totals"
+        ) &
+        pids+=($!)
+    done
+    for function; do
+        wait "${pids[at++]}" || true
+        cat "$LOGS/$function.report"
+        totals=$(cat "$LOGS/$function.totals" 2>/dev/null || say "0 1 0")
+        read -r p f s <<<"$totals"
+        total_passed=$((total_passed + p))
+        total_failed=$((total_failed + f))
+        total_skipped=$((total_skipped + s))
+        rm -f "$LOGS/$function".{report,totals}
+    done
+}
+
 report() {
     local verdict=ok
     (($3 == 0)) || verdict=FAILED
@@ -182,14 +205,17 @@ group_unit() { step "unit (gcc)" 240 count_tap "$0" --inner unit; }
 group_sanitize() {
     step "unit (clang, ASan + UBSan)" 420 count_tap "$0" --inner unit-asan
     step "unit (clang, TSan)" 420 count_tap "$0" --inner unit-tsan
-    step "system (ASan + UBSan)" 600 count_node "$0" --inner system-asan
-    TESTS=${TESTS:-$(threaded_tests)} step "system (TSan)" 400 count_node "$0" --inner system-tsan
+    together system_asan system_tsan
+}
+system_asan() { step "system (ASan + UBSan)" 900 count_node "$0" --inner system-asan; }
+system_tsan() {
+    TESTS=${TESTS:-$(threaded_tests)} step "system (TSan)" 900 count_node "$0" --inner system-tsan
 }
 group_fuzz() { step "fuzz" 300 count_tap "$0" --inner fuzz; }
 group_alerts() { step "alerts" 180 count_plain "$0" --inner alerts; }
-group_system() { step "system" 600 count_node "$0" --inner system; }
+group_system() { step "system" 900 count_node "$0" --inner system; }
 group_docs() { step "documents" 180 count_node "$0" --inner docs; }
-group_newest() { step "system (newest nats-server)" 600 count_node "$0" --inner newest; }
+group_newest() { step "system (newest nats-server)" 900 count_node "$0" --inner newest; }
 group_all() {
     group_unit
     group_alerts

@@ -282,7 +282,9 @@ static void mistakes_in_conditions(void **state)
 }
 
 #define REMEMBER(name) "  - {name: " name ", when: [$domain exists], key: $domain, value: $text}\n"
-#define USES(expr)     "metrics:\n  - {name: a_total, type: counter, help: x, labels: {w: " expr "}}\n"
+#define USES(expr)                                                                                 \
+    "metrics:\n  - {name: a_total, type: counter, help: x, "                                       \
+    "labels: {w: " expr "}}\n"
 
 static void mistakes_in_remembering(void **state)
 {

@@ -177,7 +177,7 @@ const char *engine_prepare(struct engine *engine, const struct event_input *inpu
                            struct prepared *ret)
 {
     struct eval *eval = &engine->eval;
-    struct json_error problem;
+    struct json_error problem = {"", 0};
     *ret = (struct prepared){.input = *input};
     engine->view = (struct event_view){0};
     eval->input = &ret->input;

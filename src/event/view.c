@@ -105,8 +105,8 @@ static bool parse_epoch(struct slice text, int64_t *ret_ns)
     double value = strtod(copy, &end);
     if (*end || !(value > -9.2e18 && value < 9.2e18))
         return false;
-    /* All nineteen digits of nanoseconds count; a double holds sixteen. With an exponent, the double
-     * is what there is. */
+    /* All nineteen digits of nanoseconds count; a double holds sixteen. With an exponent, the
+     * double is what there is. */
     int64_t whole = strpbrk(copy, "eE") ? (int64_t)value : strtoll(copy, NULL, 10);
     return scale_epoch(value, whole, ret_ns);
 }

@@ -70,42 +70,46 @@ static int refuse_duplicates_in(const struct yaml_node *node, struct error *err)
     return rc;
 }
 
+/* What lies below a node, itself included, with every alias written out. */
+struct extent {
+    size_t nodes, depth; /* nodes 0: not measured yet; SIZE_MAX: being measured */
+};
+
 /*
- * The nodes below `node`, itself included, with every alias written out. `sizes` keeps the answer
- * for each node (0: not looked at, SIZE_MAX: being looked at). 0: refused, err says why.
+ * An anchor stands before its aliases, so that an alias finds its extent in `extents`; only the
+ * nesting of the file itself is followed down, and that is bounded already. False: refused, err
+ * says why.
  */
-static size_t written_out(const struct yaml_node *node, size_t *sizes, size_t depth,
-                          struct error *err)
+static bool measure(const struct yaml_node *node, struct extent *extents, struct error *err)
 {
-    size_t *size = &sizes[node - node->tree->nodes], total = 1;
-    bool pairs = yaml_is_mapping(node), bounded = depth <= YAML_DEPTH_MAX;
-    if (*size == SIZE_MAX || !bounded)
-        (void)yaml_error(node, err, bounded ? "an alias inside its own anchor" : "nested too deep");
-    if (*size == SIZE_MAX || !bounded)
-        return 0;
-    size_t known = *size;
-    if (known)
-        return known;
-    *size = SIZE_MAX;
+    struct extent *extent = &extents[node - node->tree->nodes], total = {1, 1};
+    bool pairs = yaml_is_mapping(node);
+    if (extent->nodes == SIZE_MAX)
+        return yaml_error(node, err, "an alias inside its own anchor") == 0;
+    if (extent->nodes)
+        return true;
+    extent->nodes = SIZE_MAX;
     for (size_t i = 0; i < yaml_size(node); i++) {
         const struct yaml_node *child = pairs ? yaml_value_at(node, i) : yaml_at(node, i);
-        size_t below = written_out(child, sizes, depth + 1, err);
-        if (!below)
-            return 0;
-        total += below + pairs;
-        if (total > YAML_NODES_MAX) {
-            (void)yaml_error(node, err, "more than %d values once its aliases are written out",
-                             YAML_NODES_MAX);
-            return 0;
-        }
+        if (!measure(child, extents, err))
+            return false;
+        struct extent below = extents[child - child->tree->nodes];
+        total.nodes += below.nodes + pairs;
+        total.depth = below.depth + 1 > total.depth ? below.depth + 1 : total.depth;
+        if (total.nodes > YAML_NODES_MAX)
+            return yaml_error(node, err, "more than %d values once its aliases are written out",
+                              YAML_NODES_MAX) == 0;
+        if (total.depth > YAML_DEPTH_MAX)
+            return yaml_error(node, err, "nested too deep once its aliases are written out") == 0;
     }
-    return *size = total;
+    *extent = total;
+    return true;
 }
 
 static int check_tree(struct yaml_document_tree *tree, struct error *err)
 {
     size_t count = (size_t)(tree->document.nodes.top - tree->document.nodes.start);
-    CLEANUP_FREE size_t *sizes = xcalloc(count, sizeof *sizes);
+    CLEANUP_FREE struct extent *extents = xcalloc(count, sizeof *extents);
     for (size_t n = 0; n < count; n++) {
         const struct yaml_node *node = &tree->nodes[n];
         struct slice text = yaml_text(node);
@@ -114,7 +118,7 @@ static int check_tree(struct yaml_document_tree *tree, struct error *err)
         if (yaml_is_mapping(node) && refuse_duplicates_in(node, err) < 0)
             return -1;
     }
-    return written_out(yaml_root(tree), sizes, 1, err) ? 0 : -1;
+    return measure(yaml_root(tree), extents, err) ? 0 : -1;
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */

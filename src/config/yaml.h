@@ -5,9 +5,8 @@
  * itself and says what was expected: yaml_error() builds that text. Aliases are resolved by
  * libyaml; merge keys (`<<`) are not. Refused: duplicate keys in a mapping, a second document, an
  * alias inside its own anchor, a NUL in a text. Nodes and their texts live as long as the tree.
- * Texts are NUL-terminated. Bounded: YAML_BYTES_MAX of a file, YAML_DEPTH_MAX of nesting,
- * YAML_ANCHORS_MAX, and YAML_NODES_MAX with every alias written out, so that walking a tree always
- * ends soon.
+ * Texts are NUL-terminated. Bounded: YAML_BYTES_MAX of a file, YAML_ANCHORS_MAX, and YAML_DEPTH_MAX
+ * of nesting and YAML_NODES_MAX with every alias written out, so that walking a tree ends soon.
  */
 #pragma once
 

@@ -29,7 +29,7 @@ static const struct {
 static int compile_transform(const struct yaml_node *node, struct slice text, struct expr *ret,
                              struct error *err)
 {
-    struct slice rest = slice_trim(text), name;
+    struct slice rest = slice_trim(text), name = SLICE_ABSENT;
     (void)slice_cut(&rest, ' ', &name);
     for (size_t i = 0; i < ARRAY_LEN(transform_names); i++) {
         if (!slice_eq(name, transform_names[i].name))

@@ -155,8 +155,9 @@ run_node() {
 # Sanitizers write their reports to files of their own, so that a report counts whatever the test made
 # of the exit code. COMMAND... must leave none.
 run_sanitized() {
-    local reports=$LOGS/$1 options code=0 file
+    local reports=$LOGS/sanitizers/$1 options code=0 file
     shift
+    mkdir -p "$LOGS/sanitizers"
     rm -f "$reports".*
     options="log_path=$reports:exitcode=99:print_stacktrace=1:halt_on_error=1"
     ASAN_OPTIONS="$options:detect_stack_use_after_return=1:strict_string_checks=1" \

@@ -307,3 +307,26 @@ void command_print_help(const struct command *command)
     print_option("help", NULL, "this text\n");
     (void)printf("\nExample:\n  %s\n", command->example);
 }
+
+int nats_values_check(const struct nats_values *values, struct error *err)
+{
+    const struct {
+        const char *option, *path;
+    } files[] = {{"--creds", values->creds},
+                 {"--tls-ca", values->tls_ca},
+                 {"--tls-cert", values->tls_cert},
+                 {"--tls-key", values->tls_key}};
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        if (files[i].path && access(files[i].path, R_OK) < 0)
+            return error_set(err, EXIT_CODE_USAGE, "%s: %s: %s", files[i].option, files[i].path,
+                             strerror(errno));
+    }
+    if (!values->tls_cert != !values->tls_key)
+        return error_set(err, EXIT_CODE_USAGE,
+                         "--tls-cert and --tls-key go together; %s is missing",
+                         values->tls_cert ? "--tls-key" : "--tls-cert");
+    if (values->url && !*values->url)
+        return error_set(err, EXIT_CODE_USAGE,
+                         "--nats: a URL was expected, such as nats://127.0.0.1:4222");
+    return 0;
+}

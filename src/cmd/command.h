@@ -93,6 +93,9 @@ struct nats_values {
         .kind = OPTION_STRING, .offset = offsetof(type, field.tls_key)                             \
     }
 
+/* Files that must be readable, options that belong together. EXIT_CODE_USAGE, naming the option. */
+int nats_values_check(const struct nats_values *values, struct error *err);
+
 /* The verbs; main.c lists them. */
 extern const struct command command_up, command_status, command_down, command_monitor,
     command_simulate, command_rules;

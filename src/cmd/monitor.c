@@ -86,6 +86,8 @@ static int run(const void *opaque, int count, char **operands, struct error *err
     if (!rules)
         (void)error_set(err, EXIT_CODE_USAGE,
                         "the shipped rules were not found; name the folder by --rules DIR");
+    if (nats_values_check(&values->nats, err) < 0)
+        return EXIT_CODE_USAGE;
     if (!rules || (!values->state && !stack))
         return EXIT_CODE_USAGE;
     CLEANUP_FREE char *state =

@@ -1,9 +1,13 @@
 /* cim-ops simulate: CIM traffic in the real shapes. */
+#include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 
 #include "base/instant.h"
+#include "base/memory.h"
 #include "cmd/command.h"
 #include "source/sim/run.h"
 
@@ -46,6 +50,7 @@ static const struct option_spec options[] = {
      .help = "stop after so many events (default 1000, if nothing else ends it)",
      .kind = OPTION_U64,
      .offset = FIELD(count),
+     .min = 1,
      .max = INT64_MAX},
     {.name = "for",
      .arg = "DURATION",
@@ -252,6 +257,21 @@ static int check_stall(const struct sim_config *sim, struct error *err)
                : 0;
 }
 
+/* Before anything is published: the file can be put there, and is not something else. */
+static int check_expect(const char *path, struct error *err)
+{
+    struct stat st;
+    CLEANUP_FREE char *copy = xstrdup(path ? path : "");
+    if (!path)
+        return 0;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return error_set(err, EXIT_CODE_USAGE, "--expect: %s is no regular file", path);
+    if (access(dirname(copy), W_OK) < 0)
+        return error_set(err, EXIT_CODE_USAGE, "--expect: %s cannot be written: %s", path,
+                         strerror(errno));
+    return 0;
+}
+
 static int simulate(const void *values, int count, char **operands, struct error *err)
 {
     (void)count;
@@ -269,12 +289,12 @@ static int simulate(const void *values, int count, char **operands, struct error
         .window = v->window,
         .patience_ns = v->patience_ns,
     };
-    if (parse_start(v->start, &o.sim.start_ns, err) < 0 ||
+    if (nats_values_check(&v->nats, err) < 0 || parse_start(v->start, &o.sim.start_ns, err) < 0 ||
         parse_shares(v, &o.sim.shares, err) < 0 ||
         parse_domains(v->domains, o.sim.domains, err) < 0 ||
         parse_fault(v->fault, &o.sim.fault, err) < 0 || parse_rate(v->rate, &o.rate, err) < 0 ||
         parse_seed(v->seed, &o.sim.seed, err) < 0 || parse_limits(v, &o, err) < 0 ||
-        check_stall(&o.sim, err) < 0 || sim_run(&o, err) < 0)
+        check_stall(&o.sim, err) < 0 || check_expect(v->expect, err) < 0 || sim_run(&o, err) < 0)
         return (int)err->code;
     return EXIT_CODE_DONE;
 }

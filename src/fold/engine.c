@@ -180,6 +180,7 @@ const char *engine_prepare(struct engine *engine, const struct event_input *inpu
     struct json_error problem = {"", 0};
     *ret = (struct prepared){.input = *input};
     engine->view = (struct event_view){0};
+    engine->time_unreadable = false;
     eval->input = &ret->input;
     eval->view = NULL;
     eval->values = engine->values;
@@ -205,18 +206,22 @@ const char *engine_prepare(struct engine *engine, const struct event_input *inpu
     return NULL;
 }
 
+/* A time that is there but is none (a month 99, a number past all clocks) is not passed over. */
 static void read_time(struct engine *engine, const struct expr_list *list)
 {
+    bool tried = false;
     for (size_t i = 0; i < list->count && !engine->view.has_occurred_at; i++) {
         struct json_value value;
         struct slice raw = expr_raw(&engine->eval, &list->items[i], &value);
         if (!slice_present(raw))
             continue;
+        tried = true;
         engine->view.has_occurred_at =
             event_time_parse(raw, value.type == JSON_TYPE_OBJECT, &engine->view.occurred_at_ns);
         if (engine->view.has_occurred_at)
             engine->view.field[EVENT_OCCURRED_AT] = raw;
     }
+    engine->time_unreadable = tried && !engine->view.has_occurred_at;
 }
 
 void engine_view_rest(struct engine *engine, const struct prepared *prepared)
@@ -246,6 +251,8 @@ static void check_plausible(struct engine *engine, struct stream_state *state,
     const struct event_view *view = &engine->view;
     if (prepared->input.payload.len > PAYLOAD_LARGE_BYTES)
         suspect(engine, state, prepared->input.seq, "payload_large");
+    if (engine->time_unreadable)
+        suspect(engine, state, prepared->input.seq, "timestamp_unreadable");
     if (!view->has_occurred_at)
         return;
     if (view->occurred_at_ns < oldest_plausible_ns)
@@ -406,6 +413,7 @@ int engine_fold(struct engine *engine, struct stream_state *state, const struct 
         state_skip_to(engine, state, input->seq);
         state->seq = input->seq;
     }
+    registry_hold_births(engine->registry, state->resumed && input->seq > state->applied_max);
     const char *why = engine_prepare(engine, input, &prepared);
     if (!why)
         return fold_event(engine, state, &prepared);

@@ -335,6 +335,35 @@ static int load_metric_parts(struct rules *rules, const struct yaml_node *node,
     return 0;
 }
 
+/* Is `name` what `other` is exposed as: a histogram's samples, a counter's family in OpenMetrics?
+ */
+static bool is_shown_as(const struct metric_spec *other, enum metric_kind other_kind,
+                        const char *name)
+{
+    static const char *const suffixes[] = {"_bucket", "_count", "_sum"};
+    size_t len = strlen(other->name);
+    if (other_kind == METRIC_COUNTER)
+        return strlen(name) + strlen("_total") == len && !strncmp(other->name, name, strlen(name));
+    for (size_t i = 0; other_kind == METRIC_HISTOGRAM && i < ARRAY_LEN(suffixes); i++) {
+        if (!strncmp(name, other->name, len) && !strcmp(name + len, suffixes[i]))
+            return true;
+    }
+    return false;
+}
+
+static int check_collisions(const struct rules *rules, const struct yaml_node *name,
+                            const struct metric_rule *rule, struct error *err)
+{
+    for (size_t i = 0; i + 1 < rules->metric_count; i++) {
+        const struct metric_spec *other = &rules->metrics[i].spec;
+        if (is_shown_as(other, other->kind, rule->spec.name) ||
+            is_shown_as(&rule->spec, rule->spec.kind, other->name))
+            return yaml_error(name, err, "%s and %s (%s) would be exposed under one name",
+                              rule->spec.name, other->name, rules->metrics[i].file);
+    }
+    return 0;
+}
+
 static int load_metric(struct rules *rules, const struct yaml_node *node, const char *file,
                        struct metric_rule *ret, struct error *err)
 {
@@ -363,7 +392,7 @@ static int load_metric(struct rules *rules, const struct yaml_node *node, const 
     ret->fingerprint = fingerprint(node, rules->envelope_fingerprint);
     if (load_kind(type, ret, err) < 0 || load_metric_parts(rules, node, ret, err) < 0)
         return -1;
-    return check_kind(node, ret, err);
+    return check_kind(node, ret, err) < 0 ? -1 : check_collisions(rules, name, ret, err);
 }
 
 static int load_remember(struct rules *rules, const struct yaml_node *node,

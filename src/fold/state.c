@@ -303,6 +303,7 @@ static void make_empty(struct engine *engine, struct stream_state *state)
     partition_clear(state->partition);
     clear_recent(state);
     clear_remembered(state);
+    state->resumed = false;
     state->seq = 0;
     state->created[0] = 0;
     forget_applied(engine, state);
@@ -324,6 +325,7 @@ static void decode_body(struct engine *engine, struct stream_state *state, struc
      * too. */
     bool whole = kept == engine->rules->metric_count;
     state->seq = whole ? seq : 0;
+    state->resumed = true;
     decode_memories(state, whole, in);
 }
 

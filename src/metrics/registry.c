@@ -203,8 +203,8 @@ static struct series *add_series(struct family *family, struct slice packed, uin
     memcpy(series->values, packed.ptr ? packed.ptr : "", packed.len);
     series->values_len = (uint32_t)packed.len;
     bool counts = family->spec.kind == METRIC_COUNTER || family->spec.kind == METRIC_HISTOGRAM;
-    series->held =
-        counts && !family->spec.own && registry->folds_shown && registry->first_zero_ns > 0;
+    series->held = counts && !family->spec.own &&
+                   (registry->folds_shown || registry->births_held) && registry->first_zero_ns > 0;
     GROW(family->series, family->series_count, family->series_room);
     family->series[family->series_count++] = series;
     *u64map_put(&registry->by_labels, hash, &fresh) = (uint64_t)(uintptr_t)series;
@@ -366,6 +366,11 @@ double cell_value(const struct cell *cell)
 }
 
 /* --- settings and totals ---------------------------------------------------------------------- */
+
+void registry_hold_births(struct registry *registry, bool hold)
+{
+    registry->births_held = hold;
+}
 
 void registry_set_folds_shown(struct registry *registry, bool shown)
 {

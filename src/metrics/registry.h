@@ -96,6 +96,12 @@ double cell_value(const struct cell *cell);
 /* Folds that are not yet at the head of their streams are withheld from scrapes: absent, not wrong.
  */
 void registry_set_folds_shown(struct registry *registry, bool shown);
+/*
+ * Catching up from a snapshot: series that are born now were not there before the stop (what was
+ * born after the last snapshot was still shown at 0), so they begin at 0 as if the folds were
+ * shown.
+ */
+void registry_hold_births(struct registry *registry, bool hold);
 /* How long a counter born from now on is shown at 0 before its value; 0 switches that off. */
 void registry_set_first_zero(struct registry *registry, int64_t interval_ns);
 

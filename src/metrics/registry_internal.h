@@ -50,7 +50,7 @@ struct registry {
     size_t partition_count, partition_room;
     struct u64map by_labels; /* hash of family and values -> address of the series */
     size_t series_count, distinct_count, distinct_max;
-    bool folds_shown;
+    bool folds_shown, births_held;
     int64_t first_zero_ns;
 };
 

@@ -41,6 +41,7 @@ static void readyz(void *context, const struct http_request *request,
     struct monitor *monitor = context;
     (void)request;
     json_t *streams = json_array();
+    char problem[sizeof monitor->list_problem];
     uint64_t total = 0;
     bool known = atomic_load(&monitor->caught_up), connected = bus_is_up(monitor->bus);
     pthread_rwlock_rdlock(&monitor->registry_guard);
@@ -61,6 +62,7 @@ static void readyz(void *context, const struct http_request *request,
         known = known && told;
         total += told ? behind : 0;
     }
+    memcpy(problem, monitor->list_problem, sizeof problem);
     pthread_mutex_unlock(&monitor->streams_lock);
     registry_unlock(monitor->registry);
     pthread_rwlock_unlock(&monitor->registry_guard);
@@ -68,6 +70,8 @@ static void readyz(void *context, const struct http_request *request,
     bool ready = connected && known && total == 0;
     json_t *body = json_pack("{s:b, s:b, s:I, s:o}", "ready", ready, "nats_connected", connected,
                              "behind", (json_int_t)total, "streams", streams);
+    if (connected && problem[0])
+        (void)json_object_set_new(body, "reason", json_string(problem));
     CLEANUP_FREE char *text = json_dumps(body, JSON_INDENT(2));
     json_decref(body);
     buf_addf(&response->body, "%s\n", text ? text : "{}");

@@ -174,7 +174,13 @@ static void look_at_streams(struct monitor *monitor, struct schedule *schedule)
         (!atomic_exchange(&monitor->look_now, false) && !due))
         return;
     schedule->looked_ns = now;
-    if (streams_refresh(monitor, NULL) < 0) {
+    struct error err = ERROR_NONE;
+    int rc = streams_refresh(monitor, &err);
+    pthread_mutex_lock(&monitor->streams_lock);
+    (void)snprintf(monitor->list_problem, sizeof monitor->list_problem, "%s",
+                   rc < 0 ? err.text : "");
+    pthread_mutex_unlock(&monitor->streams_lock);
+    if (rc < 0) {
         atomic_store(&monitor->look_now, true);
         schedule->looked_ns = now - look_every_ns + look_for_core_ns;
         return;

@@ -91,6 +91,7 @@ struct monitor {
     /* Held by the main thread while it makes sure which incarnation a new reader reads. */
     pthread_mutex_t gate;
     uint64_t tracked_overflow;
+    char list_problem[1024]; /* why the streams cannot be listed; "" when they can */
 
     struct stream_state *core_state;
     uint64_t core_changes, core_saved_changes;

@@ -81,6 +81,7 @@ void snapshots_remember(struct monitor *monitor)
 static bool write_one(struct monitor *monitor, struct stream_state *state, struct buf *bytes)
 {
     struct error err = ERROR_NONE;
+    uint64_t suppressed = 0;
     CLEANUP_FREE char *path = path_of(monitor, state_name(state));
     buf_reset(bytes);
     registry_lock(monitor->registry);
@@ -88,8 +89,11 @@ static bool write_one(struct monitor *monitor, struct stream_state *state, struc
     registry_unlock(monitor->registry);
     if (file_write_atomic(path, buf_slice(bytes), 0600, &err) == 0)
         return true;
-    journal_add(monitor->journal, "snapshot", state_name(state)[0] ? state_name(state) : "core",
-                "SnapshotFailed", json_pack("{s:s}", "reason", err.text));
+    if (journal_may_add(monitor->journal, "SnapshotFailed", &suppressed))
+        journal_add(
+            monitor->journal, "snapshot", state_name(state)[0] ? state_name(state) : "core",
+            "SnapshotFailed",
+            json_pack("{s:s, s:I}", "reason", err.text, "suppressed", (json_int_t)suppressed));
     return false;
 }
 
@@ -112,14 +116,18 @@ void snapshots_write(struct monitor *monitor)
 {
     CLEANUP_BUF struct buf bytes = {0};
     size_t files = 0, written = 0;
-    bool worth_saying = false;
+    bool worth_saying = false, all = true;
     for (size_t i = 0; i < monitor->tracked_count; i++) {
         struct tracked *tracked = monitor->tracked[i];
         registry_lock(monitor->registry);
         uint64_t changes = tracked->changes, seq = state_seq(tracked->state);
         registry_unlock(monitor->registry);
-        if (changes == tracked->saved_changes || !write_one(monitor, tracked->state, &bytes))
+        if (changes == tracked->saved_changes)
             continue;
+        if (!write_one(monitor, tracked->state, &bytes)) {
+            all = false;
+            continue;
+        }
         tracked->saved_changes = changes;
         tracked->saved_seq = seq;
         files++;
@@ -137,7 +145,8 @@ void snapshots_write(struct monitor *monitor)
         written += bytes.len;
         worth_saying = true;
     }
-    if (files)
+    /* One file that cannot be written means that the state is not saved: the time must not move. */
+    if (files && all)
         atomic_store(&monitor->last_snapshot_ns, instant_now_ns());
     if (worth_saying)
         announce(monitor, files, written);

@@ -54,7 +54,7 @@ struct stream_state {
     size_t rule_count;
     uint64_t *applied; /* by rule: messages up to this sequence are in its cells already */
     uint64_t applied_builtin, applied_max;
-    bool resumed; /* read from a snapshot: what comes behind it is new */
+    bool resumed;                   /* read from a snapshot: what comes behind it is new */
     struct cell *builtin[BUILTINS]; /* of those whose labels are fixed */
 
     struct u64map classes; /* hash -> first entry */

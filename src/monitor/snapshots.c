@@ -89,10 +89,10 @@ static bool write_one(struct monitor *monitor, struct stream_state *state, struc
     registry_unlock(monitor->registry);
     if (file_write_atomic(path, buf_slice(bytes), 0600, &err) == 0)
         return true;
+    const char *id = state_name(state)[0] ? state_name(state) : "core";
     if (journal_may_add(monitor->journal, "SnapshotFailed", &suppressed))
         journal_add(
-            monitor->journal, "snapshot", state_name(state)[0] ? state_name(state) : "core",
-            "SnapshotFailed",
+            monitor->journal, "snapshot", id, "SnapshotFailed",
             json_pack("{s:s, s:I}", "reason", err.text, "suppressed", (json_int_t)suppressed));
     return false;
 }

@@ -10,6 +10,7 @@ static const struct command *const commands[] = {
     &command_down,     /* stop it */
     &command_monitor,  /* the event monitor: event streams in, metrics out */
     &command_rules,    /* check rules, list the metrics they make */
+    &command_derive,   /* fold a file of events and print the metrics */
     &command_simulate, /* CIM traffic in the real shapes */
 };
 

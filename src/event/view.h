@@ -35,7 +35,7 @@ struct event_input {
     const struct event_header *headers;
     int header_count; /* -1: the header block is not well-formed */
     uint64_t seq;     /* 0: not from a stream */
-    int64_t stored_at_ns;
+    int64_t stored_at_ns; /* 0: not known (a line of a file that does not say) */
 };
 
 struct event_view {

@@ -257,7 +257,8 @@ static void check_plausible(struct engine *engine, struct stream_state *state,
         return;
     if (view->occurred_at_ns < oldest_plausible_ns)
         suspect(engine, state, prepared->input.seq, "timestamp_past");
-    else if (view->occurred_at_ns > prepared->input.stored_at_ns + future_plausible_ns)
+    else if (prepared->input.stored_at_ns &&
+             view->occurred_at_ns > prepared->input.stored_at_ns + future_plausible_ns)
         suspect(engine, state, prepared->input.seq, "timestamp_future");
 }
 
@@ -332,6 +333,7 @@ static int action_value(struct engine *engine, const struct metric_rule *rule, d
         int64_t when = engine->view.has_occurred_at ? engine->view.occurred_at_ns
                                                     : engine->eval.input->stored_at_ns;
         *ret = instant_seconds(when);
+        return when != 0;
     }
     return 1;
 }

@@ -141,9 +141,12 @@ struct slice expr_raw(struct eval *eval, const struct expr *expr, struct json_va
     case EXPR_SUBJECT: return subject_part(eval, expr);
     case EXPR_HEADER: return present(event_header_find(eval->input, expr->text));
     case EXPR_PAYLOAD: return payload_raw(eval, expr, ret_value);
-    case EXPR_STORED_AT: return format_number(eval, instant_seconds(eval->input->stored_at_ns));
+    case EXPR_STORED_AT:
+        if (!eval->input->stored_at_ns)
+            return SLICE_ABSENT;
+        return format_number(eval, instant_seconds(eval->input->stored_at_ns));
     case EXPR_DELAY:
-        if (!eval->view || !eval->view->has_occurred_at)
+        if (!eval->view || !eval->view->has_occurred_at || !eval->input->stored_at_ns)
             return SLICE_ABSENT;
         return format_number(eval, delay_seconds(eval));
     case EXPR_REMEMBERED:
@@ -228,9 +231,10 @@ static int expr_number(struct eval *eval, const struct expr *expr, double *ret)
     bool timed = view && view->has_occurred_at;
     if (expr->kind == EXPR_STORED_AT) {
         *ret = instant_seconds(eval->input->stored_at_ns);
-        return 1;
+        return eval->input->stored_at_ns != 0;
     }
     if (expr->kind == EXPR_DELAY) {
+        timed = timed && eval->input->stored_at_ns;
         *ret = timed ? delay_seconds(eval) : 0;
         return timed;
     }

@@ -6,10 +6,12 @@ cd "$(dirname "$0")/.."
 build=${BUILD:-build}
 cim_ops=${CIM_OPS:-$build/cim-ops}
 
-ninja -C "$build" bench/endtoend >/dev/null
+ninja -C "$build" bench/endtoend bench/engine >/dev/null
 mkdir -p "$build/bench"
 printf 'machine: %s, %s cores, %s, nats-server %s\n' \
     "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" \
     "$(. /etc/os-release && printf '%s' "$PRETTY_NAME")" \
     "$(nats-server --version | sed 's/.*: //')"
 "$build/bench/endtoend" "$cim_ops" rules "${EVENTS:-1000000}" "${ROUNDS:-5}" "$build/bench/endtoend.json"
+"$build/bench/engine" rules tests/corpus/cim-events.jsonl "${ENGINE_EVENTS:-100000}" "${ENGINE_ROUNDS:-11}" \
+    "$build/bench/engine.json"

@@ -39,6 +39,9 @@ lint    clang-tidy              clang-tidy
 lint    cppcheck                cppcheck
 bench   +build
 bench   nats-server             nats-server
+bench   g++                     g++
+bench   libsimdjson-dev         deb
+bench   mtail                   mtail
 fresh   git                     git
 fresh   debootstrap             debootstrap
 '

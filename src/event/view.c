@@ -1,7 +1,6 @@
 #include "event/view.h"
 
 #include <stdlib.h>
-#include <strings.h>
 
 #include "base/instant.h"
 
@@ -32,24 +31,22 @@ enum event_field event_field_find(struct slice name)
     return EVENT_FIELDS;
 }
 
-static struct slice bare_name(struct slice name)
+static struct slice find_in_block(struct slice block, struct slice wanted)
 {
-    if (name.len > 2 && strncasecmp(name.ptr, "x-", 2) == 0)
-        return slice_from(name, 2);
-    if (name.len > 4 && strncasecmp(name.ptr, "cim-", 4) == 0)
-        return slice_from(name, 4);
-    return name;
-}
-
-bool event_header_is(struct slice name, struct slice wanted)
-{
-    name = bare_name(name);
-    wanted = bare_name(wanted);
-    return name.len == wanted.len && strncasecmp(name.ptr, wanted.ptr, name.len) == 0;
+    struct event_headers walk;
+    struct event_header header;
+    bool more = event_headers_begin(&walk, block, NULL);
+    while (more && event_headers_next(&walk, &header)) {
+        if (event_header_is(header.name, wanted))
+            return header.value;
+    }
+    return SLICE_ABSENT;
 }
 
 struct slice event_header_find(const struct event_input *input, struct slice wanted)
 {
+    if (slice_present(input->header_block))
+        return find_in_block(input->header_block, wanted);
     for (int i = 0; i < input->header_count; i++) {
         if (event_header_is(input->headers[i].name, wanted))
             return input->headers[i].value;

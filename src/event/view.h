@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/slice.h"
+#include "event/headers.h"
 
 enum event_field {
     EVENT_DOMAIN,
@@ -24,16 +25,16 @@ enum event_field {
 };
 #define EVENT_CLASS_FIELDS EVENT_AGGREGATE_ID
 
-struct event_header {
-    struct slice name, value;
-};
-#define EVENT_HEADERS_MAX 64
-
-/* One message as it is stored; everything is borrowed for the duration of a call. */
+/*
+ * One message as it is stored; everything is borrowed for the duration of a call. Its headers are
+ * given as the raw block (from NATS), or one by one (from JSON); where a block is given, `headers`
+ * are not looked at.
+ */
 struct event_input {
     struct slice subject, payload;
+    struct slice header_block; /* see event/headers.h; absent: `headers` stand */
     const struct event_header *headers;
-    int header_count; /* -1: the header block is not well-formed */
+    int header_count; /* -1: they were not well-formed */
     uint64_t seq;     /* 0: not from a stream */
     int64_t stored_at_ns; /* 0: not known (a line of a file that does not say) */
 };
@@ -48,12 +49,7 @@ const char *event_field_name(enum event_field field);
 /* EVENT_FIELDS when there is none of that name. */
 enum event_field event_field_find(struct slice name);
 
-/*
- * Header names are compared without case and without a leading `X-` or `CIM-`; events.md lists the
- * seven spellings in use.
- */
-bool event_header_is(struct slice name, struct slice wanted);
-/* The value of the first such header; absent when there is none. */
+/* The value of the first header of that name (event_header_is()); absent when there is none. */
 struct slice event_header_find(const struct event_input *input, struct slice wanted);
 
 /*

@@ -173,6 +173,18 @@ static void read_class_fields(struct engine *engine, struct prepared *ret)
     }
 }
 
+/* The block is checked whole in any case: finding the headers in the same pass costs nothing. */
+static bool read_headers(struct engine *engine, struct event_input *input)
+{
+    if (!slice_present(input->header_block))
+        return input->header_count >= 0;
+    input->header_count =
+        event_headers_parse(input->header_block, engine->headers, EVENT_HEADERS_MAX);
+    input->headers = engine->headers;
+    input->header_block = SLICE_ABSENT;
+    return input->header_count >= 0;
+}
+
 const char *engine_prepare(struct engine *engine, const struct event_input *input,
                            struct prepared *ret)
 {
@@ -187,7 +199,7 @@ const char *engine_prepare(struct engine *engine, const struct event_input *inpu
     eval->scratch_used = 0;
     memset(eval->remembered, 0, sizeof eval->remembered);
     eval_split_subject(eval);
-    if (input->header_count < 0)
+    if (!read_headers(engine, &ret->input))
         return "the header block is broken";
 
     ret->group = plan_find(engine->plan, eval->tokens, eval->token_count);

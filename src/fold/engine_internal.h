@@ -86,6 +86,7 @@ struct engine {
     struct event_view view;
     bool time_unreadable;
     struct json_value values[JSON_PATHS_MAX];
+    struct event_header headers[EVENT_HEADERS_MAX]; /* of the block, found once per event */
     struct buf decoded;
     char scratch[65536];
 };

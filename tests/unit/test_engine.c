@@ -87,11 +87,17 @@ static void malformed_messages_are_located(void **state)
     assert_int_equal(rig_fold(&rig, 2, "a", "{\"a\":}"), -1);
     assert_int_equal(engine_fold(rig.engine, rig.state, &input), -1);
     assert_true(rig_fold(&rig, 4, "a", "{}") >= 0);
-    rig_shows(&rig, "cim_events_malformed_total{stream=\"S\"} 3");
+    input = (struct event_input){.subject = SLICE("a"),
+                                 .payload = SLICE("{}"),
+                                 .header_block = SLICE("NATS/1.0\r\nA: 1\r\n"),
+                                 .seq = 5};
+    assert_int_equal(engine_fold(rig.engine, rig.state, &input), -1);
+    rig_shows(&rig, "cim_events_malformed_total{stream=\"S\"} 4");
     rig_shows(&rig, "x_total 1");
     assert_slice(buf_slice(&rig.reports), "malformed/S/1/empty/1;"
                                           "malformed/S/2/a value was expected/1;"
-                                          "malformed/S/3/the header block is broken/1;");
+                                          "malformed/S/3/the header block is broken/1;"
+                                          "malformed/S/5/the header block is broken/1;");
 }
 
 static void odd_events_count_and_are_reported(void **state)
@@ -167,6 +173,12 @@ static void without_an_event_id_the_message_id_counts(void **state)
         assert_true(engine_fold(rig.engine, rig.state, &input) >= 0);
     }
     rig_shows(&rig, "cim_duplicate_events_total{domain=\"a\"} 2");
+    struct event_input raw = {.subject = SLICE("a.b.c"),
+                              .payload = SLICE("{}"),
+                              .header_block = SLICE("NATS/1.0\r\nNats-Msg-Id: m1\r\n\r\n"),
+                              .seq = 4};
+    assert_true(engine_fold(rig.engine, rig.state, &raw) >= 0);
+    rig_shows(&rig, "cim_duplicate_events_total{domain=\"a\"} 3");
 }
 
 static void fold_id(struct rig *rig, uint64_t seq, uint64_t id)

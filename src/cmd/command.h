@@ -98,4 +98,4 @@ int nats_values_check(const struct nats_values *values, struct error *err);
 
 /* The verbs; main.c lists them. */
 extern const struct command command_up, command_status, command_down, command_monitor,
-    command_simulate, command_rules, command_derive;
+    command_simulate, command_rules, command_derive, command_inspect;

@@ -46,6 +46,11 @@ int yaml_error(const struct yaml_node *node, struct error *err, const char *form
     return -1;
 }
 
+void yaml_add_place(const struct yaml_node *node, struct buf *ret)
+{
+    buf_addf(ret, "%s:%zu", node->tree->name, node->node->start_mark.line + 1);
+}
+
 /* --- what libyaml lets through ---------------------------------------------------------------- */
 
 static int refuse_duplicates_in(const struct yaml_node *node, struct error *err)

@@ -10,8 +10,8 @@
  */
 #pragma once
 
+#include "base/buf.h"
 #include "base/error.h"
-#include "base/slice.h"
 
 #define YAML_BYTES_MAX   (4u << 20)
 #define YAML_DEPTH_MAX   64
@@ -44,3 +44,5 @@ const struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *ke
  */
 int yaml_error(const struct yaml_node *node, struct error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* "<file>:<line>" of the node, for reports. */
+void yaml_add_place(const struct yaml_node *node, struct buf *ret);

@@ -31,6 +31,7 @@ struct lines {
     bool at_end, skipping;
     uint64_t number;
     struct slice raw;
+    const char *blamed; /* where in it a complaint points to; NULL: its start */
     struct json_plan *plan;
     int slots[MEMBERS];
     struct json_value values[MEMBERS];
@@ -90,8 +91,9 @@ __attribute__((format(printf, 3, 4))) static int bad(const struct lines *lines, 
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return error_set(err, EXIT_CODE_DAMAGED, "%s:%llu: %s", lines->name,
-                     (unsigned long long)lines->number, text);
+    size_t column = lines->blamed ? (size_t)(lines->blamed - lines->raw.ptr) : 0;
+    return error_set(err, EXIT_CODE_DAMAGED, "%s:%llu:%zu: %s", lines->name,
+                     (unsigned long long)lines->number, column + 1, text);
 }
 
 /* --- bytes ------------------------------------------------------------------------------------ */
@@ -173,6 +175,7 @@ static int text_member(struct lines *lines, enum member member, struct slice *re
 {
     const struct json_value *value = value_of(lines, member);
     *ret = SLICE_ABSENT;
+    lines->blamed = value->raw.ptr;
     if (value->type <= JSON_TYPE_NULL)
         return 0;
     if (value->type != JSON_TYPE_STRING)
@@ -223,12 +226,14 @@ static int read_payload(struct lines *lines, struct slice *ret, struct error *er
         text_member(lines, PAYLOAD_BASE64, &base64, err) < 0)
         return -1;
     int given = (value->type != JSON_TYPE_ABSENT) + slice_present(text) + slice_present(base64);
+    lines->blamed = NULL;
     if (given != 1)
         return bad(lines, err,
                    "one of 'payload', 'payload_text' and 'payload_base64' was expected");
     *ret = text;
     if (slice_present(base64)) {
         size_t begin = lines->texts.len;
+        lines->blamed = value_of(lines, PAYLOAD_BASE64)->raw.ptr;
         if (!base64_decode(base64, &lines->texts))
             return bad(lines, err, "'payload_base64' is no padded base64");
         *ret = slice_from(buf_slice(&lines->texts), begin);
@@ -275,6 +280,7 @@ static int read_headers(struct lines *lines, struct event_input *input, struct e
     const struct json_value *value = value_of(lines, HEADERS);
     struct slice at = {value->raw.ptr, value->raw.len};
     input->headers = lines->headers;
+    lines->blamed = value->raw.ptr;
     if (value->type <= JSON_TYPE_NULL)
         return 0;
     if (value->type != JSON_TYPE_OBJECT)
@@ -293,6 +299,7 @@ static int read_headers(struct lines *lines, struct event_input *input, struct e
             skip_space(&at);
             if (is_list && at.ptr[0] == ']')
                 break;
+            lines->blamed = at.ptr;
             if (at.ptr[0] != '"')
                 return bad(lines, err, "header '%.*s' is no text and no list of texts",
                            SLICE_ARG(name));
@@ -310,6 +317,7 @@ static int read_seq(struct lines *lines, uint64_t *ret, struct error *err)
 {
     const struct json_value *value = value_of(lines, SEQ);
     uint64_t seq = 0;
+    lines->blamed = value->raw.ptr;
     if (value->type <= JSON_TYPE_NULL)
         return 0;
     bool sound = value->type == JSON_TYPE_NUMBER;
@@ -327,6 +335,7 @@ static int read_seq(struct lines *lines, uint64_t *ret, struct error *err)
 static int read_stored_at(struct lines *lines, int64_t *ret, struct error *err)
 {
     const struct json_value *value = value_of(lines, STORED_AT);
+    lines->blamed = value->raw.ptr;
     if (value->type <= JSON_TYPE_NULL)
         return 0;
     bool timely = value->type == JSON_TYPE_STRING || value->type == JSON_TYPE_NUMBER ||
@@ -342,8 +351,10 @@ static int read_line(struct lines *lines, struct line_event *ret, struct error *
     size_t first = 0;
     while (first < lines->raw.len && strchr(" \t\r", lines->raw.ptr[first]))
         first++;
-    if (!json_extract(lines->plan, lines->raw, lines->values, &problem))
-        return bad(lines, err, "column %zu: not JSON: %s", problem.offset + 1, problem.what);
+    if (!json_extract(lines->plan, lines->raw, lines->values, &problem)) {
+        lines->blamed = lines->raw.ptr + problem.offset;
+        return bad(lines, err, "not JSON: %s", problem.what);
+    }
     if (lines->raw.ptr[first] != '{')
         return bad(lines, err, "an object with 'subject' and 'payload' was expected");
     lines->texts.len = 0;
@@ -373,6 +384,7 @@ static bool is_blank(struct slice line)
 enum lines_outcome lines_next(struct lines *lines, struct line_event *ret, struct error *err)
 {
     for (;;) {
+        lines->blamed = NULL;
         int taken = take_line(lines, err);
         if (taken <= 0)
             return taken == 0 ? LINES_END : taken == -1 ? LINES_BAD : LINES_FAILED;

@@ -24,7 +24,7 @@ struct lines;
 
 enum lines_outcome {
     LINES_EVENT,
-    LINES_BAD,    /* err says FILE:LINE and what was expected; the next line can be read */
+    LINES_BAD,    /* err says FILE:LINE:COLUMN and what was expected; the next line can be read */
     LINES_END,    /* of the file */
     LINES_FAILED, /* the file cannot be read on; err says why */
 };

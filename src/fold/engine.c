@@ -147,12 +147,17 @@ static bool read_payload(struct engine *engine, struct prepared *ret, struct jso
     return json_extract(plan, as_sent, engine->values, problem);
 }
 
+bool envelope_has_path(const struct engine *engine, const struct plan_group *group, size_t path)
+{
+    int slot = group->slot_of[path];
+    return slot >= 0 && engine->values[slot].type > JSON_TYPE_NULL;
+}
+
 static bool fits(const struct engine *engine, const struct plan_group *group,
                  const struct envelope *envelope, const struct event_input *input)
 {
     for (size_t i = 0; i < envelope->require_count; i++) {
-        int slot = group->slot_of[envelope->requires[i]];
-        if (slot < 0 || engine->values[slot].type <= JSON_TYPE_NULL)
+        if (!envelope_has_path(engine, group, envelope->requires[i]))
             return false;
     }
     for (size_t i = 0; i < envelope->require_headers.count; i++) {
@@ -437,19 +442,28 @@ int engine_fold(struct engine *engine, struct stream_state *state, const struct 
 
 /* --- beside the fold -------------------------------------------------------------------------- */
 
+const char *engine_view_prepared(struct engine *engine, const struct event_input *input,
+                                 struct prepared *ret)
+{
+    const char *why = engine_prepare(engine, input, ret);
+    if (why)
+        return why;
+    struct stream_state *state = engine_stream(engine, "");
+    bool temporary;
+    if (state->class_count >= CLASSES_MAX)
+        classes_clear(state); /* so that the class is kept, and the view may point into it */
+    (void)class_find(engine, state, ret, &temporary);
+    engine_view_rest(engine, ret);
+    return NULL;
+}
+
 bool engine_view(struct engine *engine, const struct event_input *input, struct event_view *ret,
                  const char **ret_envelope, const char **ret_why)
 {
     struct prepared prepared;
-    *ret_why = engine_prepare(engine, input, &prepared);
+    *ret_why = engine_view_prepared(engine, input, &prepared);
     if (*ret_why)
         return false;
-    struct stream_state *state = engine_stream(engine, "");
-    bool temporary;
-    if (state->class_count >= CLASSES_MAX)
-        classes_clear(state); /* so that the class is kept, and *ret may point into it */
-    (void)class_find(engine, state, &prepared, &temporary);
-    engine_view_rest(engine, &prepared);
     *ret = engine->view;
     *ret_envelope = prepared.envelope ? prepared.envelope->name.ptr : NULL;
     return true;

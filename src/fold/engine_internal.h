@@ -103,6 +103,11 @@ struct prepared {
 /* NULL, or why the message is malformed (constant text). */
 const char *engine_prepare(struct engine *engine, const struct event_input *input,
                            struct prepared *ret);
+/* Is there a value at the path (an index into rules.paths) of the event just prepared? */
+bool envelope_has_path(const struct engine *engine, const struct plan_group *group, size_t path);
+/* Prepares and fills engine->view, whose texts are then valid until the next call. NULL, or why. */
+const char *engine_view_prepared(struct engine *engine, const struct event_input *input,
+                                 struct prepared *ret);
 /* Fills the fields behind the class fields of engine->view. */
 void engine_view_rest(struct engine *engine, const struct prepared *prepared);
 

@@ -148,6 +148,7 @@ static int load_envelope(struct rules *rules, const struct yaml_node *node,
     if (!name || !yaml_is_scalar(name) || !subjects)
         return yaml_error(node, err, "an envelope needs 'name' and 'subjects'");
     ret->name = yaml_text(name);
+    ret->node = node;
     if (filter_list_compile(subjects, &ret->subjects, err) < 0)
         return -1;
     if (requires && load_requires(rules, requires, ret, err) < 0)
@@ -162,6 +163,7 @@ static int load_envelope(struct rules *rules, const struct yaml_node *node,
         const struct yaml_node *value = yaml_get(node, field);
         if (!value && defaults)
             value = yaml_get(defaults, field);
+        ret->field_nodes[f] = value;
         if (value && (expr_list_compile(rules, value, &ret->fields[f], err) < 0 ||
                       check_field(value, f, &ret->fields[f], err) < 0))
             return -1;

@@ -101,6 +101,8 @@ struct filter_list {
     size_t count;
 };
 
+struct yaml_node;
+
 struct envelope {
     struct slice name;
     struct filter_list subjects;
@@ -109,11 +111,10 @@ struct envelope {
     struct filter_list require_headers;
     bool byte_array; /* the payload may be a JSON array of byte numbers: decode it once more */
     struct expr_list fields[EVENT_FIELDS];
+    const struct yaml_node *node, *field_nodes[EVENT_FIELDS]; /* where they stand */
     struct slice *types; /* the producer's own type names, for `| type` */
     size_t type_count;
 };
-
-struct yaml_node;
 
 struct metric_rule {
     struct metric_spec spec;           /* texts point into the rule files */

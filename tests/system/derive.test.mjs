@@ -66,7 +66,7 @@ test('bad lines are named and passed over', async (t) => {
     '{"subject":"events.a.b","payload":{},"seq":9}\n{"subject":"events.a.b","payload_text":"{"}\n');
   const { code, stdout, stderr } = await cimOps(['derive', file]);
   assert.equal(code, 5);
-  assert.match(stderr, /e\.jsonl:2: column 1: not JSON/);
+  assert.match(stderr, /e\.jsonl:2:1: not JSON/);
   assert.match(stderr, /e\.jsonl:4: 'seq' 9 is not behind 9/);
   assert.equal(stderr.trimEnd().split('\n').length, 2);
   const metrics = new Metrics(stdout);

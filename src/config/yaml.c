@@ -338,3 +338,26 @@ const struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *ke
     }
     return NULL;
 }
+
+int yaml_check_keys(const struct yaml_node *node, const char *const *known, size_t count,
+                    const char *what, struct error *err)
+{
+    if (!yaml_is_mapping(node))
+        return yaml_error(node, err, "%s was expected: a mapping", what);
+    for (size_t i = 0; i < yaml_size(node); i++) {
+        struct slice key = yaml_text(yaml_key_at(node, i));
+        size_t k = 0;
+        while (k < count && !slice_eq(key, slice_of(known[k])))
+            k++;
+        if (k < count)
+            continue;
+        char list[256] = "";
+        size_t used = 0;
+        for (k = 0; k < count && used < sizeof list; k++)
+            used +=
+                (size_t)snprintf(list + used, sizeof list - used, "%s%s", k ? ", " : "", known[k]);
+        return yaml_error(yaml_key_at(node, i), err, "unknown key '%.*s' in %s; known: %s",
+                          SLICE_ARG(key), what, list);
+    }
+    return 0;
+}

@@ -46,3 +46,6 @@ int yaml_error(const struct yaml_node *node, struct error *err, const char *form
     __attribute__((format(printf, 3, 4)));
 /* "<file>:<line>" of the node, for reports. */
 void yaml_add_place(const struct yaml_node *node, struct buf *ret);
+/* A mapping, and no key in it but those known; `what` names it in the complaint. */
+int yaml_check_keys(const struct yaml_node *node, const char *const *known, size_t count,
+                    const char *what, struct error *err);

@@ -64,6 +64,7 @@ int engine_new(const struct rules *rules, struct registry *registry,
         engine->builtin[i] = registry_family(registry, &builtin_specs[i]);
     engine->eval = (struct eval){
         .rules = rules, .scratch = engine->scratch, .scratch_room = sizeof engine->scratch};
+    engine->eval.memos = xcalloc(rules->rewrite_count + 1, sizeof(struct rewrite_memo *));
     *ret = engine;
     return 0;
 }
@@ -76,6 +77,7 @@ void engine_free(struct engine *engine)
         state_free(engine->states[i]);
     free(engine->states);
     plan_free(engine->plan);
+    rewrite_memos_free(engine->eval.memos, engine->rules->rewrite_count);
     free(engine->families);
     buf_done(&engine->decoded);
     free(engine);

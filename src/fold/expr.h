@@ -18,6 +18,14 @@ void condition_list_done(struct condition_list *list);
 size_t rules_path(struct rules *rules, struct slice path);
 bool expr_is_class(const struct expr *expr);
 
+/* `node` is a mapping: {from: ..., regex, replace, otherwise, map}; `ret` gets items and rewrite.
+ */
+int rewrite_compile(struct rules *rules, const struct yaml_node *node, struct expr_list *ret,
+                    struct error *err);
+void rewrite_free(struct rewrite *rewrite);
+/* No value of the text's own is left: a map, or a pattern, with something for all else. */
+bool rewrite_is_bounded(const struct rewrite *rewrite);
+
 #define SUBJECT_TOKENS_MAX 64
 #define REMEMBERED_MAX     16
 
@@ -32,16 +40,21 @@ struct eval {
     const struct envelope *envelope; /* for `| type`; may be NULL */
     const struct rules *rules;
     struct slice remembered[REMEMBERED_MAX]; /* by index of the remember rule */
-    char *scratch;                           /* for transformed texts; */
+    struct rewrite_memo **memos; /* by rewrite: what patterns made of texts; may be NULL */
+    char *scratch;               /* for transformed texts; */
     size_t scratch_used, scratch_room;
 };
 
+/* Room in the scratch space; NULL when it is full. */
+char *eval_scratch(struct eval *eval, size_t len);
+struct slice rewrite_apply(struct eval *eval, const struct rewrite *rewrite, struct slice text);
+void rewrite_memos_free(struct rewrite_memo **memos, size_t count);
 void eval_split_subject(struct eval *eval);
 /* The value before its transforms; *ret_value (may be NULL) is the JSON value when it is one. */
 struct slice expr_raw(struct eval *eval, const struct expr *expr, struct json_value *ret_value);
 struct slice expr_text(struct eval *eval, const struct expr *expr);
 struct slice expr_transform(struct eval *eval, const struct expr *expr, struct slice raw);
-/* The first present one. */
+/* The first present one, rewritten. */
 struct slice expr_list_text(struct eval *eval, const struct expr_list *list);
 /* 1 found, 0 absent, -1 there but no finite number. */
 int expr_list_number(struct eval *eval, const struct expr_list *list, double *ret);

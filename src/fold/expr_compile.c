@@ -170,6 +170,8 @@ int expr_list_compile(struct rules *rules, const struct yaml_node *node, struct 
                       struct error *err)
 {
     bool many = yaml_is_sequence(node);
+    if (yaml_is_mapping(node))
+        return rewrite_compile(rules, node, ret, err);
     ret->count = many ? yaml_size(node) : 1;
     ret->items = xcalloc(ret->count + 1, sizeof *ret->items);
     for (size_t i = 0; i < ret->count; i++) {
@@ -182,6 +184,7 @@ int expr_list_compile(struct rules *rules, const struct yaml_node *node, struct 
 void expr_list_done(struct expr_list *list)
 {
     free(list->items);
+    rewrite_free(list->rewrite);
     *list = (struct expr_list){0};
 }
 

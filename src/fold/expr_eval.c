@@ -15,7 +15,7 @@ void eval_split_subject(struct eval *eval)
         eval->token_count++;
 }
 
-static char *scratch(struct eval *eval, size_t len)
+char *eval_scratch(struct eval *eval, size_t len)
 {
     if (eval->scratch_room - eval->scratch_used < len)
         return NULL;
@@ -36,7 +36,7 @@ static struct slice decoded(struct eval *eval, const struct json_value *value)
         return value->raw;
     CLEANUP_BUF struct buf text = {0};
     json_unescape(value->raw, &text);
-    char *copy = scratch(eval, text.len);
+    char *copy = eval_scratch(eval, text.len);
     if (!copy)
         return value->raw;
     memcpy(copy, text.ptr, text.len);
@@ -115,7 +115,7 @@ static struct slice subject_part(const struct eval *eval, const struct expr *exp
 
 static struct slice format_number(struct eval *eval, double value)
 {
-    char *copy = scratch(eval, 32);
+    char *copy = eval_scratch(eval, 32);
     if (!copy)
         return SLICE_ABSENT;
     int len = snprintf(copy, 32, "%.15g", value);
@@ -183,7 +183,7 @@ static struct slice apply_transform(struct eval *eval, const struct transform *t
         return slice_starts(text, transform->text) ? present(slice_from(text, transform->text.len))
                                                    : text;
     size_t extra = transform->kind == TRANSFORM_PREFIX ? transform->text.len : 0;
-    char *out = scratch(eval, text.len + extra);
+    char *out = eval_scratch(eval, text.len + extra);
     if (!out)
         return text;
     size_t len = text.len + extra;
@@ -221,7 +221,17 @@ struct slice expr_list_text(struct eval *eval, const struct expr_list *list)
     struct slice text = SLICE_ABSENT;
     for (size_t i = 0; i < list->count && !slice_present(text); i++)
         text = expr_text(eval, &list->items[i]);
+    if (list->rewrite && slice_present(text))
+        text = rewrite_apply(eval, list->rewrite, text);
     return text;
+}
+
+static int text_number(struct slice text, double *ret)
+{
+    struct json_value number = {.raw = text, .type = JSON_TYPE_NUMBER};
+    if (!slice_present(text))
+        return 0;
+    return json_number(&number, ret) ? 1 : -1;
 }
 
 /* 1 found, 0 absent, -1 no finite number. Times and spans are numbers already: no text between. */
@@ -242,16 +252,14 @@ static int expr_number(struct eval *eval, const struct expr *expr, double *ret)
         *ret = timed ? instant_seconds(view->occurred_at_ns) : 0;
         return timed;
     }
-    struct slice text = expr_text(eval, expr);
-    struct json_value number = {.raw = text, .type = JSON_TYPE_NUMBER};
-    if (!slice_present(text))
-        return 0;
-    return json_number(&number, ret) ? 1 : -1;
+    return text_number(expr_text(eval, expr), ret);
 }
 
 int expr_list_number(struct eval *eval, const struct expr_list *list, double *ret)
 {
     int found = 0;
+    if (list->rewrite)
+        return text_number(expr_list_text(eval, list), ret);
     for (size_t i = 0; i < list->count && !found; i++)
         found = expr_number(eval, &list->items[i], ret);
     return found;

@@ -9,9 +9,9 @@
 #include "base/memory.h"
 #include "fold/check.h"
 #include "fold/expr.h"
+#include "fold/rules_internal.h"
 
 #define RULE_FILES_MAX 256
-#define SERIES_MAX_MAX 10000000
 static const char envelopes_file[] = "envelopes.yaml";
 
 struct rule_files {
@@ -20,25 +20,8 @@ struct rule_files {
     size_t count;
 };
 
-static const struct {
-    const char *name;
-    enum metric_kind kind;
-} kinds[] = {
-    {"counter", METRIC_COUNTER},     {"gauge", METRIC_GAUGE},       {"histogram", METRIC_HISTOGRAM},
-    {"timestamp", METRIC_TIMESTAMP}, {"distinct", METRIC_DISTINCT},
-};
-
-const char *metric_kind_name(enum metric_kind kind)
-{
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        if (kinds[i].kind == kind)
-            return kinds[i].name;
-    }
-    return "?";
-}
-
 /* The meaning of a subtree, whatever its comments and layout. */
-static uint64_t fingerprint(const struct yaml_node *node, uint64_t seed)
+uint64_t rules_fingerprint(const struct yaml_node *node, uint64_t seed)
 {
     if (yaml_is_scalar(node)) {
         struct slice text = yaml_text(node);
@@ -47,37 +30,14 @@ static uint64_t fingerprint(const struct yaml_node *node, uint64_t seed)
     uint64_t hash = seed ^ (yaml_is_mapping(node) ? 2 : 3);
     for (size_t i = 0; i < yaml_size(node); i++) {
         if (yaml_is_mapping(node)) {
-            hash = fingerprint(yaml_key_at(node, i), hash);
-            hash = fingerprint(yaml_value_at(node, i), hash);
+            hash = rules_fingerprint(yaml_key_at(node, i), hash);
+            hash = rules_fingerprint(yaml_value_at(node, i), hash);
         } else {
-            hash = fingerprint(yaml_at(node, i), hash);
+            hash = rules_fingerprint(yaml_at(node, i), hash);
         }
         hash = XXH3_64bits_withSeed(&hash, sizeof hash, i);
     }
     return hash;
-}
-
-static int check_keys(const struct yaml_node *node, const char *const *known, size_t count,
-                      const char *what, struct error *err)
-{
-    if (!yaml_is_mapping(node))
-        return yaml_error(node, err, "%s was expected: a mapping", what);
-    for (size_t i = 0; i < yaml_size(node); i++) {
-        struct slice key = yaml_text(yaml_key_at(node, i));
-        size_t k = 0;
-        while (k < count && !slice_eq(key, slice_of(known[k])))
-            k++;
-        if (k < count)
-            continue;
-        char list[256] = "";
-        size_t used = 0;
-        for (k = 0; k < count && used < sizeof list; k++)
-            used +=
-                (size_t)snprintf(list + used, sizeof list - used, "%s%s", k ? ", " : "", known[k]);
-        return yaml_error(yaml_key_at(node, i), err, "unknown key '%.*s' in %s; known: %s",
-                          SLICE_ARG(key), what, list);
-    }
-    return 0;
 }
 
 /* --- envelopes -------------------------------------------------------------------------------- */
@@ -121,6 +81,8 @@ static int load_requires(struct rules *rules, const struct yaml_node *node, stru
 static int check_field(const struct yaml_node *node, size_t field, const struct expr_list *list,
                        struct error *err)
 {
+    if (list->rewrite)
+        return yaml_error(node, err, "'regex' and 'map' are for metrics, not for envelopes");
     for (size_t i = 0; i < list->count; i++) {
         const struct expr *item = &list->items[i];
         bool later = item->kind == EXPR_FIELD &&
@@ -140,7 +102,7 @@ static int load_envelope(struct rules *rules, const struct yaml_node *node,
         "name",         "subjects",   "requires",       "decode",       "types",
         "domain",       "event_type", "aggregate_type", "severity",     "error_type",
         "aggregate_id", "event_id",   "correlation_id", "causation_id", "occurred_at"};
-    if (check_keys(node, known, ARRAY_LEN(known), "an envelope", err) < 0)
+    if (yaml_check_keys(node, known, ARRAY_LEN(known), "an envelope", err) < 0)
         return -1;
     const struct yaml_node *name = yaml_get(node, "name"), *subjects = yaml_get(node, "subjects"),
                            *requires = yaml_get(node, "requires"), *types = yaml_get(node, "types"),
@@ -194,7 +156,7 @@ static int load_envelopes(struct rules *rules, const struct yaml_node *root, str
     static const char *const known[] = {"envelopes", "defaults", "error_classes"};
     const struct yaml_node *classes = yaml_get(root, "error_classes");
     const struct yaml_node *list = yaml_get(root, "envelopes");
-    if (check_keys(root, known, ARRAY_LEN(known), "envelopes.yaml", err) < 0)
+    if (yaml_check_keys(root, known, ARRAY_LEN(known), "envelopes.yaml", err) < 0)
         return -1;
     if (!list || !yaml_is_sequence(list))
         return yaml_error(root, err, "a list 'envelopes:' was expected");
@@ -202,7 +164,7 @@ static int load_envelopes(struct rules *rules, const struct yaml_node *root, str
         return -1;
     rules->envelope_count = yaml_size(list);
     rules->envelopes = xcalloc(rules->envelope_count + 1, sizeof *rules->envelopes);
-    rules->envelope_fingerprint = fingerprint(root, 0);
+    rules->envelope_fingerprint = rules_fingerprint(root, 0);
     for (size_t i = 0; i < rules->envelope_count; i++) {
         if (load_envelope(rules, yaml_at(list, i), yaml_get(root, "defaults"), &rules->envelopes[i],
                           err) < 0)
@@ -211,197 +173,14 @@ static int load_envelopes(struct rules *rules, const struct yaml_node *root, str
     return 0;
 }
 
-/* --- metrics ---------------------------------------------------------------------------------- */
-
-static bool name_is_valid(struct slice name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-        if (!letter && !(i > 0 && c >= '0' && c <= '9'))
-            return false;
-    }
-    return name.len > 0;
-}
-
-static int load_labels(struct rules *rules, const struct yaml_node *node, struct metric_rule *ret,
-                       struct error *err)
-{
-    if (!yaml_is_mapping(node))
-        return yaml_error(node, err, "'labels' is a mapping from label name to expression");
-    if (yaml_size(node) > METRIC_LABELS_MAX)
-        return yaml_error(node, err, "more than %d labels", METRIC_LABELS_MAX);
-    ret->spec.label_count = yaml_size(node);
-    for (size_t i = 0; i < ret->spec.label_count; i++) {
-        const struct yaml_node *key = yaml_key_at(node, i);
-        struct slice name = yaml_text(key);
-        if (!name_is_valid(name) || slice_starts(name, SLICE("__")) || slice_eq(name, SLICE("le")))
-            return yaml_error(key, err, "'%.*s' cannot be a label name", SLICE_ARG(name));
-        ret->spec.labels[i] = name.ptr;
-        if (expr_list_compile(rules, yaml_value_at(node, i), &ret->labels[i], err) < 0)
-            return -1;
-        for (size_t e = 0; e < ret->labels[i].count; e++)
-            ret->class_labels = ret->class_labels && expr_is_class(&ret->labels[i].items[e]);
-    }
-    return 0;
-}
-
-static int load_number(const struct yaml_node *node, double *ret, struct error *err)
-{
-    struct json_value number = {.raw = yaml_text(node), .type = JSON_TYPE_NUMBER};
-    return json_number(&number, ret) ? 0 : yaml_error(node, err, "a number was expected");
-}
-
-static int load_series_max(const struct yaml_node *node, size_t *ret, struct error *err)
-{
-    double number;
-    if (load_number(node, &number, err) < 0)
-        return -1;
-    if (!(number >= 1 && number <= SERIES_MAX_MAX) || number != (double)(size_t)number)
-        return yaml_error(node, err, "'series_max' is a whole number from 1 to %d", SERIES_MAX_MAX);
-    *ret = (size_t)number;
-    return 0;
-}
-
-static int load_buckets(const struct yaml_node *node, struct metric_rule *ret, struct error *err)
-{
-    if (!yaml_is_sequence(node) || !yaml_size(node) || yaml_size(node) > METRIC_BUCKETS_MAX)
-        return yaml_error(node, err, "'buckets' is a list of 1 to %d ascending numbers",
-                          METRIC_BUCKETS_MAX);
-    ret->spec.bucket_count = yaml_size(node);
-    for (size_t i = 0; i < ret->spec.bucket_count; i++) {
-        if (load_number(yaml_at(node, i), &ret->spec.buckets[i], err) < 0)
-            return -1;
-        if (i && ret->spec.buckets[i] <= ret->spec.buckets[i - 1])
-            return yaml_error(yaml_at(node, i), err, "buckets must ascend");
-    }
-    return 0;
-}
-
-static int load_kind(const struct yaml_node *node, struct metric_rule *ret, struct error *err)
-{
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        if (slice_eq(yaml_text(node), slice_of(kinds[i].name))) {
-            ret->spec.kind = kinds[i].kind;
-            return 0;
-        }
-    }
-    return yaml_error(node, err, "counter, gauge, histogram, timestamp or distinct was expected");
-}
-
-/* What each kind must and must not have. */
-static int check_kind(const struct yaml_node *node, const struct metric_rule *rule,
-                      struct error *err)
-{
-    enum metric_kind kind = rule->spec.kind;
-    struct slice name = slice_of(rule->spec.name);
-    bool total = name.len > 6 && !strcmp(name.ptr + name.len - 6, "_total");
-    if ((kind == METRIC_COUNTER) != total)
-        return yaml_error(yaml_get(node, "name"), err,
-                          "a counter's name ends in _total, no other's");
-    if ((kind == METRIC_HISTOGRAM) != (rule->spec.bucket_count > 0))
-        return yaml_error(node, err, "a histogram needs 'buckets', no other kind has them");
-    if ((kind == METRIC_HISTOGRAM || kind == METRIC_GAUGE) && !rule->value.count)
-        return yaml_error(node, err, "a %s needs 'value'", metric_kind_name(kind));
-    if ((kind == METRIC_DISTINCT) != (rule->key.count > 0))
-        return yaml_error(node, err, "a distinct metric needs 'key', no other kind has one");
-    if (kind != METRIC_DISTINCT && rule->until.count)
-        return yaml_error(node, err, "'until' belongs to distinct metrics");
-    return 0;
-}
-
-static int load_metric_parts(struct rules *rules, const struct yaml_node *node,
-                             struct metric_rule *ret, struct error *err)
-{
-    const struct yaml_node *part;
-    if ((part = yaml_get(node, "subjects")) && filter_list_compile(part, &ret->subjects, err) < 0)
-        return -1;
-    if ((part = yaml_get(node, "when")) && condition_list_compile(rules, part, &ret->when, err) < 0)
-        return -1;
-    if ((part = yaml_get(node, "until")) &&
-        condition_list_compile(rules, part, &ret->until, err) < 0)
-        return -1;
-    if ((part = yaml_get(node, "labels")) && load_labels(rules, part, ret, err) < 0)
-        return -1;
-    if ((part = yaml_get(node, "value")) && expr_list_compile(rules, part, &ret->value, err) < 0)
-        return -1;
-    if ((part = yaml_get(node, "key")) && expr_list_compile(rules, part, &ret->key, err) < 0)
-        return -1;
-    if ((part = yaml_get(node, "buckets")) && load_buckets(part, ret, err) < 0)
-        return -1;
-    if ((part = yaml_get(node, "scale")) && load_number(part, &ret->scale, err) < 0)
-        return -1;
-    if ((part = yaml_get(node, "series_max")) &&
-        load_series_max(part, &ret->spec.series_max, err) < 0)
-        return -1;
-    return 0;
-}
-
-/* Is `name` what `other` is exposed as: a histogram's samples, a counter's family in OpenMetrics?
- */
-static bool is_shown_as(const struct metric_spec *other, enum metric_kind other_kind,
-                        const char *name)
-{
-    static const char *const suffixes[] = {"_bucket", "_count", "_sum"};
-    size_t len = strlen(other->name);
-    if (other_kind == METRIC_COUNTER)
-        return strlen(name) + strlen("_total") == len && !strncmp(other->name, name, strlen(name));
-    for (size_t i = 0; other_kind == METRIC_HISTOGRAM && i < ARRAY_LEN(suffixes); i++) {
-        if (!strncmp(name, other->name, len) && !strcmp(name + len, suffixes[i]))
-            return true;
-    }
-    return false;
-}
-
-static int check_collisions(const struct rules *rules, const struct yaml_node *name,
-                            const struct metric_rule *rule, struct error *err)
-{
-    for (size_t i = 0; i + 1 < rules->metric_count; i++) {
-        const struct metric_spec *other = &rules->metrics[i].spec;
-        if (is_shown_as(other, other->kind, rule->spec.name) ||
-            is_shown_as(&rule->spec, rule->spec.kind, other->name))
-            return yaml_error(name, err, "%s and %s (%s) would be exposed under one name",
-                              rule->spec.name, other->name, rules->metrics[i].file);
-    }
-    return 0;
-}
-
-static int load_metric(struct rules *rules, const struct yaml_node *node, const char *file,
-                       struct metric_rule *ret, struct error *err)
-{
-    static const char *const known[] = {"name",  "type",   "help",      "unit", "subjects",
-                                        "when",  "labels", "value",     "key",  "buckets",
-                                        "scale", "until",  "series_max"};
-    if (check_keys(node, known, ARRAY_LEN(known), "a metric", err) < 0)
-        return -1;
-    const struct yaml_node *name = yaml_get(node, "name"), *type = yaml_get(node, "type"),
-                           *help = yaml_get(node, "help"), *unit = yaml_get(node, "unit");
-    if (!name || !type || !help || !yaml_is_scalar(help))
-        return yaml_error(node, err, "a metric needs 'name', 'type' and 'help'");
-    if (unit && !yaml_is_scalar(unit))
-        return yaml_error(unit, err, "'unit' is a word such as seconds or bytes");
-    if (!name_is_valid(yaml_text(name)))
-        return yaml_error(name, err, "'%.*s' cannot be a metric name", SLICE_ARG(yaml_text(name)));
-    for (size_t i = 0; i + 1 < rules->metric_count; i++) {
-        if (!strcmp(rules->metrics[i].spec.name, yaml_text(name).ptr))
-            return yaml_error(name, err, "the metric %s is declared in %s already",
-                              rules->metrics[i].spec.name, rules->metrics[i].file);
-    }
-    *ret = (struct metric_rule){.scale = 1, .class_labels = true, .file = file, .node = node};
-    ret->spec.name = yaml_text(name).ptr;
-    ret->spec.help = yaml_text(help).ptr;
-    ret->spec.unit = unit ? yaml_text(unit).ptr : "";
-    ret->fingerprint = fingerprint(node, rules->envelope_fingerprint);
-    if (load_kind(type, ret, err) < 0 || load_metric_parts(rules, node, ret, err) < 0)
-        return -1;
-    return check_kind(node, ret, err) < 0 ? -1 : check_collisions(rules, name, ret, err);
-}
+/* --- metrics and what is remembered
+ * --------------------------------------------------------------- */
 
 static int load_remember(struct rules *rules, const struct yaml_node *node,
                          struct remember_rule *ret, struct error *err)
 {
     static const char *const known[] = {"name", "subjects", "when", "key", "value"};
-    if (check_keys(node, known, ARRAY_LEN(known), "a remember rule", err) < 0)
+    if (yaml_check_keys(node, known, ARRAY_LEN(known), "a remember rule", err) < 0)
         return -1;
     const struct yaml_node *name = yaml_get(node, "name"), *when = yaml_get(node, "when"),
                            *key = yaml_get(node, "key"), *value = yaml_get(node, "value"),
@@ -424,7 +203,7 @@ static int load_metric_file(struct rules *rules, const struct yaml_node *root, c
     static const char *const known[] = {"metrics", "remember"};
     const struct yaml_node *metrics = yaml_get(root, "metrics"),
                            *remembers = yaml_get(root, "remember");
-    if (check_keys(root, known, ARRAY_LEN(known), "a rules file", err) < 0)
+    if (yaml_check_keys(root, known, ARRAY_LEN(known), "a rules file", err) < 0)
         return -1;
     if ((metrics && !yaml_is_sequence(metrics)) || (remembers && !yaml_is_sequence(remembers)))
         return yaml_error(root, err, "'metrics' and 'remember' are lists");
@@ -437,15 +216,12 @@ static int load_metric_file(struct rules *rules, const struct yaml_node *root, c
         struct remember_rule *rule = &rules->remembers[rules->remember_count++];
         *rule = (struct remember_rule){0};
         rules->remember_fingerprint =
-            fingerprint(yaml_at(remembers, i), rules->remember_fingerprint);
+            rules_fingerprint(yaml_at(remembers, i), rules->remember_fingerprint);
         if (load_remember(rules, yaml_at(remembers, i), rule, err) < 0)
             return -1;
     }
     for (size_t i = 0; metrics && i < yaml_size(metrics); i++) {
-        rules->metrics = xrealloc(rules->metrics, rules->metric_count + 1, sizeof *rules->metrics);
-        struct metric_rule *rule = &rules->metrics[rules->metric_count++];
-        *rule = (struct metric_rule){0};
-        if (load_metric(rules, yaml_at(metrics, i), file, rule, err) < 0)
+        if (rules_load_metric(rules, yaml_at(metrics, i), file, err) < 0)
             return -1;
     }
     return 0;
@@ -530,17 +306,6 @@ static void free_envelope(struct envelope *envelope)
         expr_list_done(&envelope->fields[f]);
 }
 
-static void free_metric(struct metric_rule *rule)
-{
-    free(rule->subjects.items);
-    condition_list_done(&rule->when);
-    condition_list_done(&rule->until);
-    for (size_t i = 0; i < METRIC_LABELS_MAX; i++)
-        expr_list_done(&rule->labels[i]);
-    expr_list_done(&rule->value);
-    expr_list_done(&rule->key);
-}
-
 void rules_free(struct rules *rules)
 {
     if (!rules)
@@ -548,7 +313,7 @@ void rules_free(struct rules *rules)
     for (size_t i = 0; i < rules->envelope_count; i++)
         free_envelope(&rules->envelopes[i]);
     for (size_t i = 0; i < rules->metric_count; i++)
-        free_metric(&rules->metrics[i]);
+        rules_free_metric(&rules->metrics[i]);
     for (size_t i = 0; i < rules->remember_count; i++) {
         free(rules->remembers[i].subjects.items);
         condition_list_done(&rules->remembers[i].when);

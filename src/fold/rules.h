@@ -15,7 +15,8 @@
  *   $stored_at, $delay            when it was stored; seconds between occurring and being stored
  *   $remembered.NAME              what a `remember` rule kept for this event's key
  * each with `| pascal`, `| lower`, `| strip TEXT`, `| prefix TEXT`, `| type` behind it. A list of
- * expressions means the first that is present.
+ * expressions means the first that is present. A mapping {from, regex, replace, otherwise, map}
+ * rewrites what `from` gives: labels, keys and values may be such.
  */
 #pragma once
 
@@ -62,9 +63,22 @@ struct expr {
     size_t transform_count;
 };
 
+/* What becomes of a text that was found: first the regular expression, then the map. */
+struct rewrite {
+    bool has_regex;
+    regex_t regex;           /* extended, found anywhere unless it says ^ and $ */
+    struct slice replace;    /* $1 to $9 are the groups, $0 all of the match, $$ a dollar */
+    struct slice otherwise;  /* when it does not match; absent: the text stays */
+    struct slice *from, *to; /* the map, ascending by `from` */
+    size_t count;
+    struct slice fallback; /* when the map does not know it; absent: the text stays */
+    size_t number;         /* among the rules' rewrites, for what an engine keeps of them */
+};
+
 struct expr_list {
     struct expr *items;
     size_t count;
+    struct rewrite *rewrite; /* NULL: none */
 };
 
 enum condition_kind {
@@ -155,6 +169,7 @@ struct rules {
     size_t error_class_count;
     char **paths; /* all payload paths in use */
     size_t path_count;
+    size_t rewrite_count;
     uint64_t envelope_fingerprint, remember_fingerprint;
     struct rule_files *files; /* keeps the texts alive */
 };

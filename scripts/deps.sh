@@ -18,6 +18,7 @@ build   libmicrohttpd-dev       deb
 build   libyaml-dev             deb
 build   libjansson-dev          deb
 build   libxxhash-dev           deb
+build   libsodium-dev           deb
 build   libcurl4-openssl-dev    deb
 build   zlib1g-dev              deb
 up      +build

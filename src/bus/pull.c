@@ -9,7 +9,7 @@
 #include "bus/ordered.h"
 
 enum {
-    BATCH = 512,
+    BATCH_DEFAULT = 512,
     EXPIRES_MS = 2000, /* how long a request waits at the server for more to come */
     GRACE_MS = 1000,
 };
@@ -24,6 +24,8 @@ struct pull {
     natsSubscription *subscription;
     uint64_t next_seq; /* where a new consumer would begin; 0: by time */
     int64_t start_time_ns;
+    uint64_t end_seq;
+    uint64_t batch;
     uint64_t left, outstanding; /* matching messages; messages asked for and not yet come */
     int64_t asked_ns;           /* monotonic time of the last request or sign of life */
     bool follow, ended;
@@ -116,6 +118,8 @@ int pull_open(struct bus *bus, const struct pull_options *options, struct pull *
     pull->next_seq = options->start_seq;
     pull->start_time_ns = options->start_time_ns;
     pull->follow = options->follow;
+    pull->end_seq = options->end_seq;
+    pull->batch = options->batch ? options->batch : BATCH_DEFAULT;
     if (attach(pull, err) < 0) {
         pull_close(pull);
         return -1;
@@ -144,13 +148,13 @@ static int ask(struct pull *pull, struct error *err)
     char request[96];
     CLEANUP_FREE char *subject =
         xasprintf("$JS.API.CONSUMER.MSG.NEXT.%s.%s", pull->stream, pull->consumer);
-    (void)snprintf(request, sizeof request, "{\"batch\":%d,\"expires\":%lld}", BATCH,
-                   (long long)EXPIRES_MS * 1000000);
+    (void)snprintf(request, sizeof request, "{\"batch\":%llu,\"expires\":%lld}",
+                   (unsigned long long)pull->batch, (long long)EXPIRES_MS * 1000000);
     natsStatus s =
         natsConnection_PublishRequestString(pull->bus->connection, subject, pull->inbox, request);
     if (s != NATS_OK)
         return bus_error(pull->bus, s, subject, err);
-    pull->outstanding += BATCH;
+    pull->outstanding += pull->batch;
     pull->asked_ns = instant_monotonic_ns();
     return 0;
 }
@@ -164,7 +168,7 @@ static void on_status(struct pull *pull, natsMsg *msg)
         return;
     uint64_t unused = natsMsgHeader_Get(msg, "Nats-Pending-Messages", &rest) == NATS_OK
                           ? strtoull(rest, NULL, 10)
-                          : BATCH;
+                          : pull->batch;
     pull->outstanding -= unused < pull->outstanding ? unused : pull->outstanding;
     if (status && (!strcmp(status, "404") || !strcmp(status, "408")))
         return;
@@ -184,7 +188,8 @@ static void take(struct pull *pull, natsMsg *msg, const struct ordered_place *pl
     /* What was stored after the cut is none of ours: the count only goes down. */
     if (pull->left)
         pull->left = pull->left - 1 < place->pending ? pull->left - 1 : place->pending;
-    pull->ended = !pull->follow && pull->left == 0;
+    pull->ended =
+        !pull->follow && (pull->left == 0 || (pull->end_seq && place->stream_seq >= pull->end_seq));
 }
 
 int pull_next(struct pull *pull, struct bus_message *message, int timeout_ms, struct error *err)
@@ -200,7 +205,7 @@ int pull_next(struct pull *pull, struct bus_message *message, int timeout_ms, st
             pull->ended = true;
             break;
         }
-        if (pull->outstanding <= BATCH / 2 && ask(pull, err) < 0)
+        if (pull->outstanding <= pull->batch / 2 && ask(pull, err) < 0)
             return -1;
         int64_t wait_ms = (until - now) / NS_PER_MS;
         natsMsg *msg = NULL;
@@ -211,7 +216,10 @@ int pull_next(struct pull *pull, struct bus_message *message, int timeout_ms, st
         struct ordered_place place;
         if (s == NATS_OK && ordered_parse_place(natsMsg_GetReply(msg), &place)) {
             take(pull, msg, &place, message);
-            return 1;
+            if (pull->follow || !pull->end_seq || message->seq <= pull->end_seq)
+                return 1;
+            bus_message_release(message); /* behind the cut: stored since */
+            continue;
         }
         if (s == NATS_OK) {
             on_status(pull, msg);

@@ -21,7 +21,9 @@ struct pull_options {
     const char *stream;
     uint64_t start_seq;    /* 0: the first, or as start_time_ns says */
     int64_t start_time_ns; /* stored then or later; 0: not by time */
+    uint64_t end_seq;      /* the cut: nothing behind it; 0: what there is when opened */
     const char *filter;    /* of subjects; NULL: all */
+    unsigned batch;        /* messages asked for at once; 0: 512 */
     bool follow;
 };
 

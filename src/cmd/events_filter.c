@@ -1,0 +1,91 @@
+/* What `cim-ops events` lets through: the options, compiled once and held against each event. */
+#include <stdio.h>
+
+#include "base/instant.h"
+#include "cmd/events.h"
+
+static const int64_t day_ns = INT64_C(86400) * NS_PER_SECOND;
+
+/* RFC 3339, a date, a duration ago, or now. */
+static int parse_time(const char *option, const char *text, int64_t *ret_ns, struct error *err)
+{
+    struct slice value = slice_of(text);
+    char full[40];
+    int64_t ago_ns;
+    if (!text)
+        return 0;
+    if (instant_parse_rfc3339(value, ret_ns))
+        return 0;
+    if (value.len == sizeof "2026-07-11" - 1) {
+        (void)snprintf(full, sizeof full, "%sT00:00:00Z", text);
+        if (instant_parse_rfc3339(slice_of(full), ret_ns))
+            return 0;
+    }
+    if (slice_eq(value, SLICE("now"))) {
+        *ret_ns = instant_now_ns();
+        return 0;
+    }
+    if (duration_parse(value, &ago_ns) && ago_ns >= 0) {
+        *ret_ns = instant_now_ns() - ago_ns;
+        return 0;
+    }
+    return error_set(
+        err, EXIT_CODE_USAGE,
+        "%s: '%s' is no time; 2026-07-11T12:00:00Z, 2026-07-11, now or a time ago such "
+        "as 10m, 2h or 7d was expected",
+        option, text);
+}
+
+int events_filter_make(const struct events_values *values, struct events_filter *ret,
+                       struct error *err)
+{
+    *ret = (struct events_filter){.values = values};
+    if (parse_time("--since", values->since, &ret->since_ns, err) < 0 ||
+        parse_time("--until", values->until, &ret->until_ns, err) < 0)
+        return -1;
+    if (ret->since_ns && ret->until_ns && ret->since_ns > ret->until_ns)
+        return error_set(err, EXIT_CODE_USAGE, "--since %s is after --until %s", values->since,
+                         values->until);
+    if (ret->since_ns > instant_now_ns() + day_ns)
+        return error_set(err, EXIT_CODE_USAGE, "--since %s is in the future", values->since);
+    if (values->where && where_compile(values->where, &ret->where, err) < 0)
+        return -1;
+    ret->only_views =
+        values->domain || values->type || values->aggregate || values->correlation || ret->where;
+    return 0;
+}
+
+void events_filter_done(struct events_filter *filter)
+{
+    where_free(filter->where);
+}
+
+/* `list`: NULL lets all through; else one of its items, with commas between. */
+static bool is_one_of(const char *list, struct slice text)
+{
+    struct slice rest = slice_of(list), item;
+    if (!list)
+        return true;
+    while (slice_cut(&rest, ',', &item)) {
+        if (slice_present(text) && slice_eq(slice_trim(item), text))
+            return true;
+    }
+    return false;
+}
+
+bool events_filter_lets(const struct events_filter *filter, const struct events_row *row)
+{
+    const struct events_values *values = filter->values;
+    const struct event_view *view = &row->view;
+    int64_t stored = row->input->stored_at_ns;
+    if ((filter->since_ns && stored < filter->since_ns) ||
+        (filter->until_ns && stored > filter->until_ns))
+        return false;
+    if (row->malformed)
+        return !filter->only_views;
+    return is_one_of(values->domain, view->field[EVENT_DOMAIN]) &&
+           is_one_of(values->type, view->field[EVENT_TYPE]) &&
+           is_one_of(values->aggregate, view->field[EVENT_AGGREGATE_ID]) &&
+           is_one_of(values->correlation, view->field[EVENT_CORRELATION_ID]) &&
+           (!filter->where || where_holds(filter->where, row->input, row->payload, view));
+}

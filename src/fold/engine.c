@@ -1,5 +1,6 @@
 #include "fold/engine.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #define XXH_INLINE_ALL
@@ -291,12 +292,13 @@ static void check_duplicate(struct engine *engine, struct stream_state *state,
         return;
     if (prepared->input.seq && prepared->input.seq <= state->applied_builtin)
         return;
-    if (!class->duplicates) {
+    struct cell *cell = class->duplicates;
+    if (!cell) {
         struct slice labels[METRIC_LABELS_MAX] = {class->field[EVENT_DOMAIN]};
-        class->duplicates =
-            partition_cell(state->partition, engine->builtin[BUILTIN_DUPLICATE], labels);
+        cell = partition_cell(state->partition, engine->builtin[BUILTIN_DUPLICATE], labels);
+        class->duplicates = cell_is_overflow(cell) ? NULL : cell;
     }
-    cell_add(class->duplicates, 1);
+    cell_add(cell, 1);
 }
 
 static uint64_t remember_key(size_t rule, struct slice key)
@@ -334,7 +336,8 @@ static struct cell *action_cell(struct engine *engine, struct stream_state *stat
     for (size_t i = 0; i < action->rule->spec.label_count; i++)
         labels[i] = expr_list_text(&engine->eval, &action->rule->labels[i]);
     struct cell *cell = partition_cell(state->partition, action->family, labels);
-    if (action->rule->class_labels)
+    /* Each event that a limit sends elsewhere is counted where that is decided. */
+    if (action->rule->class_labels && !cell_is_overflow(cell))
         action->cell = cell;
     return cell;
 }
@@ -346,7 +349,7 @@ static int action_value(struct engine *engine, const struct metric_rule *rule, d
     if (rule->value.count) {
         int found = expr_list_number(&engine->eval, &rule->value, ret);
         *ret *= rule->scale;
-        return found;
+        return isfinite(*ret) ? found : -1;
     }
     if (rule->spec.kind == METRIC_TIMESTAMP) {
         int64_t when = engine->view.has_occurred_at ? engine->view.occurred_at_ns
@@ -364,6 +367,7 @@ static void act(struct engine *engine, struct stream_state *state, struct class_
     if (!rule->when.class_only && !conditions_hold(&engine->eval, &rule->when))
         return;
     int found = action_value(engine, rule, &value);
+    bool added = true;
     if (found < 0)
         suspect(engine, state, engine->eval.input->seq, "number_out_of_range");
     if (found <= 0)
@@ -371,12 +375,14 @@ static void act(struct engine *engine, struct stream_state *state, struct class_
     switch (rule->spec.kind) {
     case METRIC_COUNTER:
         if (value >= 0)
-            cell_add(action_cell(engine, state, action), value);
+            added = cell_add(action_cell(engine, state, action), value);
         break;
     case METRIC_GAUGE:
         cell_set(action_cell(engine, state, action), value, engine->eval.input->stored_at_ns);
         break;
-    case METRIC_HISTOGRAM: cell_observe(action_cell(engine, state, action), value); break;
+    case METRIC_HISTOGRAM:
+        added = cell_observe(action_cell(engine, state, action), value);
+        break;
     case METRIC_TIMESTAMP: cell_max(action_cell(engine, state, action), value); break;
     case METRIC_DISTINCT: {
         struct slice key = expr_list_text(&engine->eval, &rule->key);
@@ -390,6 +396,8 @@ static void act(struct engine *engine, struct stream_state *state, struct class_
         break;
     }
     }
+    if (!added) /* the sum would be infinite, and stay so */
+        suspect(engine, state, engine->eval.input->seq, "number_out_of_range");
 }
 
 static void malformed(struct engine *engine, struct stream_state *state, uint64_t seq,

@@ -1,74 +1,26 @@
 #include "metrics/registry.h"
 
-#include <math.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "base/memory.h"
-#include "base/utf8.h"
 #include "metrics/registry_internal.h"
+
+enum { TEXT_BLOCK_BYTES = 65536 };
 
 struct registry *registry_new(void)
 {
     struct registry *registry = xcalloc(1, sizeof *registry);
     pthread_mutex_init(&registry->lock, NULL);
+    atomic_init(&registry->references, 1);
     registry->distinct_max = DISTINCT_KEYS_DEFAULT;
     return registry;
 }
 
-static void free_series(struct series *series)
+struct registry *registry_keep(struct registry *registry)
 {
-    free(series->values);
-    free(series);
-}
-
-static void free_cell(struct cell *cell)
-{
-    enum metric_kind kind = cell->series->family->spec.kind;
-    if (kind == METRIC_HISTOGRAM)
-        free(cell->counts);
-    if (kind == METRIC_DISTINCT) {
-        u64map_done(cell->keys);
-        free(cell->keys);
-    }
-    free(cell);
-}
-
-static void free_spec(struct metric_spec *spec)
-{
-    free((void *)(uintptr_t)spec->name);
-    free((void *)(uintptr_t)spec->help);
-    free((void *)(uintptr_t)spec->unit);
-    for (size_t i = 0; i < spec->label_count; i++)
-        free((void *)(uintptr_t)spec->labels[i]);
-}
-
-void registry_free(struct registry *registry)
-{
-    if (!registry)
-        return;
-    for (size_t i = 0; i < registry->partition_count; i++) {
-        struct partition *partition = registry->partitions[i];
-        for (size_t c = 0; c < partition->cell_count; c++)
-            free_cell(partition->cells[c]);
-        free(partition->cells);
-        free(partition->name);
-        u64map_done(&partition->by_series);
-        free(partition);
-    }
-    for (size_t i = 0; i < registry->family_count; i++) {
-        struct family *family = registry->families[i];
-        for (size_t s = 0; s < family->series_count; s++)
-            free_series(family->series[s]);
-        free(family->series);
-        free_spec(&family->spec);
-        free(family);
-    }
-    free(registry->partitions);
-    free(registry->families);
-    u64map_done(&registry->by_labels);
-    pthread_mutex_destroy(&registry->lock);
-    free(registry);
+    atomic_fetch_add(&registry->references, 1);
+    return registry;
 }
 
 void registry_lock(struct registry *registry)
@@ -80,6 +32,8 @@ void registry_unlock(struct registry *registry)
 {
     pthread_mutex_unlock(&registry->lock);
 }
+
+/* --- families --------------------------------------------------------------------------------- */
 
 struct family *registry_find(const struct registry *registry, struct slice name)
 {
@@ -101,10 +55,14 @@ struct family *registry_family(struct registry *registry, const struct metric_sp
     family->spec.name = xstrdup(spec->name);
     family->spec.help = xstrdup(spec->help ? spec->help : "");
     family->spec.unit = xstrdup(spec->unit ? spec->unit : "");
-    for (size_t i = 0; i < spec->label_count; i++)
+    for (size_t i = 0; i < spec->label_count; i++) {
         family->spec.labels[i] = xstrdup(spec->labels[i]);
+        if (!spec->label_values_max[i])
+            family->spec.label_values_max[i] = LABEL_VALUES_DEFAULT;
+    }
     if (!family->spec.series_max)
         family->spec.series_max = SERIES_PER_FAMILY_DEFAULT;
+    family->index = registry->family_count;
     GROW(registry->families, registry->family_count, registry->family_room);
     registry->families[registry->family_count++] = family;
     return family;
@@ -125,6 +83,8 @@ const struct metric_spec *family_spec(const struct family *family)
     return &family->spec;
 }
 
+/* --- partitions and columns ------------------------------------------------------------------- */
+
 struct partition *registry_partition(struct registry *registry, const char *name)
 {
     for (size_t i = 0; i < registry->partition_count; i++) {
@@ -144,123 +104,219 @@ const char *partition_name(const struct partition *partition)
     return partition->name;
 }
 
+struct column *partition_column(const struct partition *partition, const struct family *family)
+{
+    return family->index < partition->column_room ? partition->columns[family->index] : NULL;
+}
+
+static struct column *make_column(struct partition *partition, struct family *family)
+{
+    struct column *column = partition_column(partition, family);
+    if (column)
+        return column;
+    if (family->index >= partition->column_room) {
+        size_t room = partition->registry->family_room;
+        partition->columns = xrealloc(partition->columns, room, sizeof(struct column *));
+        memset(partition->columns + partition->column_room, 0,
+               (room - partition->column_room) * sizeof(struct column *));
+        partition->column_room = room;
+    }
+    column = xcalloc(1, sizeof *column);
+    column->family = family;
+    column->partition = partition;
+    column->labels = xcalloc(family->spec.label_count + 1, sizeof *column->labels);
+    GROW(family->columns, family->column_count, family->column_room);
+    family->columns[family->column_count++] = column;
+    return partition->columns[family->index] = column;
+}
+
 /* --- series ----------------------------------------------------------------------------------- */
 
-struct slice series_value(const struct series *series, size_t index)
+static const char *keep_text(struct registry *registry, struct slice text)
 {
-    const char *at = series->values;
-    while (index--)
-        at += strlen(at) + 1;
-    return slice_of(at);
-}
-
-/*
- * Writes the values with a NUL behind each. One value that is not UTF-8 (a subject may hold any
- * byte) would make a scraper refuse the whole exposition, so it is mended here, where series get
- * identity.
- */
-static void pack_values(const struct slice *values, size_t count, struct buf *ret)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct slice value = utf8_cut(values[i], LABEL_BYTES_MAX);
-        const char *nul = value.len ? memchr(value.ptr, 0, value.len) : NULL;
-        if (nul)
-            value.len = (size_t)(nul - value.ptr);
-        size_t begin = ret->len;
-        utf8_add_clean(ret, value);
-        /* Mending makes it longer; cut again, so that what a snapshot brings back stays the same.
-         */
-        if (ret->len - begin > LABEL_BYTES_MAX)
-            ret->len = begin + utf8_cut(slice_from(buf_slice(ret), begin), LABEL_BYTES_MAX).len;
-        buf_add_char(ret, 0);
+    struct text_block *block = registry->texts;
+    if (!block || block->room - block->used < text.len) {
+        /* Small at first: most registries are. */
+        size_t room = block ? TEXT_BLOCK_BYTES : 1024;
+        room = text.len > room ? text.len : room;
+        block = xmalloc(sizeof *block + room);
+        *block = (struct text_block){registry->texts, 0, room};
+        registry->texts = block;
     }
+    char *at = block->bytes + block->used;
+    memcpy(at, text.ptr, text.len);
+    block->used += text.len;
+    return at;
 }
 
-static struct series *find_series(struct registry *registry, const struct family *family,
-                                  struct slice packed, uint64_t *ret_hash)
+static bool has_text(const struct series *series, struct slice text, uint32_t hash)
 {
-    uint64_t hash =
-        XXH3_64bits_withSeed(packed.ptr ? packed.ptr : "", packed.len, (uint64_t)(uintptr_t)family);
-    for (;; hash = hash * 2862933555777941757u + 3037000493u) {
-        uint64_t *slot = u64map_get(&registry->by_labels, hash);
-        *ret_hash = hash;
-        if (!slot)
-            return NULL;
-        struct series *series = (struct series *)(uintptr_t)*slot;
-        if (series->family == family && series->values_len == packed.len &&
-            memcmp(series->values, packed.ptr, packed.len) == 0)
-            return series;
-    }
+    return series->hash == hash && series->text_len == text.len &&
+           memcmp(series->text, text.ptr, text.len) == 0;
 }
 
-static struct series *add_series(struct family *family, struct slice packed, uint64_t hash)
+static uint32_t hash_of(struct slice text)
+{
+    return (uint32_t)XXH3_64bits(text.ptr, text.len);
+}
+
+static uint32_t add_series(struct family *family, struct slice text, uint32_t hash)
 {
     struct registry *registry = family->registry;
-    struct series *series = xcalloc(1, sizeof *series);
-    bool fresh;
-    series->family = family;
-    series->values = xmalloc(packed.len + 1);
-    memcpy(series->values, packed.ptr ? packed.ptr : "", packed.len);
-    series->values_len = (uint32_t)packed.len;
+    uint32_t index = family->series_count++;
+    unsigned chunk = chunk_of(index);
+    if (!family->series[chunk])
+        family->series[chunk] = xcalloc((size_t)FIRST_CHUNK << chunk, sizeof(struct series));
     bool counts = family->spec.kind == METRIC_COUNTER || family->spec.kind == METRIC_HISTOGRAM;
-    series->held = counts && !family->spec.own &&
-                   (registry->folds_shown || registry->births_held) && registry->first_zero_ns > 0;
-    GROW(family->series, family->series_count, family->series_room);
-    family->series[family->series_count++] = series;
-    *u64map_put(&registry->by_labels, hash, &fresh) = (uint64_t)(uintptr_t)series;
+    bool held = counts && !family->spec.own && (registry->folds_shown || registry->births_held) &&
+                registry->first_zero_ns > 0;
+    *family_series(family, index) = (struct series){
+        keep_text(registry, text), (uint32_t)text.len, hash, held ? HELD_UNSEEN : NOT_HELD};
+    family->held_count += held;
+    table_add(&family->by_text, hash, index);
     registry->series_count++;
-    return series;
+    return index;
 }
 
-static struct series *overflow_series(struct family *family)
+static uint32_t find_or_add_series(struct family *family, struct slice text, uint32_t hash)
 {
-    struct slice values[METRIC_LABELS_MAX] = {SLICE(OVERFLOW_LABEL)};
-    CLEANUP_BUF struct buf packed = {0};
-    uint64_t hash;
-    family->dropped++;
-    pack_values(values, family->spec.label_count, &packed);
-    struct series *series = find_series(family->registry, family, buf_slice(&packed), &hash);
-    return series ? series : add_series(family, buf_slice(&packed), hash);
+    size_t at = hash;
+    for (uint32_t index; (index = table_next(&family->by_text, hash, &at)) != TABLE_NONE;) {
+        if (has_text(family_series(family, index), text, hash))
+            return index;
+    }
+    return add_series(family, text, hash);
 }
 
-static struct cell *new_cell(struct partition *partition, struct series *series)
+/* --- cells ------------------------------------------------------------------------------------ */
+
+static struct cell *find_cell(const struct column *column, struct slice text, uint32_t hash)
 {
-    struct cell *cell = xcalloc(1, sizeof *cell);
-    cell->series = series;
-    cell->partition = partition;
-    cell->next_in_series = series->cells;
-    series->cells = cell;
-    if (series->family->spec.kind == METRIC_HISTOGRAM)
-        cell->counts = xcalloc(series->family->spec.bucket_count + 1, sizeof *cell->counts);
-    if (series->family->spec.kind == METRIC_DISTINCT)
+    size_t at = hash;
+    for (uint32_t index; (index = table_next(&column->by_text, hash, &at)) != TABLE_NONE;) {
+        struct cell *cell = column_cell(column, index);
+        if (has_text(family_series(column->family, cell->series), text, hash))
+            return cell;
+    }
+    return NULL;
+}
+
+struct cell *column_find(const struct column *column, const struct series *series)
+{
+    return find_cell(column, (struct slice){series->text, series->text_len}, series->hash);
+}
+
+static bool is_overflow(const struct label_text *text, size_t label)
+{
+    return slice_eq(label_text_value(text, label), SLICE(OVERFLOW_LABEL));
+}
+
+static uint64_t value_hash(const struct label_text *text, size_t label)
+{
+    struct slice value = label_text_value(text, label);
+    return XXH3_64bits(value.ptr, value.len);
+}
+
+static struct cell *add_cell(struct column *column, const struct label_text *text, uint32_t hash)
+{
+    const struct metric_spec *spec = &column->family->spec;
+    uint32_t index = column->count++;
+    unsigned chunk = chunk_of(index);
+    size_t width = spec->bucket_count + 1;
+    if (!column->cells[chunk])
+        column->cells[chunk] = xcalloc((size_t)FIRST_CHUNK << chunk, sizeof(struct cell));
+    if (spec->kind == METRIC_HISTOGRAM && !column->counts[chunk])
+        column->counts[chunk] = xcalloc((size_t)FIRST_CHUNK << chunk, width * sizeof(uint64_t));
+    struct cell *cell = column_cell(column, index);
+    cell->column = column;
+    cell->series = find_or_add_series(column->family, buf_slice(&text->text), hash);
+    if (spec->kind == METRIC_HISTOGRAM)
+        cell->counts = column->counts[chunk] + (index - chunk_begin(chunk)) * width;
+    if (spec->kind == METRIC_DISTINCT)
         cell->keys = xcalloc(1, sizeof *cell->keys);
+    table_add(&column->by_text, hash, index);
+    for (size_t i = 0; i < spec->label_count; i++) {
+        bool fresh;
+        if (is_overflow(text, i))
+            cell->overflow = true;
+        else if (text->places[i].len)
+            (void)u64map_put(&column->labels[i].seen, value_hash(text, i), &fresh);
+    }
+    column->overflow_count += cell->overflow;
     return cell;
 }
 
-static uint64_t series_key(const struct series *series)
+/* --- limits ----------------------------------------------------------------------------------- */
+
+/* The labels (a bit each) that would get one value too many. */
+static unsigned labels_over(const struct column *column, const struct label_text *text)
 {
-    uint64_t address = (uint64_t)(uintptr_t)series;
-    return XXH3_64bits(&address, sizeof address);
+    unsigned over = 0;
+    for (size_t i = 0; i < column->family->spec.label_count; i++) {
+        const struct u64map *seen = &column->labels[i].seen;
+        if (seen->count >= column->family->spec.label_values_max[i] && text->places[i].len &&
+            !is_overflow(text, i) && !u64map_get(seen, value_hash(text, i)))
+            over |= 1u << i;
+    }
+    return over;
+}
+
+static bool is_full(const struct column *column, const struct label_text *text)
+{
+    for (size_t i = 0; i < column->family->spec.label_count; i++) {
+        if (is_overflow(text, i))
+            return column->overflow_count >= OVERFLOW_SERIES_MAX;
+    }
+    return column->count - column->overflow_count >= column->family->spec.series_max;
+}
+
+/* The label with the most values so far, of those that have one here and are not replaced yet; the
+ * first of equals. -1: none is left. */
+static int widest_label(const struct column *column, const struct label_text *text)
+{
+    int widest = -1;
+    for (size_t i = 0; i < column->family->spec.label_count; i++) {
+        if (text->places[i].len && !is_overflow(text, i) &&
+            (widest < 0 || column->labels[i].seen.count > column->labels[widest].seen.count))
+            widest = (int)i;
+    }
+    return widest;
+}
+
+/* A label set that is not there yet: as it is, or as much of it as the limits allow. */
+static struct cell *admit(struct column *column, struct label_text *text, uint32_t hash)
+{
+    const struct metric_spec *spec = &column->family->spec;
+    unsigned over = labels_over(column, text), replaced = 0;
+    struct cell *cell = NULL;
+    for (;;) {
+        if (over) {
+            replaced |= over;
+            label_text_overflow(spec, over, text);
+            hash = hash_of(buf_slice(&text->text));
+            cell = find_cell(column, buf_slice(&text->text), hash);
+        }
+        if (cell || !is_full(column, text))
+            break;
+        int widest = widest_label(column, text);
+        if (widest < 0)
+            break; /* no more than one per set of labels that are there at all */
+        over = 1u << widest;
+    }
+    for (size_t i = 0; i < spec->label_count; i++)
+        column->labels[i].dropped += replaced >> i & 1;
+    return cell ? cell : add_cell(column, text, hash);
 }
 
 struct cell *partition_cell(struct partition *partition, struct family *family,
                             const struct slice *values)
 {
-    CLEANUP_BUF struct buf packed = {0};
-    uint64_t hash;
-    bool fresh;
-    pack_values(values, family->spec.label_count, &packed);
-    struct series *series = find_series(family->registry, family, buf_slice(&packed), &hash);
-    if (!series)
-        series = family->series_count >= family->spec.series_max && family->spec.label_count
-                     ? overflow_series(family)
-                     : add_series(family, buf_slice(&packed), hash);
-    uint64_t *slot = u64map_put(&partition->by_series, series_key(series), &fresh);
-    if (!fresh)
-        return partition->cells[*slot];
-    *slot = partition->cell_count;
-    GROW(partition->cells, partition->cell_count, partition->cell_room);
-    return partition->cells[partition->cell_count++] = new_cell(partition, series);
+    struct label_text *text = &family->registry->wanted;
+    struct column *column = make_column(partition, family);
+    label_text_render(&family->spec, values, text);
+    uint32_t hash = hash_of(buf_slice(&text->text));
+    struct cell *cell = find_cell(column, buf_slice(&text->text), hash);
+    return cell ? cell : admit(column, text, hash);
 }
 
 struct cell *partition_cell1(struct partition *partition, struct family *family, const char *value)
@@ -269,100 +325,109 @@ struct cell *partition_cell1(struct partition *partition, struct family *family,
     return partition_cell(partition, family, values);
 }
 
+struct cell *partition_restore_cell(struct partition *partition, struct family *family,
+                                    const struct slice *values)
+{
+    struct label_text *text = &family->registry->wanted;
+    struct column *column = make_column(partition, family);
+    label_text_render(&family->spec, values, text);
+    uint32_t hash = hash_of(buf_slice(&text->text));
+    struct cell *cell = find_cell(column, buf_slice(&text->text), hash);
+    return cell ? cell : add_cell(column, text, hash);
+}
+
+void partition_restore_dropped(struct partition *partition, struct family *family, size_t label,
+                               uint64_t count)
+{
+    make_column(partition, family)->labels[label].dropped += count;
+}
+
+bool cell_is_overflow(const struct cell *cell)
+{
+    return cell->overflow;
+}
+
 /* --- clearing --------------------------------------------------------------------------------- */
 
-static void drop_cell(struct cell *cell)
+static void clear_column(struct column *column)
 {
-    struct cell **link = &cell->series->cells;
-    while (*link != cell)
-        link = &(*link)->next_in_series;
-    *link = cell->next_in_series;
-    if (cell->series->family->spec.kind == METRIC_DISTINCT)
-        cell->partition->registry->distinct_count -= cell->keys->count;
-    free_cell(cell);
+    for (uint32_t i = 0; column->family->spec.kind == METRIC_DISTINCT && i < column->count; i++) {
+        struct cell *cell = column_cell(column, i);
+        column->partition->distinct_count -= cell->keys->count;
+        u64map_done(cell->keys);
+        free(cell->keys);
+    }
+    for (unsigned chunk = 0; chunk < CHUNKS_MAX; chunk++) {
+        free(column->cells[chunk]);
+        free(column->counts[chunk]);
+        column->cells[chunk] = NULL;
+        column->counts[chunk] = NULL;
+    }
+    for (size_t i = 0; i < column->family->spec.label_count; i++) {
+        u64map_done(&column->labels[i].seen);
+        column->labels[i].dropped = 0;
+    }
+    table_done(&column->by_text);
+    column->count = column->overflow_count = 0;
 }
 
 void partition_clear_family(struct partition *partition, const struct family *family)
 {
-    size_t kept = 0;
-    u64map_done(&partition->by_series);
-    for (size_t i = 0; i < partition->cell_count; i++) {
-        struct cell *cell = partition->cells[i];
-        bool fresh;
-        if (!family || cell->series->family == family) {
-            drop_cell(cell);
-            continue;
-        }
-        *u64map_put(&partition->by_series, series_key(cell->series), &fresh) = kept;
-        partition->cells[kept++] = cell;
-    }
-    partition->cell_count = kept;
+    struct column *column = partition_column(partition, family);
+    if (column)
+        clear_column(column);
 }
 
 void partition_clear(struct partition *partition)
 {
-    partition_clear_family(partition, NULL);
+    for (size_t i = 0; i < partition->column_room; i++) {
+        if (partition->columns[i])
+            clear_column(partition->columns[i]);
+    }
 }
 
-/* --- cells ------------------------------------------------------------------------------------ */
+/* --- the end ---------------------------------------------------------------------------------- */
 
-void cell_add(struct cell *cell, double amount)
+static void free_family(struct family *family)
 {
-    cell->value += amount;
+    for (size_t i = 0; i < family->column_count; i++) {
+        clear_column(family->columns[i]);
+        free(family->columns[i]->labels);
+        free(family->columns[i]);
+    }
+    for (unsigned chunk = 0; chunk < CHUNKS_MAX; chunk++)
+        free(family->series[chunk]);
+    free(family->columns);
+    table_done(&family->by_text);
+    free((void *)(uintptr_t)family->spec.name);
+    free((void *)(uintptr_t)family->spec.help);
+    free((void *)(uintptr_t)family->spec.unit);
+    for (size_t i = 0; i < family->spec.label_count; i++)
+        free((void *)(uintptr_t)family->spec.labels[i]);
+    free(family);
 }
 
-void cell_set(struct cell *cell, double value, int64_t stamp_ns)
+void registry_free(struct registry *registry)
 {
-    if (stamp_ns < cell->stamp_ns)
+    if (!registry || atomic_fetch_sub(&registry->references, 1) > 1)
         return;
-    cell->value = value;
-    cell->stamp_ns = stamp_ns;
-}
-
-void cell_observe_many(struct cell *cell, double value, uint64_t times)
-{
-    const struct metric_spec *spec = &cell->series->family->spec;
-    size_t i = 0;
-    while (i < spec->bucket_count && value > spec->buckets[i])
-        i++;
-    cell->counts[i] += times;
-    cell->value += value * (double)times;
-}
-
-void cell_observe(struct cell *cell, double value)
-{
-    cell_observe_many(cell, value, 1);
-}
-
-void cell_max(struct cell *cell, double value)
-{
-    if (value > cell->value)
-        cell->value = value;
-}
-
-bool cell_distinct_add(struct cell *cell, uint64_t key)
-{
-    struct registry *registry = cell->partition->registry;
-    bool fresh;
-    if (u64map_get(cell->keys, key))
-        return true;
-    if (registry->distinct_count >= registry->distinct_max)
-        return false;
-    (void)u64map_put(cell->keys, key, &fresh);
-    registry->distinct_count++;
-    return true;
-}
-
-void cell_distinct_remove(struct cell *cell, uint64_t key)
-{
-    if (u64map_remove(cell->keys, key))
-        cell->partition->registry->distinct_count--;
-}
-
-double cell_value(const struct cell *cell)
-{
-    return cell->series->family->spec.kind == METRIC_DISTINCT ? (double)cell->keys->count
-                                                              : cell->value;
+    for (size_t i = 0; i < registry->family_count; i++)
+        free_family(registry->families[i]);
+    for (size_t i = 0; i < registry->partition_count; i++) {
+        free(registry->partitions[i]->columns);
+        free(registry->partitions[i]->name);
+        free(registry->partitions[i]);
+    }
+    while (registry->texts) {
+        struct text_block *next = registry->texts->next;
+        free(registry->texts);
+        registry->texts = next;
+    }
+    free(registry->partitions);
+    free(registry->families);
+    label_text_done(&registry->wanted);
+    pthread_mutex_destroy(&registry->lock);
+    free(registry);
 }
 
 /* --- settings and totals ---------------------------------------------------------------------- */
@@ -384,7 +449,10 @@ void registry_set_first_zero(struct registry *registry, int64_t interval_ns)
 
 struct registry_totals registry_totals(const struct registry *registry)
 {
-    return (struct registry_totals){registry->series_count, registry->distinct_count};
+    struct registry_totals totals = {registry->series_count, 0};
+    for (size_t i = 0; i < registry->partition_count; i++)
+        totals.distinct_keys += registry->partitions[i]->distinct_count;
+    return totals;
 }
 
 void registry_each_dropped(const struct registry *registry,
@@ -394,7 +462,12 @@ void registry_each_dropped(const struct registry *registry,
 {
     for (size_t i = 0; i < registry->family_count; i++) {
         const struct family *family = registry->families[i];
-        if (family->dropped)
-            each(context, family->spec.name, family->spec.labels[0], family->dropped);
+        for (size_t l = 0; l < family->spec.label_count; l++) {
+            uint64_t count = 0;
+            for (size_t c = 0; c < family->column_count; c++)
+                count += family->columns[c]->labels[l].dropped;
+            if (count)
+                each(context, family->spec.name, family->spec.labels[l], count);
+        }
     }
 }

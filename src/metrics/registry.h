@@ -10,11 +10,17 @@
  * stand. A scrape adds the cells of a series up: counters and histograms by sum, gauges by the
  * newest stamp, timestamps by the largest, distinct sets by union.
  *
- * Threads: one lock, held by the writer for a batch and by a scrape while it renders; nothing here
- * locks by itself. Limits: series per family (spec.series_max); past it the label set becomes
- * `__overflow__` in the family's first label and series_dropped counts it. Distinct keys per
- * registry. Cost of writing a cell: one addition. Memory: about 110 bytes a series and cell, and
- * its label text.
+ * Limits hold per family and partition, so that what is kept depends on one stream's messages
+ * alone: label sets (spec.series_max), values of a label (spec.label_values_max), keys of distinct
+ * sets. A label set past a limit has its offending label replaced by `__overflow__`, the others
+ * stay: the labels that would get one value too many, else the label with the most values so far.
+ * Overflow series are limited too (OVERFLOW_SERIES_MAX); then further labels are replaced.
+ *
+ * Threads: one lock, held by the writer for a batch, by registry_scrape() and by
+ * partition_copy_family() while they copy numbers; nothing here locks by itself. Texts are rendered
+ * from copies, without the lock. Cost of writing a cell: one addition; of finding one by its labels:
+ * about 100 ns. Memory: about 90 bytes a series with one cell, and its label text; a copy while it
+ * is rendered: 9 bytes.
  */
 #pragma once
 
@@ -31,9 +37,11 @@ enum metric_kind {
 
 #define METRIC_LABELS_MAX         12
 #define METRIC_BUCKETS_MAX        32
-#define SERIES_PER_FAMILY_DEFAULT 100000
-#define DISTINCT_KEYS_DEFAULT     10000000
-#define LABEL_BYTES_MAX           256 /* of a value; what is longer is cut */
+#define SERIES_PER_FAMILY_DEFAULT 100000  /* per partition, as the next three */
+#define LABEL_VALUES_DEFAULT      20000   /* of one label of a family */
+#define OVERFLOW_SERIES_MAX       1000    /* of a family; beyond it, all labels overflow */
+#define DISTINCT_KEYS_DEFAULT     4000000 /* of all distinct sets together */
+#define LABEL_BYTES_MAX           256     /* of a value; what is longer is cut */
 #define OVERFLOW_LABEL            "__overflow__"
 
 struct metric_spec {
@@ -43,7 +51,8 @@ struct metric_spec {
     const char *labels[METRIC_LABELS_MAX];
     size_t bucket_count; /* histogram: upper bounds, ascending, without +Inf */
     double buckets[METRIC_BUCKETS_MAX];
-    size_t series_max; /* 0: the default */
+    size_t series_max;                          /* 0: the default */
+    size_t label_values_max[METRIC_LABELS_MAX]; /* 0: the default */
     bool own;          /* of the monitor itself: shown even while folds are withheld */
 };
 
@@ -54,6 +63,7 @@ struct partition;
 struct cell;
 
 struct registry *registry_new(void);
+/* Scrapes and copies that are still being rendered keep what they need until they are freed. */
 void registry_free(struct registry *registry);
 void registry_lock(struct registry *registry);
 void registry_unlock(struct registry *registry);
@@ -75,20 +85,23 @@ void partition_clear_family(struct partition *partition, const struct family *fa
 /*
  * The cell for this label set in this partition, made when new. Absent values are stored as "".
  * Values are made fit for exposition: invalid UTF-8 becomes U+FFFD, a NUL ends it, and so does
- * LABEL_BYTES_MAX. Pointers stay valid until the cell is cleared. Never NULL: past the limit it is
- * the overflow cell.
+ * LABEL_BYTES_MAX. Pointers stay valid until the cell is cleared. Never NULL: past a limit it is an
+ * overflow cell, and each such call counts one for the labels that were replaced: ask again for
+ * each event instead of keeping the pointer when cell_is_overflow().
  */
 struct cell *partition_cell(struct partition *partition, struct family *family,
                             const struct slice *values);
+bool cell_is_overflow(const struct cell *cell);
 /* The same for families without labels or with one. */
 struct cell *partition_cell1(struct partition *partition, struct family *family, const char *value);
 
-void cell_add(struct cell *cell, double amount);
+/* False, and nothing is added: the sum would be no finite number any more. */
+bool cell_add(struct cell *cell, double amount);
 void cell_set(struct cell *cell, double value, int64_t stamp_ns);
-void cell_observe(struct cell *cell, double value);
-void cell_observe_many(struct cell *cell, double value, uint64_t times);
+bool cell_observe(struct cell *cell, double value);
+bool cell_observe_many(struct cell *cell, double value, uint64_t times);
 void cell_max(struct cell *cell, double value);
-/* False: the registry's limit of distinct keys is reached and the key was not taken. */
+/* False: the partition's limit of distinct keys is reached and the key was not taken. */
 bool cell_distinct_add(struct cell *cell, uint64_t key);
 void cell_distinct_remove(struct cell *cell, uint64_t key);
 double cell_value(const struct cell *cell);
@@ -110,8 +123,7 @@ struct registry_totals {
 };
 struct registry_totals registry_totals(const struct registry *registry);
 
-/* Calls back for each family and label name for which label sets were dropped, with their number.
- */
+/* Calls back for each family and label that was replaced by `__overflow__`, with how often. */
 void registry_each_dropped(const struct registry *registry,
                            void (*each)(void *context, const char *metric, const char *label,
                                         uint64_t count),
@@ -122,6 +134,17 @@ enum exposition_format {
     EXPOSITION_OPENMETRICS, /* application/openmetrics-text; version=1.0.0 */
 };
 
-/* Appends the exposition. Source of the formats:
- * prometheus.io/docs/instrumenting/exposition_formats and the OpenMetrics 1.0 specification. */
+/*
+ * What a scrape shows, copied: about 10 ms for a million series, with the lock held. It is rendered
+ * later, without the lock and while folds go on, as fast or slowly as somebody reads. Source of the
+ * formats: prometheus.io/docs/instrumenting/exposition_formats and the OpenMetrics 1.0
+ * specification.
+ */
+struct scrape;
+struct scrape *registry_scrape(struct registry *registry, enum exposition_format format);
+/* Appends about `bytes` more (whole lines); false when that was the end. */
+bool scrape_render(struct scrape *scrape, size_t bytes, struct buf *ret);
+void scrape_free(struct scrape *scrape); /* NULL is allowed */
+
+/* All at once, for small registries. */
 void registry_expose(struct registry *registry, enum exposition_format format, struct buf *ret);

@@ -149,7 +149,7 @@ static void note_dropped(void *context, const char *metric, const char *label, u
     buf_addf(out, "%s/%s=%llu;", metric, label, (unsigned long long)count);
 }
 
-static void past_the_limit_all_share_one_series(void **state)
+static void past_the_limit_the_widest_label_gives_way(void **state)
 {
     struct registry *registry = *state;
     struct metric_spec spec = events_spec;
@@ -167,11 +167,90 @@ static void past_the_limit_all_share_one_series(void **state)
     cell_add(cell2(registry, "S", family, "agent", "T0"), 1);
     shows(registry, "x_events_total{domain=\"agent\",event_type=\"T0\"} 2");
     shows(registry, "x_events_total{domain=\"agent\",event_type=\"T2\"} 1");
-    shows(registry, "x_events_total{domain=\"__overflow__\"} 7");
+    /* The label that has the most values is the one that gives way. */
+    shows(registry, "x_events_total{domain=\"agent\",event_type=\"__overflow__\"} 7");
     assert_int_equal(lines_with(registry, "x_events_total"), 4);
     assert_int_equal(registry_totals(registry).series, 4);
     registry_each_dropped(registry, note_dropped, &dropped);
-    assert_slice(buf_slice(&dropped), "x_events_total/domain=7;");
+    assert_slice(buf_slice(&dropped), "x_events_total/event_type=7;");
+}
+
+static void a_label_with_too_many_values_gives_way_alone(void **state)
+{
+    struct registry *registry = *state;
+    struct metric_spec spec = events_spec;
+    CLEANUP_BUF struct buf dropped = {0};
+    spec.label_values_max[1] = 2;
+    struct family *family = registry_family(registry, &spec);
+    for (int i = 0; i < 12; i++) {
+        char domain[8], type[8];
+        (void)snprintf(domain, sizeof domain, "d%d", i % 4);
+        (void)snprintf(type, sizeof type, "T%d", i % 3);
+        cell_add(cell2(registry, "S", family, domain, type), 1);
+    }
+    /* T2 is one too many, in each domain; those with T0 and T1 are as they would be. */
+    assert_int_equal(lines_with(registry, "x_events_total"), 12);
+    shows(registry, "x_events_total{domain=\"d0\",event_type=\"T0\"} 1");
+    shows(registry, "x_events_total{domain=\"d2\",event_type=\"__overflow__\"} 1");
+    assert_true(cell_is_overflow(cell2(registry, "S", family, "d2", "T9")));
+    assert_false(cell_is_overflow(cell2(registry, "S", family, "d9", "T1")));
+    assert_false(cell_is_overflow(cell2(registry, "S", family, "d9", NULL))); /* absent is no value */
+    registry_each_dropped(registry, note_dropped, &dropped);
+    assert_slice(buf_slice(&dropped), "x_events_total/event_type=5;");
+}
+
+/* Another stream's label sets do not count: a stream's state depends on its own messages alone. */
+static void limits_are_those_of_one_partition(void **state)
+{
+    struct registry *registry = *state;
+    struct metric_spec spec = events_spec;
+    spec.series_max = 2;
+    struct family *family = registry_family(registry, &spec);
+    assert_false(cell_is_overflow(cell2(registry, "A", family, "a", "1")));
+    assert_false(cell_is_overflow(cell2(registry, "A", family, "a", "2")));
+    assert_true(cell_is_overflow(cell2(registry, "A", family, "a", "3")));
+    assert_false(cell_is_overflow(cell2(registry, "B", family, "a", "3")));
+    assert_false(cell_is_overflow(cell2(registry, "B", family, "a", "4")));
+    assert_true(cell_is_overflow(cell2(registry, "B", family, "a", "1")));
+}
+
+/* Overflow series keep their other labels, so they too could become too many. */
+static void overflow_series_have_a_limit(void **state)
+{
+    struct registry *registry = *state;
+    struct metric_spec spec = events_spec;
+    CLEANUP_BUF struct buf dropped = {0};
+    spec.series_max = 10;
+    struct family *family = registry_family(registry, &spec);
+    for (int i = 0; i < 10; i++) {
+        char type[8];
+        (void)snprintf(type, sizeof type, "T%d", i);
+        cell_add(cell2(registry, "S", family, "d", type), 1);
+    }
+    for (int i = 0; i < 3 * OVERFLOW_SERIES_MAX; i++) {
+        char domain[8];
+        (void)snprintf(domain, sizeof domain, "d%d", i);
+        cell_add(cell2(registry, "S", family, domain, "new"), 1);
+    }
+    assert_true(registry_totals(registry).series <= 10 + OVERFLOW_SERIES_MAX + 1);
+    double sum = 0;
+    CLEANUP_BUF struct buf text = {0};
+    registry_expose(registry, EXPOSITION_PROMETHEUS, &text);
+    struct slice rest = buf_slice(&text), line;
+    while (slice_cut(&rest, '\n', &line)) {
+        if (line.len && line.ptr[0] != '#')
+            sum += strtod(memrchr(line.ptr, ' ', line.len), NULL);
+    }
+    assert_same_double(sum, 10 + 3 * OVERFLOW_SERIES_MAX); /* every event is in one of them */
+}
+
+static void a_sum_stays_a_finite_number(void **state)
+{
+    struct registry *registry = *state;
+    struct cell *cell = cell2(registry, "S", registry_family(registry, &events_spec), "a", "b");
+    assert_true(cell_add(cell, 1e308));
+    assert_false(cell_add(cell, 1e308));
+    assert_same_double(cell_value(cell), 1e308);
 }
 
 static void distinct_keys_have_a_limit_of_their_own(void **state)
@@ -319,7 +398,11 @@ int main(void)
         WITH_REGISTRY(absent_and_empty_labels_are_the_same),
         WITH_REGISTRY(one_label_or_none),
         WITH_REGISTRY(labels_are_made_fit_to_be_shown),
-        WITH_REGISTRY(past_the_limit_all_share_one_series),
+        WITH_REGISTRY(past_the_limit_the_widest_label_gives_way),
+        WITH_REGISTRY(a_label_with_too_many_values_gives_way_alone),
+        WITH_REGISTRY(limits_are_those_of_one_partition),
+        WITH_REGISTRY(overflow_series_have_a_limit),
+        WITH_REGISTRY(a_sum_stays_a_finite_number),
         WITH_REGISTRY(distinct_keys_have_a_limit_of_their_own),
         WITH_REGISTRY(counters_add_up_over_partitions),
         WITH_REGISTRY(the_newest_gauge_is_shown),

@@ -380,9 +380,7 @@ static void act(struct engine *engine, struct stream_state *state, struct class_
     case METRIC_GAUGE:
         cell_set(action_cell(engine, state, action), value, engine->eval.input->stored_at_ns);
         break;
-    case METRIC_HISTOGRAM:
-        added = cell_observe(action_cell(engine, state, action), value);
-        break;
+    case METRIC_HISTOGRAM: added = cell_observe(action_cell(engine, state, action), value); break;
     case METRIC_TIMESTAMP: cell_max(action_cell(engine, state, action), value); break;
     case METRIC_DISTINCT: {
         struct slice key = expr_list_text(&engine->eval, &rule->key);

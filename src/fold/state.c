@@ -9,7 +9,7 @@
 #include "fold/engine_internal.h"
 #include "metrics/snapshot.h"
 
-static const struct slice magic = SLICE("CIMSTATE1\n");
+static const struct slice magic = SLICE("CIMSTATE2\n");
 
 const char *state_name(const struct stream_state *state)
 {

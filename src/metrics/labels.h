@@ -1,8 +1,8 @@
 /*
  * labels: the label text of a series, `a="x",b="y"`, as a scrape shows it between the braces.
  *
- * The text is the identity of a series: equal texts are equal label sets. A label without a value is
- * left out. Values are mended first, because one value that is not UTF-8 (a subject may hold any
+ * The text is the identity of a series: equal texts are equal label sets. A label without a value
+ * is left out. Values are mended first, because one value that is not UTF-8 (a subject may hold any
  * byte) would make a scraper refuse the whole exposition.
  */
 #pragma once

@@ -1,8 +1,8 @@
 /*
  * number: numbers as text, the shortest that reads back as the same double.
  *
- * Whole numbers below 2^53 are written without an exponent. About 5 ns for whole numbers, 10 to 80 ns
- * for decimals of up to 15 digits, about a microsecond for all others (the C library's).
+ * Whole numbers below 2^53 are written without an exponent. About 5 ns for whole numbers, 10 to 80
+ * ns for decimals of up to 15 digits, about a microsecond for all others (the C library's).
  */
 #pragma once
 

@@ -170,8 +170,8 @@ static uint32_t add_series(struct family *family, struct slice text, uint32_t ha
     bool counts = family->spec.kind == METRIC_COUNTER || family->spec.kind == METRIC_HISTOGRAM;
     bool held = counts && !family->spec.own && (registry->folds_shown || registry->births_held) &&
                 registry->first_zero_ns > 0;
-    *family_series(family, index) = (struct series){
-        keep_text(registry, text), (uint32_t)text.len, hash, held ? HELD_UNSEEN : NOT_HELD};
+    *family_series(family, index) = (struct series){keep_text(registry, text), (uint32_t)text.len,
+                                                    hash, held ? HELD_UNSEEN : NOT_HELD};
     family->held_count += held;
     table_add(&family->by_text, hash, index);
     registry->series_count++;

@@ -18,9 +18,9 @@
  *
  * Threads: one lock, held by the writer for a batch, by registry_scrape() and by
  * partition_copy_family() while they copy numbers; nothing here locks by itself. Texts are rendered
- * from copies, without the lock. Cost of writing a cell: one addition; of finding one by its labels:
- * about 100 ns. Memory: about 90 bytes a series with one cell, and its label text; a copy while it
- * is rendered: 9 bytes.
+ * from copies, without the lock. Cost of writing a cell: one addition; of finding one by its
+ * labels: about 100 ns. Memory: about 90 bytes a series with one cell, and its label text; a copy
+ * while it is rendered: 9 bytes.
  */
 #pragma once
 
@@ -53,7 +53,7 @@ struct metric_spec {
     double buckets[METRIC_BUCKETS_MAX];
     size_t series_max;                          /* 0: the default */
     size_t label_values_max[METRIC_LABELS_MAX]; /* 0: the default */
-    bool own;          /* of the monitor itself: shown even while folds are withheld */
+    bool own; /* of the monitor itself: shown even while folds are withheld */
 };
 
 struct registry;

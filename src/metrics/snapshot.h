@@ -3,7 +3,8 @@
  *
  * Copied first, with the registry's lock held (about 5 ns a cell, and its histogram's counts or its
  * set's keys), then written as bytes without it, while folds go on. The bytes depend on the cells
- * and the order of their births alone, so two monitors that folded the same messages write the same.
+ * and the order of their births alone, so two monitors that folded the same messages write the
+ * same.
  */
 #pragma once
 

@@ -1,9 +1,9 @@
 /*
  * table: from the hash of a text to the number of what has that text. Open addressing, no removal.
  *
- * Zero-initialised is valid and empty; table_done() frees. Equal hashes are told apart by the caller:
- * it walks the candidates with table_next() and compares. Eight bytes a slot, at most three quarters
- * full; growth doubles and needs nothing but the table.
+ * Zero-initialised is valid and empty; table_done() frees. Equal hashes are told apart by the
+ * caller: it walks the candidates with table_next() and compares. Eight bytes a slot, at most three
+ * quarters full; growth doubles and needs nothing but the table.
  */
 #pragma once
 

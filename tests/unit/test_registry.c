@@ -194,7 +194,8 @@ static void a_label_with_too_many_values_gives_way_alone(void **state)
     shows(registry, "x_events_total{domain=\"d2\",event_type=\"__overflow__\"} 1");
     assert_true(cell_is_overflow(cell2(registry, "S", family, "d2", "T9")));
     assert_false(cell_is_overflow(cell2(registry, "S", family, "d9", "T1")));
-    assert_false(cell_is_overflow(cell2(registry, "S", family, "d9", NULL))); /* absent is no value */
+    assert_false(
+        cell_is_overflow(cell2(registry, "S", family, "d9", NULL))); /* absent is no value */
     registry_each_dropped(registry, note_dropped, &dropped);
     assert_slice(buf_slice(&dropped), "x_events_total/event_type=5;");
 }

@@ -19,6 +19,7 @@ build   libyaml-dev             deb
 build   libjansson-dev          deb
 build   libxxhash-dev           deb
 build   libsodium-dev           deb
+build   libpcre2-dev            deb
 build   libcurl4-openssl-dev    deb
 build   zlib1g-dev              deb
 up      +build

@@ -5,10 +5,12 @@
 #include "base/memory.h"
 #include "cmd/command.h"
 #include "cmd/place.h"
+#include "cmd/rules_schema.h"
 #include "fold/engine.h"
 
 struct rules_values {
-    const char *rules, *output;
+    const char *rules, *output, *schemas, *base;
+    bool allow_unknown;
 };
 
 static const struct option_spec options[] = {
@@ -22,7 +24,21 @@ static const struct option_spec options[] = {
      .kind = OPTION_STRING,
      .fallback = "text",
      .offset = offsetof(struct rules_values, output),
-     .help = "list: text, markdown or json"},
+     .help = "list: text, markdown or json; schema: text or json"},
+    {.name = "schemas",
+     .arg = "DIR",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct rules_values, schemas),
+     .help = "schema: folder of the schemas that $ref may lead to"},
+    {.name = "base",
+     .arg = "URI",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct rules_values, base),
+     .help = "schema: what that folder is called in $ref (default: cim-ops:/schemas/)"},
+    {.name = "allow-unknown",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct rules_values, allow_unknown),
+     .help = "schema: pass over keywords that the draft does not know"},
 };
 
 static void ignore_report(void *context, enum engine_report what, const struct stream_state *state,
@@ -89,15 +105,33 @@ static int list(const struct rules *rules, const char *form, struct error *err)
     return rc;
 }
 
+static int run_schema(const struct rules_values *values, int count, char **operands,
+                      struct error *err)
+{
+    struct rules_schema_options chosen = {.schemas = values->schemas,
+                                          .base = values->base,
+                                          .output = values->output,
+                                          .allow_unknown = values->allow_unknown};
+    if (count < 2)
+        (void)error_set(err, EXIT_CODE_USAGE, "rules schema: name the schema's file");
+    else if (strcmp(values->output, "text") != 0 && strcmp(values->output, "json") != 0)
+        (void)error_set(err, EXIT_CODE_USAGE, "--output: text or json was expected");
+    else
+        return rules_schema(operands[1], count > 2 ? operands[2] : NULL, &chosen, err);
+    return (int)err->code;
+}
+
 static int run(const void *opaque, int count, char **operands, struct error *err)
 {
     const struct rules_values *values = opaque;
     const char *verb = operands[0], *given = count > 1 ? operands[1] : values->rules;
+    if (!strcmp(verb, "schema"))
+        return run_schema(values, count, operands, err);
     CLEANUP_FREE char *folder = given ? xstrdup(given) : place_shipped("rules");
     struct rules *rules = NULL;
     bool is_list = !strcmp(verb, "list");
     if (!is_list && strcmp(verb, "check") != 0)
-        (void)error_set(err, EXIT_CODE_USAGE, "'%s': check or list was expected", verb);
+        (void)error_set(err, EXIT_CODE_USAGE, "'%s': check, list or schema was expected", verb);
     else if (strcmp(values->output, "text") != 0 && strcmp(values->output, "markdown") != 0 &&
              strcmp(values->output, "json") != 0)
         (void)error_set(err, EXIT_CODE_USAGE, "--output: text, markdown or json was expected");
@@ -114,13 +148,13 @@ static int run(const void *opaque, int count, char **operands, struct error *err
 
 const struct command command_rules = {
     .name = "rules",
-    .summary = "check rule files, list the metrics they make",
-    .operands = "check|list [DIR]",
+    .summary = "check rule files and schemas, list the metrics they make",
+    .operands = "check|list [DIR] | schema SCHEMA [INSTANCES|-]",
     .example = "cim-ops rules check my-rules/",
     .options = options,
     .option_count = ARRAY_LEN(options),
     .values_size = sizeof(struct rules_values),
     .operands_min = 1,
-    .operands_max = 2,
+    .operands_max = 3,
     .run = run,
 };

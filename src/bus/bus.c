@@ -21,8 +21,27 @@ static const size_t pending_bytes_default = 256u << 20;
 int bus_error(const struct bus *bus, natsStatus status, const char *what, struct error *err)
 {
     bool internal = status == NATS_NO_MEMORY || status == NATS_INVALID_ARG;
-    const char *text = status == NATS_NO_RESPONDERS ? "nobody answers there (is JetStream enabled?)"
-                                                    : natsStatus_GetText(status);
+    const char *text = natsStatus_GetText(status);
+    switch ((int)status) {
+    case NATS_NO_RESPONDERS: text = "nobody answers there (is JetStream enabled?)"; break;
+    case NATS_NO_SERVER:
+        text = "no server answers there; is it running, and is this its port?";
+        break;
+    case NATS_CONNECTION_AUTH_FAILED:
+    case NATS_NOT_PERMITTED:
+        text = "the server refuses these credentials; see --creds, or user:password@ in --nats";
+        break;
+    case NATS_SECURE_CONNECTION_WANTED:
+        text = "TLS was asked for, and the server does not speak it";
+        break;
+    case NATS_SECURE_CONNECTION_REQUIRED:
+        text = "the server demands TLS; use tls:// and, if its CA is not public, --tls-ca";
+        break;
+    case NATS_SSL_ERROR:
+        text = "the TLS handshake failed; see --tls-ca, --tls-cert and --tls-key";
+        break;
+    default: break;
+    }
     return error_set(err, internal ? EXIT_CODE_INTERNAL : EXIT_CODE_UNREACHABLE, "%s: %s (%s)",
                      what, text, bus->place);
 }
@@ -117,7 +136,8 @@ static natsStatus set_security(natsOptions *options, const struct bus_options *w
     natsStatus s = NATS_OK;
     if (wanted->creds)
         s = natsOptions_SetUserCredentialsFromFiles(options, wanted->creds, NULL);
-    if (s == NATS_OK && (wanted->tls_ca || wanted->tls_cert))
+    /* The library takes tls:// for a name only: without this it would speak in the clear. */
+    if (s == NATS_OK && (wanted->tls_ca || wanted->tls_cert || strstr(wanted->url, "tls://")))
         s = natsOptions_SetSecure(options, true);
     if (s == NATS_OK && wanted->tls_ca)
         s = natsOptions_LoadCATrustedCertificates(options, wanted->tls_ca);

@@ -194,6 +194,26 @@ int stream_ensure(struct bus *bus, const char *name, const char *const *subjects
 
 /* --- subjects --------------------------------------------------------------------------------- */
 
+bool subject_is_filter(struct slice text)
+{
+    struct slice rest = text, token;
+    if (!text.len)
+        return false;
+    while (slice_cut(&rest, '.', &token)) {
+        bool wild =
+            token.len && (memchr(token.ptr, '*', token.len) || memchr(token.ptr, '>', token.len));
+        if (!token.len || (wild && token.len > 1))
+            return false;
+        if (token.ptr[0] == '>' && slice_present(rest))
+            return false;
+        for (size_t i = 0; i < token.len; i++) {
+            if ((unsigned char)token.ptr[i] <= ' ')
+                return false;
+        }
+    }
+    return true;
+}
+
 bool subject_matches(struct slice filter, struct slice subject)
 {
     struct slice want, have;

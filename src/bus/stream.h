@@ -46,6 +46,8 @@ void stream_info_done(struct stream_info *info);
 int stream_ensure(struct bus *bus, const char *name, const char *const *subjects,
                   size_t subject_count, bool *ret_created, struct error *err);
 
+/* Tokens without blanks, none empty, `*` alone in its token, `>` alone in the last one. */
+bool subject_is_filter(struct slice text);
 /* Does the subject match the filter (NATS tokens, `*` and `>`)? */
 bool subject_matches(struct slice filter, struct slice subject);
 /* Could one subject match both filters? */

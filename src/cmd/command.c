@@ -308,6 +308,40 @@ void command_print_help(const struct command *command)
     (void)printf("\nExample:\n  %s\n", command->example);
 }
 
+/* [nats://|tls://][user:password@]host[:port]; the complaint shows nothing of the user's part. */
+static int check_url(struct slice url, struct error *err)
+{
+    struct slice rest = slice_trim(url), scheme = SLICE("nats");
+    const char *behind = memmem(rest.ptr, rest.len, "://", 3);
+    if (behind) {
+        scheme = (struct slice){rest.ptr, (size_t)(behind - rest.ptr)};
+        rest = slice_from(rest, scheme.len + 3);
+    }
+    const char *at = rest.len ? memrchr(rest.ptr, '@', rest.len) : NULL;
+    if (at)
+        rest = slice_from(rest, (size_t)(at - rest.ptr) + 1);
+    if (!slice_eq(scheme, SLICE("nats")) && !slice_eq(scheme, SLICE("tls")))
+        return error_set(err, EXIT_CODE_USAGE,
+                         "--nats: '%.*s://' is no scheme for NATS; nats:// or tls:// was expected",
+                         SLICE_ARG(scheme));
+    const char *colon = rest.len ? memrchr(rest.ptr, ':', rest.len) : NULL;
+    bool bracket = rest.len && rest.ptr[rest.len - 1] == ']'; /* an IPv6 address without a port */
+    struct slice host = rest, port = SLICE("4222");
+    if (colon && !bracket) {
+        host.len = (size_t)(colon - rest.ptr);
+        port = slice_from(rest, host.len + 1);
+        if (port.len && port.ptr[port.len - 1] == '/')
+            port.len--;
+    }
+    uint64_t number = 0;
+    if (!host.len || !parse_u64(port, &number) || !number || number > 65535)
+        return error_set(err, EXIT_CODE_USAGE,
+                         "--nats: '%.*s': a host and a port from 1 to 65535 were expected, such as "
+                         "nats://127.0.0.1:4222",
+                         SLICE_ARG(rest));
+    return 0;
+}
+
 int nats_values_check(const struct nats_values *values, struct error *err)
 {
     const struct {
@@ -328,5 +362,10 @@ int nats_values_check(const struct nats_values *values, struct error *err)
     if (values->url && !*values->url)
         return error_set(err, EXIT_CODE_USAGE,
                          "--nats: a URL was expected, such as nats://127.0.0.1:4222");
+    struct slice rest = slice_of(values->url), url;
+    while (slice_cut(&rest, ',', &url)) {
+        if (check_url(url, err) < 0)
+            return -1;
+    }
     return 0;
 }

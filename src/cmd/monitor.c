@@ -4,6 +4,7 @@
 
 #include "base/instant.h"
 #include "base/memory.h"
+#include "bus/stream.h"
 #include "cmd/command.h"
 #include "cmd/place.h"
 #include "monitor/monitor.h"
@@ -76,6 +77,26 @@ static const struct option_spec options[] = {
      .help = "and their bytes"},
 };
 
+static int check_subjects(const char *list, struct error *err)
+{
+    struct slice rest = slice_of(list), item;
+    size_t count = 0;
+    while (slice_cut(&rest, ',', &item)) {
+        item = slice_trim(item);
+        if (!item.len && !slice_present(rest))
+            break; /* none, or a comma at the end */
+        if (!subject_is_filter(item))
+            return error_set(err, EXIT_CODE_USAGE,
+                             "--event-subjects: '%.*s' is no subject filter; cim.> or "
+                             "cim.*.events.> is one",
+                             SLICE_ARG(item));
+        if (++count > MONITOR_CORE_SUBJECTS_MAX)
+            return error_set(err, EXIT_CODE_USAGE, "--event-subjects: at most %d subjects",
+                             MONITOR_CORE_SUBJECTS_MAX);
+    }
+    return 0;
+}
+
 static int run(const void *opaque, int count, char **operands, struct error *err)
 {
     const struct monitor_values *values = opaque;
@@ -86,7 +107,8 @@ static int run(const void *opaque, int count, char **operands, struct error *err
     if (!rules)
         (void)error_set(err, EXIT_CODE_USAGE,
                         "the shipped rules were not found; name the folder by --rules DIR");
-    if (nats_values_check(&values->nats, err) < 0)
+    if (nats_values_check(&values->nats, err) < 0 ||
+        check_subjects(values->event_subjects, err) < 0)
         return EXIT_CODE_USAGE;
     if (!rules || (!values->state && !stack))
         return EXIT_CODE_USAGE;

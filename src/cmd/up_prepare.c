@@ -20,7 +20,11 @@ int up_check_options(struct up *up, struct error *err)
         return error_set(err, EXIT_CODE_USAGE, "--bind: '%s' is not an IPv4 address", bind);
     bool is_any = address.s_addr == htonl(INADDR_ANY);
     (void)snprintf(up->host, sizeof up->host, "%s", is_any ? "127.0.0.1" : bind);
-    up->is_foreign = up->values->nats.url && up->values->nats.url[0];
+    if (up->values->dir && !up->values->dir[0])
+        return error_set(err, EXIT_CODE_USAGE, "--dir: a folder was expected, this is empty");
+    if (nats_values_check(&up->values->nats, err) < 0)
+        return -1;
+    up->is_foreign = up->values->nats.url != NULL;
     return 0;
 }
 

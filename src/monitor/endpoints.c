@@ -155,6 +155,13 @@ static void alerts(void *context, const struct http_request *request,
                  body ? "'alerts' is missing" : problem.text);
     }
     for (size_t i = 0; i < json_array_size(list) && !response->status; i++) {
+        if (json_is_object(json_object_get(json_array_get(list, i), "labels")))
+            continue;
+        response->status = 400;
+        buf_addf(&response->body, "alerts[%zu] is no alert: an object with 'labels' was expected\n",
+                 i);
+    }
+    for (size_t i = 0; i < json_array_size(list) && !response->status; i++) {
         if (store_alert(monitor, json_array_get(list, i), &err) < 0) {
             response->status = 503;
             buf_addf(&response->body, "not stored, try again: %s\n", err.text);

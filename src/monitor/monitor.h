@@ -13,6 +13,8 @@
 
 #include "bus/bus.h"
 
+#define MONITOR_CORE_SUBJECTS_MAX 32
+
 struct monitor_options {
     struct bus_options nats;
     const char *rules_dir, *state_dir;

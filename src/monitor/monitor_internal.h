@@ -16,7 +16,7 @@
 
 #define TRACKED_MAX       1024
 #define CORE_WAITING_MAX  65536
-#define CORE_SUBJECTS_MAX 32
+#define CORE_SUBJECTS_MAX MONITOR_CORE_SUBJECTS_MAX
 #define REFUSALS_PATIENCE 3 /* then a stream does not hold back the others' figures */
 #define FORGOTTEN_MAX     32
 #define FEED_DEAD         UINT64_MAX

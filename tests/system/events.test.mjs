@@ -182,3 +182,25 @@ test('mistakes are named', async (t) => {
   const away = await cimOps(['events', 'query', '--nats', 'nats://127.0.0.1:1']);
   assert.equal(away.code, 3, away.stderr);
 });
+
+test('what is wrong with the way to the server is said, and no password', async (t) => {
+  const nats = await startNats(t, { config: 'authorization { user: ann, password: sesame }' });
+  const at = `127.0.0.1:${nats.port}`;
+  const cases = [
+    [`nats://${at}`, 3, /refuses these credentials/],
+    [`nats://ann:wrong-word@${at}`, 3, /refuses these credentials/],
+    [`tls://ann:sesame@${at}`, 3, /TLS was asked for, and the server does not speak it/],
+    ['nats://ann:sesame@127.0.0.1:1', 3, /no server answers there/],
+    [`http://ann:sesame@${at}`, 2, /'http:\/\/' is no scheme for NATS/],
+    ['nats://ann:sesame@host:99999', 2, /'host:99999': a host and a port/],
+    ['nats://ann:sesame@', 2, /a host and a port/],
+  ];
+  for (const [url, code, text] of cases) {
+    const result = await cimOps(['events', 'stats', '--nats', url]);
+    assert.equal(result.code, code, `${url}: ${result.stderr}`);
+    assert.match(result.stderr, text);
+    assert.doesNotMatch(result.stderr, /sesame|wrong-word/);
+  }
+  const good = await cimOps(['events', 'stats', '--nats', `nats://127.0.0.1:1,nats://ann:sesame@${at}`]);
+  assert.equal(good.code, 0, good.stderr);
+});

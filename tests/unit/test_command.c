@@ -446,9 +446,37 @@ static void help_shows_every_option_and_the_example(void **state)
     assert_int_equal(runs, 0);
 }
 
+/* --- the way to NATS ---------------------------------------------------------------------------
+ */
+
+static void nats_urls(void **state)
+{
+    static const char *const good[] = {
+        "nats://127.0.0.1:4222", "127.0.0.1", "tls://user:p@ss@host:1",
+        "nats://[::1]:4222",     "[::1]",     "nats://a:1,tls://b:2, c",
+        "nats://host:4222/"};
+    static const char *const bad[] = {"",           "nats://", "http://host", "nats://host:0",
+                                      "host:65536", "host:",   "a,,b",        "nats://secret@",
+                                      "host:12x"};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        struct error problem = ERROR_NONE;
+        if (nats_values_check(&(struct nats_values){.url = good[i]}, &problem) < 0)
+            fail_msg("'%s': %s", good[i], problem.text);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct error problem = ERROR_NONE;
+        if (nats_values_check(&(struct nats_values){.url = bad[i]}, &problem) == 0)
+            fail_msg("'%s' was taken", bad[i]);
+        assert_int_equal(problem.code, EXIT_CODE_USAGE);
+        assert_null(strstr(problem.text, "secret"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nats_urls),
         cmocka_unit_test(defaults_come_from_the_table),
         cmocka_unit_test(each_kind_is_read),
         cmocka_unit_test(the_last_of_two_wins),

@@ -19,8 +19,10 @@ static inline void codec_put_u64(struct buf *out, uint64_t value)
 
 static inline void codec_put_fixed(struct buf *out, uint64_t value)
 {
+    char bytes[8];
     for (int i = 0; i < 8; i++)
-        buf_add_char(out, (char)(value >> (8 * i)));
+        bytes[i] = (char)(value >> (8 * i));
+    buf_add(out, bytes, sizeof bytes);
 }
 
 static inline void codec_put_double(struct buf *out, double value)

@@ -49,19 +49,58 @@ static void sync_folder_of(const char *path)
         (void)fsync(fd);
 }
 
-int file_write_atomic(const char *path, struct slice bytes, unsigned mode, struct error *err)
+static int cannot(struct file_atomic *file, const char *what, struct error *err)
+{
+    return error_set(err, EXIT_CODE_INTERNAL, "%s: cannot %s: %s", file->path, what,
+                     strerror(errno));
+}
+
+int file_atomic_begin(struct file_atomic *file, const char *path, unsigned mode, struct error *err)
 {
     CLEANUP_FREE char *temp = xasprintf("%s.tmp", path);
-    CLEANUP_CLOSE int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
     if (fd < 0)
         return error_set(err, EXIT_CODE_INTERNAL, "%s: cannot create: %s", temp, strerror(errno));
-    if (write_all(fd, bytes) < 0 || fsync(fd) < 0 || rename(temp, path) < 0) {
-        int cause = errno;
-        (void)unlink(temp);
-        return error_set(err, EXIT_CODE_INTERNAL, "%s: cannot write: %s", path, strerror(cause));
-    }
-    sync_folder_of(path);
+    *file = (struct file_atomic){xstrdup(path), TAKE_PTR(temp), fd};
     return 0;
+}
+
+int file_atomic_add(struct file_atomic *file, struct slice bytes, struct error *err)
+{
+    return write_all(file->fd, bytes) < 0 ? cannot(file, "write", err) : 0;
+}
+
+int file_atomic_commit(struct file_atomic *file, struct error *err)
+{
+    if (fsync(file->fd) < 0 || rename(file->temp, file->path) < 0)
+        return cannot(file, "write", err);
+    sync_folder_of(file->path);
+    free(file->temp);
+    file->temp = NULL;
+    (void)close(file->fd);
+    return 0;
+}
+
+void file_atomic_done(struct file_atomic *file)
+{
+    if (file->temp) {
+        (void)unlink(file->temp);
+        (void)close(file->fd);
+    }
+    free(file->temp);
+    free(file->path);
+    *file = (struct file_atomic){0};
+}
+
+int file_write_atomic(const char *path, struct slice bytes, unsigned mode, struct error *err)
+{
+    struct file_atomic file = {0};
+    int rc = file_atomic_begin(&file, path, mode, err) < 0 ||
+                     file_atomic_add(&file, bytes, err) < 0 || file_atomic_commit(&file, err) < 0
+                 ? -1
+                 : 0;
+    file_atomic_done(&file);
+    return rc;
 }
 
 /* Done when the folder is there already; errno says why not. */

@@ -183,17 +183,6 @@ void state_pass(struct engine *engine, struct stream_state *state, uint64_t seq)
  *     remembered: total, count { fixed key, text } oldest first
  *     checksum: XXH3 over all before it, 8 bytes
  */
-static void encode_family(const struct stream_state *state, const struct family *family,
-                          uint64_t fingerprint, uint64_t applied, struct buf *ret)
-{
-    const struct metric_spec *spec = family_spec(family);
-    codec_put_text(ret, slice_of(spec->name));
-    codec_put_u64(ret, (uint64_t)spec->kind);
-    codec_put_fixed(ret, fingerprint);
-    codec_put_u64(ret, applied);
-    partition_encode_family(state->partition, family, ret);
-}
-
 static void encode_recent(const struct stream_state *state, struct buf *ret)
 {
     uint64_t count =
@@ -215,23 +204,157 @@ static void encode_remembered(const struct stream_state *state, struct buf *ret)
     }
 }
 
+enum { WRITE_BYTES = 1 << 18 };
+
+struct family_part {
+    size_t head_end; /* of what stands before the cells, in `heads` */
+    struct cells_copy *cells;
+};
+
+struct state_copy {
+    uint64_t seq;
+    bool whole;
+    struct family_part *parts;
+    size_t part_count;
+    struct buf heads; /* the snapshot's own, then one per family */
+    size_t head_end;
+    struct buf memories;
+};
+
+static void copy_family(const struct stream_state *state, const struct family *family,
+                        uint64_t fingerprint, uint64_t applied, struct state_copy *ret)
+{
+    const struct metric_spec *spec = family_spec(family);
+    codec_put_text(&ret->heads, slice_of(spec->name));
+    codec_put_u64(&ret->heads, (uint64_t)spec->kind);
+    codec_put_fixed(&ret->heads, fingerprint);
+    codec_put_u64(&ret->heads, applied);
+    ret->parts[ret->part_count++] =
+        (struct family_part){ret->heads.len, partition_copy_family(state->partition, family)};
+}
+
+struct state_copy *state_copy_new(const struct engine *engine, const struct stream_state *state)
+{
+    const struct rules *rules = engine->rules;
+    struct state_copy *copy = xcalloc(1, sizeof *copy);
+    copy->seq = state->seq;
+    copy->whole = state->seq == state_known_seq(state);
+    copy->parts = xcalloc(rules->metric_count + BUILTINS, sizeof *copy->parts);
+    buf_add_slice(&copy->heads, magic);
+    codec_put_text(&copy->heads, slice_of(state->name));
+    codec_put_text(&copy->heads, slice_of(state->created));
+    codec_put_u64(&copy->heads, state->seq);
+    codec_put_u64(&copy->heads, max_u64(state->seq, state->applied_builtin));
+    codec_put_u64(&copy->heads, rules->metric_count + BUILTINS);
+    copy->head_end = copy->heads.len;
+    for (size_t i = 0; i < rules->metric_count; i++)
+        copy_family(state, engine->families[i], rules->metrics[i].fingerprint,
+                    max_u64(state->seq, state->applied[i]), copy);
+    for (size_t i = 0; i < BUILTINS; i++)
+        copy_family(state, engine->builtin[i], 0, state->seq, copy);
+    encode_recent(state, &copy->memories);
+    encode_remembered(state, &copy->memories);
+    return copy;
+}
+
+void state_copy_free(struct state_copy *copy)
+{
+    if (!copy)
+        return;
+    for (size_t i = 0; i < copy->part_count; i++)
+        cells_copy_free(copy->parts[i].cells);
+    free(copy->parts);
+    buf_done(&copy->heads);
+    buf_done(&copy->memories);
+    free(copy);
+}
+
+uint64_t state_copy_seq(const struct state_copy *copy)
+{
+    return copy->seq;
+}
+
+bool state_copy_is_whole(const struct state_copy *copy)
+{
+    return copy->whole;
+}
+
+struct writing {
+    state_sink *sink;
+    void *context;
+    XXH3_state_t *hash;
+};
+
+static int put_bytes(const struct writing *writing, struct slice bytes, struct error *err)
+{
+    XXH3_64bits_update(writing->hash, bytes.ptr, bytes.len);
+    return writing->sink ? writing->sink(writing->context, bytes, err) : 0;
+}
+
+static int put_cells(const struct writing *writing, struct cells_copy *cells, struct error *err)
+{
+    CLEANUP_BUF struct buf part = {0};
+    bool more = true;
+    while (more) {
+        buf_reset(&part);
+        more = cells_copy_encode(cells, WRITE_BYTES, &part);
+        if (put_bytes(writing, buf_slice(&part), err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int put_all(const struct writing *writing, const struct state_copy *copy, struct error *err)
+{
+    size_t at = copy->head_end;
+    if (put_bytes(writing, (struct slice){copy->heads.ptr, at}, err) < 0)
+        return -1;
+    for (size_t i = 0; i < copy->part_count; i++) {
+        const struct family_part *part = &copy->parts[i];
+        struct slice head = {copy->heads.ptr + at, part->head_end - at};
+        if (put_bytes(writing, head, err) < 0 || put_cells(writing, part->cells, err) < 0)
+            return -1;
+        at = part->head_end;
+    }
+    return put_bytes(writing, buf_slice(&copy->memories), err);
+}
+
+int state_copy_write(struct state_copy *copy, state_sink *sink, void *context,
+                     uint64_t *ret_checksum, struct error *err)
+{
+    struct writing writing = {sink, context, XXH3_createState()};
+    CLEANUP_BUF struct buf tail = {0};
+    XXH3_64bits_reset(writing.hash);
+    int rc = put_all(&writing, copy, err);
+    uint64_t checksum = XXH3_64bits_digest(writing.hash);
+    XXH3_freeState(writing.hash);
+    if (ret_checksum)
+        *ret_checksum = checksum;
+    codec_put_fixed(&tail, checksum);
+    return rc == 0 && sink ? sink(context, buf_slice(&tail), err) : rc;
+}
+
+static int append(void *context, struct slice bytes, struct error *err)
+{
+    (void)err;
+    buf_add_slice(context, bytes);
+    return 0;
+}
+
 void state_encode(const struct engine *engine, const struct stream_state *state, struct buf *ret)
 {
-    size_t begin = ret->len;
-    buf_add_slice(ret, magic);
-    codec_put_text(ret, slice_of(state->name));
-    codec_put_text(ret, slice_of(state->created));
-    codec_put_u64(ret, state->seq);
-    codec_put_u64(ret, max_u64(state->seq, state->applied_builtin));
-    codec_put_u64(ret, engine->rules->metric_count + BUILTINS);
-    for (size_t i = 0; i < engine->rules->metric_count; i++)
-        encode_family(state, engine->families[i], engine->rules->metrics[i].fingerprint,
-                      max_u64(state->seq, state->applied[i]), ret);
-    for (size_t i = 0; i < BUILTINS; i++)
-        encode_family(state, engine->builtin[i], 0, state->seq, ret);
-    encode_recent(state, ret);
-    encode_remembered(state, ret);
-    codec_put_fixed(ret, XXH3_64bits(ret->ptr + begin, ret->len - begin));
+    struct state_copy *copy = state_copy_new(engine, state);
+    (void)state_copy_write(copy, append, ret, NULL, NULL);
+    state_copy_free(copy);
+}
+
+/* --- and back --------------------------------------------------------------------------------- */
+
+struct slice state_peek_name(struct slice bytes)
+{
+    struct codec_reader in = {slice_from(bytes, magic.len), slice_starts(bytes, magic)};
+    struct slice name = codec_get_text(&in);
+    return in.ok ? name : SLICE_ABSENT;
 }
 
 static size_t find_rule(const struct engine *engine, struct slice name)
@@ -296,7 +419,7 @@ static void decode_memories(struct stream_state *state, bool keep, struct codec_
     }
 }
 
-static void make_empty(struct engine *engine, struct stream_state *state)
+void state_clear(struct engine *engine, struct stream_state *state)
 {
     classes_clear(state);
     memset(state->builtin, 0, sizeof state->builtin);
@@ -332,7 +455,7 @@ static void decode_body(struct engine *engine, struct stream_state *state, struc
 int state_decode(struct engine *engine, struct stream_state *state, struct slice bytes,
                  struct error *err)
 {
-    make_empty(engine, state);
+    state_clear(engine, state);
     struct codec_reader in = {slice_from(bytes, magic.len), true};
     if (!slice_starts(bytes, magic) || in.rest.len < 8)
         return error_set(err, EXIT_CODE_DAMAGED, "not a snapshot of this version");
@@ -343,6 +466,6 @@ int state_decode(struct engine *engine, struct stream_state *state, struct slice
     decode_body(engine, state, &in);
     if (in.ok && !in.rest.len)
         return 0;
-    make_empty(engine, state);
+    state_clear(engine, state);
     return error_set(err, EXIT_CODE_DAMAGED, "the snapshot is not well-formed");
 }

@@ -35,8 +35,37 @@ void state_skip_to(struct engine *engine, struct stream_state *state, uint64_t f
 /* A message that is not to be folded (a copy of one that is read elsewhere): only the place moves.
  */
 void state_pass(struct engine *engine, struct stream_state *state, uint64_t seq);
+/* As if nothing had been folded. */
+void state_clear(struct engine *engine, struct stream_state *state);
 
+/*
+ * A state as it stands, to be written later: copied with the registry's lock held (about 10 ms for
+ * a million cells), written without it while folds go on.
+ */
+struct state_copy;
+struct state_copy *state_copy_new(const struct engine *engine, const struct stream_state *state);
+void state_copy_free(struct state_copy *copy); /* NULL is allowed */
+uint64_t state_copy_seq(const struct state_copy *copy);
+/*
+ * False while metrics are folded again from further back: what they hold is then not what the
+ * messages up to state_copy_seq() come to.
+ */
+bool state_copy_is_whole(const struct state_copy *copy);
+
+/* Takes the bytes in order, piece by piece; -1 ends it. */
+typedef int state_sink(void *context, struct slice bytes, struct error *err);
+/*
+ * Writes the snapshot, once per copy. Returns its checksum in *ret_checksum (the XXH3 over all
+ * bytes before it): equal for two monitors with the same rules that folded the same messages. With
+ * sink NULL only the checksum is computed.
+ */
+int state_copy_write(struct state_copy *copy, state_sink *sink, void *context,
+                     uint64_t *ret_checksum, struct error *err);
+
+/* All at once. */
 void state_encode(const struct engine *engine, const struct stream_state *state, struct buf *ret);
 /* -1 (EXIT_CODE_DAMAGED) when the bytes are no sound snapshot; the state is then empty. */
 int state_decode(struct engine *engine, struct stream_state *state, struct slice bytes,
                  struct error *err);
+/* Whose snapshot it is, from its first bytes, by which nothing else is checked; or absent. */
+struct slice state_peek_name(struct slice bytes);

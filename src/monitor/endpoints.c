@@ -8,8 +8,25 @@
 #include "event/own.h"
 #include "monitor/monitor_internal.h"
 
-enum { ALERT_ACK_TIMEOUT_MS = 3000 };
+enum {
+    ALERT_ACK_TIMEOUT_MS = 3000,
+    METRICS_WHOLE_BYTES = 1 << 20, /* longer expositions are sent in parts */
+    METRICS_PART_BYTES = 256 << 10,
+};
 
+/* --- metrics ---------------------------------------------------------------------------------- */
+
+static bool more_metrics(void *source, struct buf *ret_part)
+{
+    return scrape_render(source, METRICS_PART_BYTES, ret_part);
+}
+
+static void metrics_done(void *source)
+{
+    scrape_free(source);
+}
+
+/* Numbers are copied under the lock; text is made from them while folds go on. */
 static void metrics(void *context, const struct http_request *request,
                     struct http_response *response)
 {
@@ -18,13 +35,22 @@ static void metrics(void *context, const struct http_request *request,
     pthread_rwlock_rdlock(&monitor->registry_guard);
     registry_lock(monitor->registry);
     self_refresh(monitor);
-    registry_expose(monitor->registry, open ? EXPOSITION_OPENMETRICS : EXPOSITION_PROMETHEUS,
-                    &response->body);
+    struct scrape *scrape =
+        registry_scrape(monitor->registry, open ? EXPOSITION_OPENMETRICS : EXPOSITION_PROMETHEUS);
     registry_unlock(monitor->registry);
     pthread_rwlock_unlock(&monitor->registry_guard);
     response->content_type = open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
                                   : "text/plain; version=0.0.4; charset=utf-8";
+    if (scrape_render(scrape, METRICS_WHOLE_BYTES, &response->body)) {
+        response->more = more_metrics;
+        response->done = metrics_done;
+        response->source = scrape;
+    } else {
+        scrape_free(scrape);
+    }
 }
+
+/* --- health ----------------------------------------------------------------------------------- */
 
 static void healthz(void *context, const struct http_request *request,
                     struct http_response *response)

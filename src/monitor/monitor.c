@@ -141,7 +141,7 @@ static void reload_rules(struct monitor *monitor)
 /* --- the loop --------------------------------------------------------------------------------- */
 
 struct schedule {
-    int64_t looked_ns, saved_ns;
+    int64_t looked_ns, saved_ns, saving_took_ns;
     bool spoken;
 };
 
@@ -205,12 +205,18 @@ static void note_caught_up(struct monitor *monitor)
 
 static void save_when_due(struct monitor *monitor, struct schedule *schedule)
 {
-    int64_t now = instant_monotonic_ns();
-    if (!monitor->save_now && now - schedule->saved_ns < monitor->options->snapshot_interval_ns)
+    int64_t now = instant_monotonic_ns(), apart = monitor->options->snapshot_interval_ns;
+    /* What takes long to write is written less often: at most a twentieth of the time goes there.
+     */
+    if (apart < 20 * schedule->saving_took_ns)
+        apart = 20 * schedule->saving_took_ns;
+    if (!monitor->save_now && now - schedule->saved_ns < apart)
         return;
+    struct error err = ERROR_NONE; /* was said as an event; it is tried again */
     monitor->save_now = false;
     schedule->saved_ns = now;
-    snapshots_write(monitor);
+    (void)snapshots_write(monitor, &err);
+    schedule->saving_took_ns = instant_monotonic_ns() - now;
 }
 
 /* 0: nothing came; else the signal. */
@@ -321,16 +327,21 @@ static void announce_start(struct monitor *monitor)
                           (json_int_t)getpid(), "port", (json_int_t)port));
 }
 
-/* In the order of the flow, so that what was read is folded, and what was folded is saved. */
-static void stop_parts(struct monitor *monitor)
+/*
+ * In the order of the flow, so that what was read is folded, and what was folded is saved. -1: the
+ * last of it could not be saved.
+ */
+static int stop_parts(struct monitor *monitor, struct error *err)
 {
+    struct error problem = ERROR_NONE;
+    int rc = 0;
     if (monitor->bus && monitor->queue)
         streams_detach_all(monitor);
     atomic_store(&monitor->stopping, true);
     if (monitor->fold_thread)
         folding_stop(monitor);
     if (monitor->http) {
-        snapshots_write(monitor);
+        rc = snapshots_write(monitor, &problem);
         journal_add(monitor->journal, "monitor", monitor->instance, "MonitorStopped", NULL);
         (void)journal_flush(monitor->journal, FAREWELL_MS);
     }
@@ -349,6 +360,12 @@ static void stop_parts(struct monitor *monitor)
         (void)close(monitor->state_lock_fd);
     if (monitor->wake_fd > 0)
         (void)close(monitor->wake_fd);
+    return rc == 0
+               ? 0
+               : error_set(err, EXIT_CODE_DAMAGED,
+                           "the last state is not saved: %s; the next start folds again from the "
+                           "state before it",
+                           problem.text);
 }
 
 int monitor_run(const struct monitor_options *options, struct error *err)
@@ -364,6 +381,7 @@ int monitor_run(const struct monitor_options *options, struct error *err)
     (void)gethostname(host, sizeof host - 1);
     (void)snprintf(monitor->instance, sizeof monitor->instance, "%s-%d", host, (int)getpid());
 
+    struct error at_stop = ERROR_NONE;
     int signals = block_signals(err), code = EXIT_CODE_DONE;
     if (signals < 0 || start_parts(monitor, err) < 0) {
         code = (int)err->code;
@@ -372,7 +390,8 @@ int monitor_run(const struct monitor_options *options, struct error *err)
         if (run_until_told(monitor, signals, err) < 0)
             code = (int)err->code;
     }
-    stop_parts(monitor);
+    if (stop_parts(monitor, code == EXIT_CODE_DONE ? err : &at_stop) < 0 && code == EXIT_CODE_DONE)
+        code = (int)err->code;
     if (signals >= 0)
         (void)close(signals);
     free(monitor);

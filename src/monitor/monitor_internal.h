@@ -43,6 +43,7 @@ struct tracked {
     atomic_bool has_sources;
     struct ordered *reader; /* NULL while not attached */
     struct feed *feeds;
+    int64_t touched_ns;  /* its snapshot's file; monotonic */
     int64_t next_try_ns; /* when attaching failed: not before */
     _Atomic uint64_t consumer_resets;
 
@@ -127,6 +128,7 @@ struct monitor {
     _Atomic int64_t last_snapshot_ns; /* wall clock; 0: none yet */
     int64_t snapshot_announced_ns;    /* monotonic */
     _Atomic uint64_t alerts_received;
+    size_t gone_count; /* streams that are gone and have a snapshot */
     int state_lock_fd;
     int wake_fd; /* eventfd that ends the main thread's wait */
 };
@@ -167,7 +169,10 @@ struct engine_reporter folding_reporter(struct monitor *monitor);
 /* snapshots.c */
 int snapshots_open(struct monitor *monitor, struct error *err);
 void snapshots_load(struct monitor *monitor, struct stream_state *state);
-void snapshots_write(struct monitor *monitor);
+/* -1: some could not be written; the last reason is in err. The others are. */
+int snapshots_write(struct monitor *monitor, struct error *err);
+/* The stream is not there any more: after long, or when many are, its snapshot and counters go. */
+void snapshots_gone(struct monitor *monitor, struct tracked *tracked);
 /* Calls streams_remember() for each stream that has a snapshot. */
 void snapshots_remember(struct monitor *monitor);
 /* From one engine's state to another's, as if written and read. The fold must stand still. */

@@ -290,6 +290,8 @@ static void gone(struct monitor *monitor, struct tracked *tracked)
     say(monitor, tracked, "StreamGone",
         json_pack("{s:I, s:b}", "folded_to", (json_int_t)folded_to(monitor, tracked),
                   "while_monitor_was_down", tracked->remembered));
+    if (tracked->remembered)
+        snapshots_gone(monitor, tracked);
     tracked->remembered = false;
 }
 

@@ -12,6 +12,7 @@
 enum {
     GZIP_WORTH_BYTES = 1024,
     CONNECTION_TIMEOUT_S = 30,
+    LONG_BLOCK_BYTES = 65536,
 };
 
 struct http_server {
@@ -62,15 +63,111 @@ static bool accepts_gzip(const char *accepted)
     return false;
 }
 
-static enum MHD_Result reply(struct MHD_Connection *connection, struct http_response *response,
-                             const char *allow)
+/* --- long bodies, sent as they are made ------------------------------------------------------- */
+
+struct long_body {
+    struct http_response response; /* whose body is the part at hand */
+    size_t sent;                   /* of that part */
+    bool more, zipped;
+    z_stream z;
+};
+
+/* The next part, or false at the end. */
+static bool next_part(struct long_body *body)
 {
-    const char *accepted =
-        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept-Encoding");
+    buf_reset(&body->response.body);
+    body->sent = 0;
+    if (body->more)
+        body->more = body->response.more(body->response.source, &body->response.body);
+    return body->response.body.len > 0 || body->more;
+}
+
+static ssize_t read_plain(void *context, uint64_t pos, char *out, size_t room)
+{
+    struct long_body *body = context;
+    (void)pos;
+    while (body->sent == body->response.body.len) {
+        if (!next_part(body))
+            return MHD_CONTENT_READER_END_OF_STREAM;
+    }
+    size_t left = body->response.body.len - body->sent, len = left < room ? left : room;
+    memcpy(out, body->response.body.ptr + body->sent, len);
+    body->sent += len;
+    return (ssize_t)len;
+}
+
+static ssize_t read_zipped(void *context, uint64_t pos, char *out, size_t room)
+{
+    struct long_body *body = context;
+    (void)pos;
+    body->z.next_out = (Bytef *)out;
+    body->z.avail_out = (uInt)room;
+    while (body->z.avail_out == room) {
+        bool last = false;
+        while (body->sent == body->response.body.len && !last)
+            last = !next_part(body);
+        body->z.next_in = (Bytef *)body->response.body.ptr + body->sent;
+        body->z.avail_in = (uInt)(body->response.body.len - body->sent);
+        int code = deflate(&body->z, last ? Z_FINISH : Z_NO_FLUSH);
+        body->sent = body->response.body.len - body->z.avail_in;
+        if (code == Z_STREAM_END && body->z.avail_out == room)
+            return MHD_CONTENT_READER_END_OF_STREAM;
+        if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
+            return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    return (ssize_t)(room - body->z.avail_out);
+}
+
+static void free_long(void *context)
+{
+    struct long_body *body = context;
+    if (body->zipped)
+        (void)deflateEnd(&body->z);
+    body->response.done(body->response.source);
+    buf_done(&body->response.body);
+    free(body);
+}
+
+static bool is_on_this_machine(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info ? info->client_addr : NULL;
+    if (!address)
+        return false;
+    if (address->sa_family == AF_INET) {
+        struct sockaddr_in v4;
+        memcpy(&v4, address, sizeof v4);
+        return ntohl(v4.sin_addr.s_addr) >> 24 == 127;
+    }
+    struct sockaddr_in6 v6;
+    memcpy(&v6, address, sizeof v6);
+    return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+}
+
+static struct MHD_Response *long_response(struct http_response *response, bool *zipped)
+{
+    struct long_body *body = xcalloc(1, sizeof *body);
+    body->response = *response;
+    response->body = (struct buf){0};
+    body->more = true;
+    *zipped =
+        *zipped && deflateInit2(&body->z, 1, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) == Z_OK;
+    body->zipped = *zipped;
+    struct MHD_Response *r =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, LONG_BLOCK_BYTES,
+                                          body->zipped ? read_zipped : read_plain, body, free_long);
+    if (!r)
+        free_long(body);
+    return r;
+}
+
+static struct MHD_Response *short_response(struct http_response *response, bool *zipped)
+{
     struct buf packed = {0};
-    bool zipped = response->body.len >= GZIP_WORTH_BYTES && response->body.len < UINT32_MAX &&
-                  accepts_gzip(accepted) && gzip(buf_slice(&response->body), &packed);
-    if (zipped) {
+    *zipped = *zipped && response->body.len >= GZIP_WORTH_BYTES &&
+              response->body.len < UINT32_MAX && gzip(buf_slice(&response->body), &packed);
+    if (*zipped) {
         buf_done(&response->body);
         response->body = packed;
     } else {
@@ -80,6 +177,18 @@ static enum MHD_Result reply(struct MHD_Connection *connection, struct http_resp
     struct MHD_Response *r = MHD_create_response_from_buffer(response->body.len, response->body.ptr,
                                                              MHD_RESPMEM_MUST_FREE);
     response->body = (struct buf){0};
+    return r;
+}
+
+static enum MHD_Result reply(struct MHD_Connection *connection, struct http_response *response,
+                             const char *allow)
+{
+    bool zipped =
+        accepts_gzip(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept-Encoding"));
+    if (response->more)
+        zipped = zipped && !is_on_this_machine(connection);
+    struct MHD_Response *r =
+        response->more ? long_response(response, &zipped) : short_response(response, &zipped);
     if (!r)
         return MHD_NO;
     const char *type =
@@ -96,6 +205,8 @@ static enum MHD_Result reply(struct MHD_Connection *connection, struct http_resp
     MHD_destroy_response(r);
     return queued;
 }
+
+/* --- requests --------------------------------------------------------------------------------- */
 
 static void list_routes(const struct http_server *server, struct buf *ret)
 {

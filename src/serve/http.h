@@ -2,8 +2,9 @@
  * http: a small HTTP server: a table of routes, one handler each. Rests on libmicrohttpd.
  *
  * Handlers run on the server's threads, one per connection at most HTTP_CONNECTIONS_MAX; a slow
- * reader holds only its own connection and the bytes already rendered. Replies are gzip-compressed
- * when the client accepts it and they are worth it.
+ * reader holds only its own connection and what its reply is made from. Replies are gzip-compressed
+ * when the client accepts it and they are worth it; long ones only for clients on other machines,
+ * as compressing costs more time than it saves on the way to this one.
  */
 #pragma once
 
@@ -23,6 +24,13 @@ struct http_response {
     unsigned status;          /* 200 unless set */
     const char *content_type; /* text/plain unless set; constant text */
     struct buf body;
+    /*
+     * For long bodies: called when `body` has been sent, appends the next part to the empty buffer;
+     * false when that was the last one. `done` frees the source, whether it was read or not.
+     */
+    bool (*more)(void *source, struct buf *ret_part);
+    void (*done)(void *source);
+    void *source;
 };
 
 typedef void http_handler(void *context, const struct http_request *request,

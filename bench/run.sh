@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 build=${BUILD:-build}
 cim_ops=${CIM_OPS:-$build/cim-ops}
 
-ninja -C "$build" bench/endtoend bench/engine >/dev/null
+ninja -C "$build" bench/endtoend bench/engine bench/metrics >/dev/null
 mkdir -p "$build/bench"
 printf 'machine: %s, %s cores, %s, nats-server %s\n' \
     "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" \
@@ -15,3 +15,6 @@ printf 'machine: %s, %s cores, %s, nats-server %s\n' \
 "$build/bench/endtoend" "$cim_ops" rules "${EVENTS:-1000000}" "${ROUNDS:-5}" "$build/bench/endtoend.json"
 "$build/bench/engine" rules tests/corpus/cim-events.jsonl "${ENGINE_EVENTS:-100000}" "${ENGINE_ROUNDS:-11}" \
     "$build/bench/engine.json"
+[[ -d bench/node_modules ]] || (cd bench && npm ci --silent --no-audit --no-fund) ||
+    printf 'bench/node_modules: npm ci failed; prom-client is left out\n'
+"$build/bench/metrics" "${SERIES:-1000000}" "${METRICS_ROUNDS:-9}" "$build/bench/metrics.json" bench

@@ -59,3 +59,23 @@ static inline void utf8_add_clean(struct buf *out, struct slice text)
     }
     buf_add_slice(out, slice_from(text, sound));
 }
+
+/* Is all of it well-formed? Eight bytes at a time where they are ASCII. */
+static inline bool utf8_is_sound(const char *text, size_t len)
+{
+    for (size_t at = 0; at < len;) {
+        uint64_t word;
+        if (len - at >= sizeof word) {
+            memcpy(&word, text + at, sizeof word);
+            if (!(word & UINT64_C(0x8080808080808080))) {
+                at += sizeof word;
+                continue;
+            }
+        }
+        size_t step = utf8_length(text + at, len - at);
+        if (!step)
+            return false;
+        at += step;
+    }
+    return true;
+}

@@ -61,6 +61,9 @@ size_t json_plan_slots(const struct json_plan *plan);
 bool json_extract(const struct json_plan *plan, struct slice bytes, struct json_value *values,
                   struct json_error *error);
 
+/* How this machine does it: "avx512", "avx2" or "portable"; $CIM_OPS_SIMD chooses at start. */
+const char *json_extract_method(void);
+
 /* Appends a string's text with escapes decoded; a lone surrogate becomes U+FFFD. */
 void json_unescape(struct slice raw, struct buf *ret);
 

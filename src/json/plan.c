@@ -22,6 +22,7 @@ static void free_nodes(struct json_plan *plan)
         for (size_t e = 0; e < plan->nodes[i].edge_count; e++)
             free((void *)(uintptr_t)plan->nodes[i].edges[e].name.ptr);
         free(plan->nodes[i].edges);
+        free(plan->nodes[i].table);
         free(plan->nodes[i].slots);
         free(plan->nodes[i].tag_slots);
     }
@@ -49,7 +50,10 @@ static uint32_t edge_to(struct json_plan *plan, uint32_t from, struct slice name
     struct json_node *node = &plan->nodes[from];
     GROW(node->edges, node->edge_count, node->edge_room);
     node->edges[node->edge_count++] =
-        (struct json_edge){{xstrndup(name.ptr, name.len), name.len}, to};
+        (struct json_edge){.name = {xstrndup(name.ptr, name.len), name.len},
+                           .first = json_name_first(name),
+                           .last = json_name_last(name),
+                           .node = to};
     return to;
 }
 
@@ -145,10 +149,32 @@ static void settle(struct json_plan *plan, uint32_t at)
         settle(plan, any);
 }
 
+/* At least twice as many places as edges; those of one place form a chain. */
+static void make_table(struct json_node *node)
+{
+    uint32_t bits = 2;
+    while ((size_t)1 << bits < node->edge_count * 2)
+        bits++;
+    node->table_shift = 64 - bits;
+    node->table = xcalloc((size_t)1 << bits, sizeof *node->table);
+    for (size_t i = node->edge_count; i-- > 0;) {
+        struct json_edge *edge = &node->edges[i];
+        uint16_t *place =
+            &node->table[json_name_hash(edge->first, edge->name.len, node->table_shift)];
+        edge->next = *place;
+        *place = (uint16_t)(i + 1);
+    }
+}
+
 bool json_plan_compile(struct json_plan *plan)
 {
-    if (!plan->compiled)
+    if (!plan->compiled) {
         settle(plan, 0);
+        for (size_t i = 0; i < plan->node_count; i++) {
+            if (plan->nodes[i].edge_count)
+                make_table(&plan->nodes[i]);
+        }
+    }
     plan->compiled = true;
     return !is_full(plan);
 }

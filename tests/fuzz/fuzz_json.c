@@ -1,8 +1,12 @@
-/* The extractor against jansson: what jansson accepts, ours accepts; no input breaks either. */
+/*
+ * The extractor against jansson: what jansson accepts, ours accepts; no input breaks either. And
+ * each fast path of this machine against the portable walker: same verdict, same values, same
+ * error.
+ */
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "json/extract.h"
+#include "json/scan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -35,6 +39,25 @@ static void check_values(const struct json_value *values, size_t count, const ch
     }
 }
 
+static void check_scanner(const struct json_scanner *scanner, const struct json_plan *plan,
+                          struct slice text, bool verdict, const struct json_value *want,
+                          const struct json_error *error)
+{
+    struct json_value values[16];
+    struct json_error why = {0};
+    if (scanner->scan && scanner->scan(plan, text, values) && !verdict)
+        abort();
+    if (json_extract_by(scanner, plan, text, values, &why) != verdict)
+        abort();
+    if (!verdict && (why.what != error->what || why.offset != error->offset))
+        abort();
+    for (size_t i = 0; verdict && i < json_plan_slots(plan); i++) {
+        if (values[i].type != want[i].type || values[i].raw.ptr != want[i].raw.ptr ||
+            values[i].raw.len != want[i].raw.len || values[i].escaped != want[i].escaped)
+            abort();
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct json_plan *plan;
@@ -43,7 +66,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!plan)
         plan = make_plan();
     const char *text = (const char *)data;
-    bool ours = json_extract(plan, (struct slice){text, size}, values, &error);
+    struct slice bytes = {text, size};
+    bool ours = json_extract_portable(plan, bytes, values, &error);
+    for (size_t i = 0; json_scanner_at(i); i++) {
+        if (json_scanner_supported(json_scanner_at(i)))
+            check_scanner(json_scanner_at(i), plan, bytes, ours, values, &error);
+    }
     if (ours)
         check_values(values, json_plan_slots(plan), text, size);
     else if (!error.what || error.offset > size)

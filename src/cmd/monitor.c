@@ -13,7 +13,7 @@ struct monitor_values {
     struct nats_values nats;
     const char *rules, *state, *event_subjects, *bind;
     uint64_t metrics_port, queue_messages, queue_bytes;
-    int64_t first_zero_ns, snapshot_interval_ns;
+    int64_t first_zero_ns, snapshot_interval_ns, checksum_interval_ns;
 };
 
 static const struct option_spec options[] = {
@@ -54,6 +54,13 @@ static const struct option_spec options[] = {
      .fallback = "5s",
      .offset = offsetof(struct monitor_values, snapshot_interval_ns),
      .help = "how often the state is saved; a crash costs reading this much again"},
+    {.name = "checksum-interval",
+     .arg = "TIME",
+     .kind = OPTION_DURATION,
+     .fallback = "1m",
+     .offset = offsetof(struct monitor_values, checksum_interval_ns),
+     .help = "sum each stream's state once per so much of its time; monitors that are compared "
+             "need the same"},
     {.name = "first-zero",
      .arg = "TIME",
      .kind = OPTION_DURATION,
@@ -110,7 +117,9 @@ static int run(const void *opaque, int count, char **operands, struct error *err
     if (nats_values_check(&values->nats, err) < 0 ||
         check_subjects(values->event_subjects, err) < 0)
         return EXIT_CODE_USAGE;
-    if (!rules || (!values->state && !stack))
+    if (values->checksum_interval_ns <= 0)
+        (void)error_set(err, EXIT_CODE_USAGE, "--checksum-interval: more than 0 was expected");
+    if (!rules || (!values->state && !stack) || values->checksum_interval_ns <= 0)
         return EXIT_CODE_USAGE;
     CLEANUP_FREE char *state =
         values->state ? xstrdup(values->state) : xasprintf("%s/state", stack);
@@ -127,6 +136,7 @@ static int run(const void *opaque, int count, char **operands, struct error *err
         .port = (unsigned)values->metrics_port,
         .first_zero_ns = values->first_zero_ns,
         .snapshot_interval_ns = values->snapshot_interval_ns,
+        .checksum_interval_ns = values->checksum_interval_ns,
         .queue_messages = values->queue_messages,
         .queue_bytes = values->queue_bytes,
         .announce = true,

@@ -123,6 +123,7 @@ static int fold_item(struct monitor *monitor, struct queue_item *item, int64_t n
         return engine_fold(monitor->engine, monitor->core_state, &input);
     }
     int domain = -1;
+    checksums_before(monitor, tracked, input.stored_at_ns, now_ns);
     if (atomic_load(&tracked->has_sources) && is_copy(monitor, &input))
         state_pass(monitor->engine, tracked->state, input.seq);
     else

@@ -125,6 +125,7 @@ static void reload_rules(struct monitor *monitor)
         tracked->state = engine_stream(engine, tracked->name);
         tracked->epoch++;
         tracked->changes++;
+        checksum_forget(monitor, tracked);
         memset(tracked->domain_seen, 0, sizeof tracked->domain_seen);
         snapshots_carry_over(monitor, old_engine, old, tracked->state);
     }
@@ -263,6 +264,7 @@ static int run_until_told(struct monitor *monitor, int signals, struct error *er
         look_at_streams(monitor, &schedule);
         streams_tend(monitor);
         note_caught_up(monitor);
+        checksums_tend(monitor);
         save_when_due(monitor, &schedule);
         (void)journal_flush(monitor->journal, JOURNAL_SLICE_MS);
     }

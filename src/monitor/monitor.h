@@ -22,6 +22,7 @@ struct monitor_options {
     const char *bind;
     unsigned port;
     int64_t first_zero_ns, snapshot_interval_ns;
+    int64_t checksum_interval_ns; /* the same for all monitors that are to be compared */
     uint64_t queue_messages, queue_bytes;
     bool announce; /* print the address on stdout once listening */
 };

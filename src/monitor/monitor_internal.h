@@ -31,6 +31,15 @@ struct feed {
     struct feed *next;
 };
 
+/* See checksums.c. Under the registry's lock. */
+struct stream_checksum {
+    int64_t window_end_ns;   /* of the last message folded; 0: none since the start */
+    struct state_copy *copy; /* to be summed by the main thread; NULL: none */
+    bool known;
+    uint64_t seq; /* what is known, and at which sequence */
+    double value;
+};
+
 /* One stream that is, or was, read. Owned by the main thread unless said otherwise. */
 struct tracked {
     char *name;
@@ -56,6 +65,7 @@ struct tracked {
     bool domain_seen[TALLY_DOMAINS_MAX];
     uint64_t saved_seq; /* what the snapshot on disk holds */
     uint64_t saved_changes;
+    struct stream_checksum checksum;
     uint64_t changes; /* counts folds and resets, so that idle streams are not saved again */
 };
 
@@ -125,6 +135,7 @@ struct monitor {
     } depth[TALLY_DOMAINS_MAX];
     size_t depth_count;
 
+    _Atomic size_t checksums_waiting; /* copies of states */
     _Atomic int64_t last_snapshot_ns; /* wall clock; 0: none yet */
     int64_t snapshot_announced_ns;    /* monotonic */
     _Atomic uint64_t alerts_received;
@@ -178,6 +189,13 @@ void snapshots_remember(struct monitor *monitor);
 /* From one engine's state to another's, as if written and read. The fold must stand still. */
 void snapshots_carry_over(struct monitor *monitor, const struct engine *old_engine,
                           const struct stream_state *from, struct stream_state *to);
+
+/* checksums.c */
+/* A message of this time is about to be folded. Registry lock held. */
+void checksums_before(struct monitor *monitor, struct tracked *tracked, int64_t stored_at_ns,
+                      int64_t now_ns);
+void checksums_tend(struct monitor *monitor);
+void checksum_forget(struct monitor *monitor, struct tracked *tracked);
 
 /* self.c: the monitor's own metrics, refreshed under the registry's lock before a scrape. */
 void self_declare(struct monitor *monitor);

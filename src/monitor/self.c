@@ -21,6 +21,8 @@ enum self_metric {
     SELF_PENDING,
     SELF_SEQUENCE,
     SELF_LAST_EVENT,
+    SELF_CHECKSUM,
+    SELF_CHECKSUM_SEQUENCE,
     SELF_RESETS,
     SELF_RECONNECTS,
     SELF_SNAPSHOT,
@@ -71,6 +73,16 @@ static const struct metric_spec specs[SELF_METRICS] = {
                          .unit = "seconds",
                          .help = "When the last folded message of a stream was stored.",
                          ONE_LABEL("stream")},
+    [SELF_CHECKSUM] = {.name = "cim_monitor_state_checksum",
+                       .kind = METRIC_GAUGE,
+                       .help = "53 bits of the checksum of a stream's state at the sequence that "
+                               "cim_monitor_state_checksum_sequence tells; monitors with the same "
+                               "rules agree on it.",
+                       ONE_LABEL("stream")},
+    [SELF_CHECKSUM_SEQUENCE] = {.name = "cim_monitor_state_checksum_sequence",
+                                .kind = METRIC_GAUGE,
+                                .help = "The stream sequence of cim_monitor_state_checksum.",
+                                ONE_LABEL("stream")},
     [SELF_RESETS] = {.name = "cim_monitor_consumer_resets_total",
                      .kind = METRIC_COUNTER,
                      .help = "How often reading of a stream had to begin anew at its place.",
@@ -226,6 +238,10 @@ static void set_streams(const struct self *self, struct monitor *monitor, bool c
         if (behind != UINT64_MAX && connected)
             set1(self, SELF_PENDING, tracked->name, (double)behind);
         set1(self, SELF_SEQUENCE, tracked->name, (double)state_seq(tracked->state));
+        if (tracked->checksum.known) {
+            set1(self, SELF_CHECKSUM, tracked->name, tracked->checksum.value);
+            set1(self, SELF_CHECKSUM_SEQUENCE, tracked->name, (double)tracked->checksum.seq);
+        }
         set1(self, SELF_RESETS, tracked->name, (double)atomic_load(&tracked->consumer_resets));
         if (tracked->last_stored_at_ns)
             set1(self, SELF_LAST_EVENT, tracked->name, (double)tracked->last_stored_at_ns / 1e9);

@@ -430,6 +430,7 @@ void streams_close(struct monitor *monitor)
         }
         for (size_t s = 0; s < tracked->subject_count; s++)
             free(tracked->subjects[s]);
+        checksum_forget(monitor, tracked);
         free(tracked->subjects);
         free(tracked->name);
         free(tracked);

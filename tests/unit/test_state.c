@@ -1,6 +1,7 @@
 /* A stream's state: its places, its snapshot, and that restoring it anywhere changes nothing. */
 #include "unit.h"
 
+#include "base/codec.h"
 #include "fold_rig.h"
 
 /* Rules that use every kind, memory included. */
@@ -182,6 +183,99 @@ static void straight_or_interrupted_is_the_same(void **state)
     CLEANUP_FREE char *shown = rig_exposition(&straight);
     CLEANUP_FREE char *shown_too = rig_exposition(&broken);
     assert_int_equal(strlen(shown), strlen(shown_too));
+}
+
+static uint64_t checksum_of(const struct rig *rig)
+{
+    uint64_t checksum = 0;
+    struct state_copy *copy = state_copy_new(rig->engine, rig->state);
+    assert_true(state_copy_is_whole(copy));
+    assert_int_equal(state_copy_seq(copy), state_seq(rig->state));
+    assert_int_equal(state_copy_write(copy, NULL, NULL, &checksum, NULL), 0);
+    state_copy_free(copy);
+    return checksum;
+}
+
+/* The checksum tells the messages that were folded, not how the state came about. */
+static void equal_states_have_equal_checksums(void **state)
+{
+    CLEANUP_RIG struct rig one, two;
+    CLEANUP_BUF struct buf bytes = {0};
+    (void)state;
+    rig_open(&one, RIG_ENVELOPES, METRICS);
+    rig_open(&two, RIG_ENVELOPES, METRICS);
+    for (uint64_t n = 1; n <= 3000; n++) {
+        fold_nth(&one, n);
+        fold_nth(&two, n);
+        /* Other streams beside it, and another order of series in the registry. */
+        struct stream_state *kept = two.state;
+        two.state = engine_stream(two.engine, "BESIDE");
+        fold_nth(&two, 7000 + n * 3);
+        two.state = kept;
+        if (n % 700 == 0) {
+            save(&two, &bytes);
+            restart(&two, &bytes);
+        }
+        if (n % 500 == 0)
+            assert_true(checksum_of(&one) == checksum_of(&two));
+    }
+    save(&one, &bytes);
+    struct codec_reader tail = {slice_from(buf_slice(&bytes), bytes.len - 8), true};
+    assert_true(codec_get_fixed(&tail) == checksum_of(&one)); /* that of the snapshot */
+    uint64_t before = checksum_of(&one);
+    cell_add(partition_cell1(registry_partition(one.registry, "S"),
+                             registry_find(one.registry, SLICE("last")), "d1"),
+             1);
+    assert_true(checksum_of(&one) != before);
+}
+
+/* A copy is of the moment it was made, whatever is folded before it is written. */
+static int append(void *context, struct slice bytes, struct error *err)
+{
+    (void)err;
+    buf_add_slice(context, bytes);
+    return 0;
+}
+
+static void a_copy_does_not_move(void **state)
+{
+    CLEANUP_RIG struct rig rig;
+    CLEANUP_BUF struct buf want = {0}, have = {0};
+    (void)state;
+    rig_open(&rig, RIG_ENVELOPES, METRICS);
+    fold_range(&rig, 1, 1000);
+    save(&rig, &want);
+    struct state_copy *copy = state_copy_new(rig.engine, rig.state);
+    fold_range(&rig, 1001, 3000);
+    assert_int_equal(state_copy_write(copy, append, &have, NULL, NULL), 0);
+    state_copy_free(copy);
+    assert_same_bytes(&have, &want);
+}
+
+/* What a limit sent elsewhere goes there again after a restart, and is counted once. */
+static void limits_survive_a_restart(void **state)
+{
+    static const char metrics[] =
+        "metrics:\n  - {name: x_total, type: counter, help: h, series_max: 3, "
+        "labels: {d: $domain, t: $event_type}}\n";
+    CLEANUP_RIG struct rig straight, broken;
+    CLEANUP_BUF struct buf want = {0}, have = {0};
+    (void)state;
+    rig_open(&straight, RIG_ENVELOPES, metrics);
+    rig_open(&broken, RIG_ENVELOPES, metrics);
+    for (uint64_t n = 1; n <= 600; n++) {
+        fold_nth(&straight, n);
+        fold_nth(&broken, n);
+        if (n % 97 == 0) {
+            save(&broken, &have);
+            restart(&broken, &have);
+        }
+    }
+    save(&straight, &want);
+    save(&broken, &have);
+    assert_same_bytes(&have, &want);
+    CLEANUP_FREE char *shown = rig_exposition(&straight);
+    assert_contains(shown, "__overflow__");
 }
 
 /* With the rules that we ship, over the ids window's edge. */
@@ -446,6 +540,9 @@ int main(void)
         cmocka_unit_test(a_new_incarnation_after_a_restart),
         cmocka_unit_test(rolled_back_places_are_folded_again),
         cmocka_unit_test(straight_or_interrupted_is_the_same),
+        cmocka_unit_test(equal_states_have_equal_checksums),
+        cmocka_unit_test(a_copy_does_not_move),
+        cmocka_unit_test(limits_survive_a_restart),
         cmocka_unit_test(shipped_rules_are_deterministic),
         cmocka_unit_test(an_empty_state_reads_back),
         cmocka_unit_test(a_new_metric_gets_its_whole_past),

@@ -76,7 +76,12 @@ static int check_metric(const struct rules *rules, struct metric_rule *rule, str
 {
     struct users users = {rules, rule->node, false, err};
     if (check_name(rule, err) < 0 || check_conditions(&users, &rule->when) < 0 ||
-        check_conditions(&users, &rule->until) < 0 || check_list(&users, &rule->value) < 0 ||
+        check_conditions(&users, &rule->until) < 0 || check_conditions(&users, &rule->since) < 0 ||
+        check_conditions(&users, &rule->of) < 0 ||
+        check_conditions(&users, &rule->span.start) < 0 ||
+        check_conditions(&users, &rule->span.end) < 0 ||
+        check_list(&users, &rule->span.start_key) < 0 ||
+        check_list(&users, &rule->span.end_key) < 0 || check_list(&users, &rule->value) < 0 ||
         check_list(&users, &rule->key) < 0)
         return -1;
     for (size_t i = 0; i < rule->spec.label_count; i++) {

@@ -84,6 +84,13 @@ static size_t domain_number(struct engine *engine, struct slice domain)
     return engine->domain_count++;
 }
 
+static enum decision decide(struct engine *engine, const struct condition_list *list)
+{
+    if (!list->class_only)
+        return DECISION_BY_EVENT;
+    return conditions_hold(&engine->eval, list) ? DECISION_YES : DECISION_NO;
+}
+
 static void fill_actions(struct engine *engine, const struct prepared *prepared,
                          struct class_entry *entry)
 {
@@ -94,8 +101,14 @@ static void fill_actions(struct engine *engine, const struct prepared *prepared,
         if (rule->when.class_only && !conditions_hold(&engine->eval, &rule->when))
             continue;
         size_t index = (size_t)(rule - engine->rules->metrics);
-        entry->actions[entry->action_count++] =
-            (struct class_action){rule, index, engine->families[index], NULL};
+        struct class_action action = {.rule = rule,
+                                      .rule_index = index,
+                                      .family = engine->families[index],
+                                      .starts = decide(engine, &rule->span.start),
+                                      .ends = decide(engine, &rule->span.end)};
+        if (rule->role == ROLE_OVERDUE || (rule_is_span(rule) && !action.starts && !action.ends))
+            continue;
+        entry->actions[entry->action_count++] = action;
     }
     for (size_t i = 0; i < group->remember_count; i++) {
         const struct remember_rule *rule = group->remembers[i];

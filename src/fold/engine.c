@@ -9,6 +9,7 @@
 #include "base/instant.h"
 #include "base/memory.h"
 #include "fold/engine_internal.h"
+#include "fold/span.h"
 
 /* 2000-01-01T00:00:00Z: an event from before is suspect (a clock that was never set says 1970). */
 static const int64_t oldest_plausible_ns = INT64_C(946684800) * NS_PER_SECOND;
@@ -65,6 +66,7 @@ int engine_new(const struct rules *rules, struct registry *registry,
         engine->builtin[i] = registry_family(registry, &builtin_specs[i]);
     engine->eval = (struct eval){
         .rules = rules, .scratch = engine->scratch, .scratch_room = sizeof engine->scratch};
+    spans_declare(engine);
     engine->eval.memos = xcalloc(rules->rewrite_count + 1, sizeof(struct rewrite_memo *));
     *ret = engine;
     return 0;
@@ -74,6 +76,7 @@ void engine_free(struct engine *engine)
 {
     if (!engine)
         return;
+    registry_before_exposition(engine->registry, NULL, NULL);
     for (size_t i = 0; i < engine->state_count; i++)
         state_free(engine->states[i]);
     free(engine->states);
@@ -94,6 +97,8 @@ struct stream_state *engine_stream(struct engine *engine, const char *name)
     state->name = xstrdup(name);
     state->partition = registry_partition(engine->registry, name);
     state->rule_count = engine->rules->metric_count;
+    state->spans = xcalloc(engine->rules->metric_count + 1, sizeof *state->spans);
+    state->next_deadline_ns = INT64_MAX;
     state->applied = xcalloc(engine->rules->metric_count + 1, sizeof *state->applied);
     GROW(engine->states, engine->state_count, engine->state_room);
     return engine->states[engine->state_count++] = state;
@@ -366,6 +371,16 @@ static void act(struct engine *engine, struct stream_state *state, struct class_
     double value;
     if (!rule->when.class_only && !conditions_hold(&engine->eval, &rule->when))
         return;
+    if (rule_is_span(rule)) {
+        spans_act(engine, state, action);
+        return;
+    }
+    if (rule->role == ROLE_SHARE) {
+        /* Made whether it holds or not, so that a share of nothing is 0 and not absent. */
+        struct cell *cell = action_cell(engine, state, action);
+        cell_add(cell, conditions_hold(&engine->eval, &rule->of) ? 1 : 0);
+        return;
+    }
     int found = action_value(engine, rule, &value);
     bool added = true;
     if (found < 0)
@@ -389,6 +404,8 @@ static void act(struct engine *engine, struct stream_state *state, struct class_
         uint64_t hash = XXH3_64bits(key.ptr, key.len);
         if (rule->until.count && conditions_hold(&engine->eval, &rule->until))
             cell_distinct_remove(action_cell(engine, state, action), hash);
+        else if (rule->since.count && !conditions_hold(&engine->eval, &rule->since))
+            break;
         else if (!cell_distinct_add(action_cell(engine, state, action), hash))
             suspect(engine, state, engine->eval.input->seq, "distinct_keys_full");
         break;
@@ -440,6 +457,8 @@ int engine_fold(struct engine *engine, struct stream_state *state, const struct 
         state_skip_to(engine, state, input->seq);
         state->seq = input->seq;
     }
+    if (input->stored_at_ns > state->next_deadline_ns)
+        spans_expire(engine, state, input->stored_at_ns, input->seq);
     registry_hold_births(engine->registry, state->resumed && input->seq > state->applied_max);
     const char *why = engine_prepare(engine, input, &prepared);
     if (!why)

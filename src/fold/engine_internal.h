@@ -20,12 +20,16 @@ enum builtin {
 #define CLASS_TEXT_MAX 128
 #define CLASS_KEY_MAX  (16 + EVENT_CLASS_FIELDS * (CLASS_TEXT_MAX + 4))
 
+/* What an event's class says of conditions. */
+enum decision { DECISION_NO, DECISION_YES, DECISION_BY_EVENT };
+
 /* One metric rule that applies to a class. */
 struct class_action {
     const struct metric_rule *rule;
     size_t rule_index;
     struct family *family;
     struct cell *cell; /* NULL until first needed, or when labels differ from event to event */
+    enum decision starts, ends; /* of spans */
 };
 
 struct class_entry {
@@ -67,6 +71,10 @@ struct stream_state {
     struct remembered *remembered; /* ring of REMEMBERED_KEYS_MAX */
     uint64_t remembered_total;
     struct u64map remembered_at; /* key -> place in the ring + 1 */
+
+    struct spans **spans;     /* by rule; NULL until the first one opens */
+    int64_t next_deadline_ns; /* of any span; INT64_MAX: none */
+    int64_t now_ns;           /* as state_set_now() told */
 };
 
 struct engine {
@@ -76,6 +84,7 @@ struct engine {
     struct engine_reporter reporter;
     struct family **families; /* by rule */
     struct family *builtin[BUILTINS];
+    struct family *spans_open, *spans_given_up;
     struct stream_state **states;
     size_t state_count, state_room;
     char domains[TALLY_DOMAINS_MAX][DOMAIN_TEXT_MAX];

@@ -157,7 +157,13 @@ static void want_all(const struct plan *plan, struct plan_group *group)
     for (size_t i = 0; i < group->metric_count; i++) {
         const struct metric_rule *rule = group->metrics[i];
         want_conditions(plan, group, &rule->when);
+        want_conditions(plan, group, &rule->since);
         want_conditions(plan, group, &rule->until);
+        want_conditions(plan, group, &rule->of);
+        want_conditions(plan, group, &rule->span.start);
+        want_conditions(plan, group, &rule->span.end);
+        want_list(plan, group, &rule->span.start_key);
+        want_list(plan, group, &rule->span.end_key);
         want_list(plan, group, &rule->value);
         want_list(plan, group, &rule->key);
         for (size_t l = 0; l < rule->spec.label_count; l++)

@@ -330,6 +330,9 @@ void rules_free(struct rules *rules)
     for (size_t i = 0; i < rules->path_count; i++)
         free(rules->paths[i]);
     free(rules->paths);
+    for (size_t i = 0; i < rules->made_count; i++)
+        free(rules->made[i]);
+    free(rules->made);
     free(rules->envelopes);
     free(rules->metrics);
     free(rules->remembers);

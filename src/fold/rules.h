@@ -130,14 +130,49 @@ struct envelope {
     size_t type_count;
 };
 
+/* What a rule makes of its events beyond what spec.kind says. */
+enum rule_role {
+    ROLE_PLAIN,
+    ROLE_SPAN,    /* a histogram: from a start event to its end */
+    ROLE_ABSENT,  /* a counter: the expected event did not come in time */
+    ROLE_OVERDUE, /* the gauge that belongs to the absent rule just before it in rules.metrics */
+    ROLE_SHARE,   /* a counter: of the events of `when`, those for which `of` holds as well */
+    ROLE_AMONG,   /* the counter of all of them, just behind it */
+};
+
+enum span_clock {
+    SPAN_CLOCK_ANY,      /* by occurred_at when both events have one, else by stored time */
+    SPAN_CLOCK_OCCURRED, /* by occurred_at only */
+    SPAN_CLOCK_STORED,   /* by stored time only */
+};
+
+#define SPANS_OPEN_DEFAULT 65536
+#define SPANS_OPEN_MAX     1000000
+
+/* ROLE_SPAN, and ROLE_ABSENT with `after` as its start and `expect` as its end. */
+struct span_rule {
+    struct condition_list start, end;
+    struct expr_list start_key, end_key; /* none: the rule's `key` */
+    size_t start_labels;                 /* so many of the first labels come from the start event */
+    int64_t within_ns;                   /* ROLE_ABSENT: when it is overdue */
+    int64_t timeout_ns;                  /* when waiting ends; 0: never */
+    size_t open_max;
+    bool restart; /* a second start replaces the first; else the first stays */
+    enum span_clock clock;
+};
+
 struct metric_rule {
-    struct metric_spec spec;           /* texts point into the rule files */
-    struct filter_list subjects;       /* none: all */
-    struct condition_list when, until; /* until: METRIC_DISTINCT, the event ends the key's life */
+    enum rule_role role;
+    struct span_rule span;
+    struct metric_spec spec;     /* texts point into the rule files */
+    struct filter_list subjects; /* none: all */
+    struct condition_list when;
+    struct condition_list since, until; /* METRIC_DISTINCT: the event begins, ends the key's life */
+    struct condition_list of;           /* ROLE_SHARE */
     struct expr_list labels[METRIC_LABELS_MAX];
     bool class_labels;      /* all labels come from class fields */
     struct expr_list value; /* none: 1 for counters */
-    struct expr_list key;   /* METRIC_DISTINCT */
+    struct expr_list key;   /* METRIC_DISTINCT, spans */
     double scale;
     uint64_t fingerprint; /* of the rule's definition and of all that it stands on */
     const char *file;
@@ -170,10 +205,16 @@ struct rules {
     char **paths; /* all payload paths in use */
     size_t path_count;
     size_t rewrite_count;
+    char **made; /* names and helps of metrics that a rule brings with it */
+    size_t made_count;
     uint64_t envelope_fingerprint, remember_fingerprint;
     struct rule_files *files; /* keeps the texts alive */
 };
 
 int rules_load(const char *folder, struct rules **ret, struct error *err);
 void rules_free(struct rules *rules);
+static inline bool rule_is_span(const struct metric_rule *rule)
+{
+    return rule->role == ROLE_SPAN || rule->role == ROLE_ABSENT;
+}
 const char *metric_kind_name(enum metric_kind kind);

@@ -10,3 +10,13 @@ uint64_t rules_fingerprint(const struct yaml_node *node, uint64_t seed);
 int rules_load_metric(struct rules *rules, const struct yaml_node *node, const char *file,
                       struct error *err);
 void rules_free_metric(struct metric_rule *rule);
+int rules_load_labels(struct rules *rules, const struct yaml_node *node, struct metric_rule *ret,
+                      struct error *err);
+/* What only spans, absent rules and ratios have; `ret` has its role, labels come before. */
+int rules_load_role(struct rules *rules, const struct yaml_node *node, struct metric_rule *ret,
+                    struct error *err);
+/* Keys that do not belong to the rule's kind. */
+int rules_check_role(const struct yaml_node *node, const struct metric_rule *rule,
+                     struct error *err);
+/* A text that lives as long as the rules; it is handed over. */
+const char *rules_keep(struct rules *rules, char *text);

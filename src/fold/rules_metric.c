@@ -12,9 +12,12 @@
 static const struct {
     const char *name;
     enum metric_kind kind;
+    enum rule_role role;
 } kinds[] = {
-    {"counter", METRIC_COUNTER},     {"gauge", METRIC_GAUGE},       {"histogram", METRIC_HISTOGRAM},
-    {"timestamp", METRIC_TIMESTAMP}, {"distinct", METRIC_DISTINCT},
+    {"counter", METRIC_COUNTER, ROLE_PLAIN},     {"gauge", METRIC_GAUGE, ROLE_PLAIN},
+    {"histogram", METRIC_HISTOGRAM, ROLE_PLAIN}, {"timestamp", METRIC_TIMESTAMP, ROLE_PLAIN},
+    {"distinct", METRIC_DISTINCT, ROLE_PLAIN},   {"span", METRIC_HISTOGRAM, ROLE_SPAN},
+    {"absent", METRIC_COUNTER, ROLE_ABSENT},     {"ratio", METRIC_COUNTER, ROLE_SHARE},
 };
 
 const char *metric_kind_name(enum metric_kind kind)
@@ -39,21 +42,27 @@ static bool name_is_valid(struct slice name)
     return name.len > 0;
 }
 
-static int load_labels(struct rules *rules, const struct yaml_node *node, struct metric_rule *ret,
-                       struct error *err)
+int rules_load_labels(struct rules *rules, const struct yaml_node *node, struct metric_rule *ret,
+                      struct error *err)
 {
     if (!yaml_is_mapping(node))
         return yaml_error(node, err, "'labels' is a mapping from label name to expression");
-    if (yaml_size(node) > METRIC_LABELS_MAX)
+    size_t first = ret->spec.label_count;
+    if (first + yaml_size(node) > METRIC_LABELS_MAX)
         return yaml_error(node, err, "more than %d labels", METRIC_LABELS_MAX);
-    ret->spec.label_count = yaml_size(node);
-    for (size_t i = 0; i < ret->spec.label_count; i++) {
-        const struct yaml_node *key = yaml_key_at(node, i);
+    for (size_t i = first; i < first + yaml_size(node); i++) {
+        const struct yaml_node *key = yaml_key_at(node, i - first);
         struct slice name = yaml_text(key);
         if (!name_is_valid(name) || slice_starts(name, SLICE("__")) || slice_eq(name, SLICE("le")))
             return yaml_error(key, err, "'%.*s' cannot be a label name", SLICE_ARG(name));
+        for (size_t other = 0; other < first; other++) {
+            if (slice_eq(slice_of(ret->spec.labels[other]), name))
+                return yaml_error(key, err, "the label '%.*s' is read from the start event already",
+                                  SLICE_ARG(name));
+        }
         ret->spec.labels[i] = name.ptr;
-        if (expr_list_compile(rules, yaml_value_at(node, i), &ret->labels[i], err) < 0)
+        ret->spec.label_count = i + 1;
+        if (expr_list_compile(rules, yaml_value_at(node, i - first), &ret->labels[i], err) < 0)
             return -1;
         for (size_t e = 0; e < ret->labels[i].count; e++)
             ret->class_labels = ret->class_labels && expr_is_class(&ret->labels[i].items[e]);
@@ -98,10 +107,13 @@ static int load_kind(const struct yaml_node *node, struct metric_rule *ret, stru
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         if (slice_eq(yaml_text(node), slice_of(kinds[i].name))) {
             ret->spec.kind = kinds[i].kind;
+            ret->role = kinds[i].role;
             return 0;
         }
     }
-    return yaml_error(node, err, "counter, gauge, histogram, timestamp or distinct was expected");
+    return yaml_error(node, err,
+                      "counter, gauge, histogram, timestamp, distinct, span, absent or ratio was "
+                      "expected");
 }
 
 /* What each kind must and must not have. */
@@ -111,17 +123,20 @@ static int check_kind(const struct yaml_node *node, const struct metric_rule *ru
     enum metric_kind kind = rule->spec.kind;
     struct slice name = slice_of(rule->spec.name);
     bool total = name.len > 6 && !strcmp(name.ptr + name.len - 6, "_total");
+    bool keyed = kind == METRIC_DISTINCT || rule_is_span(rule);
+    if (rule->role == ROLE_OVERDUE)
+        return 0;
     if ((kind == METRIC_COUNTER) != total)
         return yaml_error(yaml_get(node, "name"), err,
                           "a counter's name ends in _total, no other's");
     if ((kind == METRIC_HISTOGRAM) != (rule->spec.bucket_count > 0))
         return yaml_error(node, err, "a histogram needs 'buckets', no other kind has them");
-    if ((kind == METRIC_HISTOGRAM || kind == METRIC_GAUGE) && !rule->value.count)
+    if ((kind == METRIC_HISTOGRAM || kind == METRIC_GAUGE) && !rule->value.count &&
+        rule->role == ROLE_PLAIN)
         return yaml_error(node, err, "a %s needs 'value'", metric_kind_name(kind));
-    if ((kind == METRIC_DISTINCT) != (rule->key.count > 0))
-        return yaml_error(node, err, "a distinct metric needs 'key', no other kind has one");
-    if (kind != METRIC_DISTINCT && rule->until.count)
-        return yaml_error(node, err, "'until' belongs to distinct metrics");
+    if (keyed != (rule->key.count > 0) && !(rule_is_span(rule) && rule->span.start_key.count))
+        return yaml_error(node, err,
+                          "a distinct, span or absent metric needs 'key', no other kind has one");
     return 0;
 }
 
@@ -136,8 +151,15 @@ static int load_metric_parts(struct rules *rules, const struct yaml_node *node,
     if ((part = yaml_get(node, "until")) &&
         condition_list_compile(rules, part, &ret->until, err) < 0)
         return -1;
-    if ((part = yaml_get(node, "labels")) && load_labels(rules, part, ret, err) < 0)
+    if ((part = yaml_get(node, "since")) &&
+        condition_list_compile(rules, part, &ret->since, err) < 0)
         return -1;
+    if (rules_load_role(rules, node, ret, err) < 0)
+        return -1;
+    if ((part = yaml_get(node, "labels")) && rules_load_labels(rules, part, ret, err) < 0)
+        return -1;
+    if (ret->role == ROLE_ABSENT)
+        ret->span.start_labels = ret->spec.label_count;
     if ((part = yaml_get(node, "value")) && expr_list_compile(rules, part, &ret->value, err) < 0)
         return -1;
     if ((part = yaml_get(node, "key")) && expr_list_compile(rules, part, &ret->key, err) < 0)
@@ -181,12 +203,35 @@ static int check_collisions(const struct rules *rules, const struct yaml_node *n
     return 0;
 }
 
-static int load_metric(struct rules *rules, const struct yaml_node *node, const char *file,
-                       struct metric_rule *ret, struct error *err)
+/* The name and help of a metric that its rule does not name itself. */
+static void name_part(struct rules *rules, struct metric_rule *ret, size_t part)
 {
-    static const char *const known[] = {"name",  "type",   "help",      "unit", "subjects",
-                                        "when",  "labels", "value",     "key",  "buckets",
-                                        "scale", "until",  "series_max"};
+    const char *name = ret->spec.name, *help = ret->spec.help;
+    if (ret->role == ROLE_ABSENT && part) {
+        size_t len = strlen(name), tail = strlen("_total");
+        ret->role = ROLE_OVERDUE;
+        ret->spec.kind = METRIC_GAUGE;
+        ret->spec.sums = true;
+        ret->spec.name = rules_keep(
+            rules, xasprintf("%.*s_overdue", (int)(len > tail ? len - tail : len), name));
+        ret->spec.help = rules_keep(rules, xasprintf("Overdue now - %s", help));
+    } else if (ret->role == ROLE_SHARE) {
+        ret->role = part ? ROLE_AMONG : ROLE_SHARE;
+        ret->spec.name = rules_keep(rules, xasprintf("%s%s_total", name, part ? "_among" : ""));
+        if (part)
+            ret->spec.help =
+                rules_keep(rules, xasprintf("What %s_total is a share of - %s", name, help));
+    }
+}
+
+static int load_metric(struct rules *rules, const struct yaml_node *node, const char *file,
+                       size_t part, struct metric_rule *ret, struct error *err)
+{
+    static const char *const known[] = {"name",     "type",    "help",   "unit",       "subjects",
+                                        "when",     "labels",  "value",  "key",        "buckets",
+                                        "scale",    "since",   "until",  "series_max", "start",
+                                        "end",      "after",   "expect", "within",     "timeout",
+                                        "open_max", "restart", "clock",  "of",         "among"};
     if (yaml_check_keys(node, known, ARRAY_LEN(known), "a metric", err) < 0)
         return -1;
     const struct yaml_node *name = yaml_get(node, "name"), *type = yaml_get(node, "type"),
@@ -197,35 +242,54 @@ static int load_metric(struct rules *rules, const struct yaml_node *node, const 
         return yaml_error(unit, err, "'unit' is a word such as seconds or bytes");
     if (!name_is_valid(yaml_text(name)))
         return yaml_error(name, err, "'%.*s' cannot be a metric name", SLICE_ARG(yaml_text(name)));
-    for (size_t i = 0; i + 1 < rules->metric_count; i++) {
-        if (!strcmp(rules->metrics[i].spec.name, yaml_text(name).ptr))
-            return yaml_error(name, err, "the metric %s is declared in %s already",
-                              rules->metrics[i].spec.name, rules->metrics[i].file);
-    }
     *ret = (struct metric_rule){.scale = 1, .class_labels = true, .file = file, .node = node};
     ret->spec.name = yaml_text(name).ptr;
     ret->spec.help = yaml_text(help).ptr;
     ret->spec.unit = unit ? yaml_text(unit).ptr : "";
-    ret->fingerprint = rules_fingerprint(node, rules->envelope_fingerprint);
-    if (load_kind(type, ret, err) < 0 || load_metric_parts(rules, node, ret, err) < 0)
+    ret->fingerprint = rules_fingerprint(node, rules->envelope_fingerprint + part);
+    if (load_kind(type, ret, err) < 0 || rules_check_role(node, ret, err) < 0)
+        return -1;
+    name_part(rules, ret, part);
+    for (size_t i = 0; i + 1 < rules->metric_count; i++) {
+        if (!strcmp(rules->metrics[i].spec.name, ret->spec.name))
+            return yaml_error(name, err, "the metric %s is declared in %s already",
+                              rules->metrics[i].spec.name, rules->metrics[i].file);
+    }
+    if (load_metric_parts(rules, node, ret, err) < 0)
         return -1;
     return check_kind(node, ret, err) < 0 ? -1 : check_collisions(rules, name, ret, err);
+}
+
+static int add_metric(struct rules *rules, const struct yaml_node *node, const char *file,
+                      size_t part, struct error *err)
+{
+    rules->metrics = xrealloc(rules->metrics, rules->metric_count + 1, sizeof *rules->metrics);
+    struct metric_rule *rule = &rules->metrics[rules->metric_count++];
+    *rule = (struct metric_rule){0};
+    return load_metric(rules, node, file, part, rule, err);
 }
 
 int rules_load_metric(struct rules *rules, const struct yaml_node *node, const char *file,
                       struct error *err)
 {
-    rules->metrics = xrealloc(rules->metrics, rules->metric_count + 1, sizeof *rules->metrics);
-    struct metric_rule *rule = &rules->metrics[rules->metric_count++];
-    *rule = (struct metric_rule){0};
-    return load_metric(rules, node, file, rule, err);
+    if (add_metric(rules, node, file, 0, err) < 0)
+        return -1;
+    enum rule_role role = rules->metrics[rules->metric_count - 1].role;
+    bool brings_another = role == ROLE_ABSENT || role == ROLE_SHARE;
+    return brings_another ? add_metric(rules, node, file, 1, err) : 0;
 }
 
 void rules_free_metric(struct metric_rule *rule)
 {
     free(rule->subjects.items);
     condition_list_done(&rule->when);
+    condition_list_done(&rule->since);
     condition_list_done(&rule->until);
+    condition_list_done(&rule->of);
+    condition_list_done(&rule->span.start);
+    condition_list_done(&rule->span.end);
+    expr_list_done(&rule->span.start_key);
+    expr_list_done(&rule->span.end_key);
     for (size_t i = 0; i < METRIC_LABELS_MAX; i++)
         expr_list_done(&rule->labels[i]);
     expr_list_done(&rule->value);

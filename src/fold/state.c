@@ -7,9 +7,10 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "fold/engine_internal.h"
+#include "fold/span.h"
 #include "metrics/snapshot.h"
 
-static const struct slice magic = SLICE("CIMSTATE2\n");
+static const struct slice magic = SLICE("CIMSTATE3\n");
 
 const char *state_name(const struct stream_state *state)
 {
@@ -24,6 +25,11 @@ uint64_t state_seq(const struct stream_state *state)
 uint64_t state_next_seq(const struct stream_state *state)
 {
     return state->seq + 1;
+}
+
+void state_set_now(struct stream_state *state, int64_t now_ns)
+{
+    state->now_ns = now_ns;
 }
 
 const char *state_incarnation(const struct stream_state *state)
@@ -52,6 +58,8 @@ void state_free(struct stream_state *state)
     classes_clear(state);
     clear_recent(state);
     clear_remembered(state);
+    spans_clear(state);
+    free(state->spans);
     free(state->recent);
     free(state->applied);
     free(state->name);
@@ -124,6 +132,7 @@ void state_begin_incarnation(struct engine *engine, struct stream_state *state, 
                  1);
     (void)snprintf(state->created, sizeof state->created, "%s", created);
     state->seq = 0;
+    spans_give_up(engine, state);
     forget_applied(engine, state);
 }
 
@@ -181,6 +190,7 @@ void state_pass(struct engine *engine, struct stream_state *state, uint64_t seq)
  *     families: count { name, kind, fingerprint, applied, cells }
  *     recent: total, count { fixed id } oldest first
  *     remembered: total, count { fixed key, text } oldest first
+ *     spans: see fold/span.h
  *     checksum: XXH3 over all before it, 8 bytes
  */
 static void encode_recent(const struct stream_state *state, struct buf *ret)
@@ -254,6 +264,7 @@ struct state_copy *state_copy_new(const struct engine *engine, const struct stre
         copy_family(state, engine->builtin[i], 0, state->seq, copy);
     encode_recent(state, &copy->memories);
     encode_remembered(state, &copy->memories);
+    spans_encode(engine, state, &copy->memories);
     return copy;
 }
 
@@ -426,6 +437,7 @@ void state_clear(struct engine *engine, struct stream_state *state)
     partition_clear(state->partition);
     clear_recent(state);
     clear_remembered(state);
+    spans_clear(state);
     state->resumed = false;
     state->seq = 0;
     state->created[0] = 0;
@@ -450,6 +462,7 @@ static void decode_body(struct engine *engine, struct stream_state *state, struc
     state->seq = whole ? seq : 0;
     state->resumed = true;
     decode_memories(state, whole, in);
+    spans_decode(engine, state, in);
 }
 
 int state_decode(struct engine *engine, struct stream_state *state, struct slice bytes,

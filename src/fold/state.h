@@ -24,6 +24,12 @@ uint64_t state_next_seq(const struct stream_state *state);
 /* The stream's creation time as its server writes it; "" before the first. */
 const char *state_incarnation(const struct stream_state *state);
 
+/*
+ * What the clock says while the stream has been read to its end, else 0: gauges of what is overdue
+ * in a quiet stream look at it when they are shown. Counters never depend on it.
+ */
+void state_set_now(struct stream_state *state, int64_t now_ns);
+
 /* The stream is a new one (or the first): counters stay, sequences start over. */
 void state_begin_incarnation(struct engine *engine, struct stream_state *state,
                              const char *created);

@@ -432,6 +432,13 @@ void registry_free(struct registry *registry)
 
 /* --- settings and totals ---------------------------------------------------------------------- */
 
+void registry_before_exposition(struct registry *registry, void (*call)(void *context),
+                                void *context)
+{
+    registry->before = call;
+    registry->before_context = context;
+}
+
 void registry_hold_births(struct registry *registry, bool hold)
 {
     registry->births_held = hold;

@@ -53,7 +53,8 @@ struct metric_spec {
     double buckets[METRIC_BUCKETS_MAX];
     size_t series_max;                          /* 0: the default */
     size_t label_values_max[METRIC_LABELS_MAX]; /* 0: the default */
-    bool own; /* of the monitor itself: shown even while folds are withheld */
+    bool sums; /* gauge: the cells of its streams add up; else the newest one is shown */
+    bool own;  /* of the monitor itself: shown even while folds are withheld */
 };
 
 struct registry;
@@ -128,6 +129,10 @@ void registry_each_dropped(const struct registry *registry,
                            void (*each)(void *context, const char *metric, const char *label,
                                         uint64_t count),
                            void *context);
+
+/* Called by registry_scrape() before it looks at anything; NULL takes it away again. */
+void registry_before_exposition(struct registry *registry, void (*call)(void *context),
+                                void *context);
 
 enum exposition_format {
     EXPOSITION_PROMETHEUS,  /* text/plain; version=0.0.4 */

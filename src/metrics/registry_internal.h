@@ -101,7 +101,9 @@ struct registry {
     size_t series_count, distinct_max;
     bool folds_shown, births_held;
     int64_t first_zero_ns;
-    struct label_text wanted; /* working space of partition_cell() */
+    struct label_text wanted;      /* working space of partition_cell() */
+    void (*before)(void *context); /* an exposition */
+    void *before_context;
 };
 
 struct registry *registry_keep(struct registry *registry);

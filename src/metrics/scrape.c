@@ -143,7 +143,12 @@ static void copy_family(struct family *family, int64_t now_ns, struct family_cop
         case METRIC_HISTOGRAM: sum_counts(column, ret); __attribute__((fallthrough));
         case METRIC_COUNTER: sum_values(column, ret); break;
         case METRIC_TIMESTAMP: take_largest(column, ret); break;
-        case METRIC_GAUGE: take_newest(column, ret, stamps); break;
+        case METRIC_GAUGE:
+            if (family->spec.sums)
+                sum_values(column, ret);
+            else
+                take_newest(column, ret, stamps);
+            break;
         case METRIC_DISTINCT: unite_keys(column, ret); break;
         }
     }
@@ -154,6 +159,8 @@ static void copy_family(struct family *family, int64_t now_ns, struct family_cop
 struct scrape *registry_scrape(struct registry *registry, enum exposition_format format)
 {
     int64_t now_ns = instant_monotonic_ns();
+    if (registry->before)
+        registry->before(registry->before_context);
     struct scrape *scrape = xcalloc(1, sizeof *scrape);
     scrape->registry = registry_keep(registry);
     scrape->format = format;

@@ -235,6 +235,7 @@ static void set_streams(const struct self *self, struct monitor *monitor, bool c
         if (!tracked->present)
             continue;
         uint64_t behind = tracked_behind(tracked);
+        state_set_now(tracked->state, behind == 0 && connected ? now_ns : 0);
         if (behind != UINT64_MAX && connected)
             set1(self, SELF_PENDING, tracked->name, (double)behind);
         set1(self, SELF_SEQUENCE, tracked->name, (double)state_seq(tracked->state));

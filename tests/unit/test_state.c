@@ -16,7 +16,19 @@
     "  - {name: h_seconds, type: histogram, help: h, value: $payload.v, buckets: [1, 10, 100]}\n"  \
     "  - {name: last, type: timestamp, help: h, labels: {d: $domain}}\n"                           \
     "  - {name: alive, type: distinct, help: h, key: $aggregate_id, "                              \
-    "until: [$event_type == Gone], labels: {d: $domain}}\n"
+    "until: [$event_type == Gone], labels: {d: $domain}}\n"                                        \
+    "  - {name: created, type: distinct, help: h, key: $aggregate_id, "                            \
+    "since: [$event_type == Created], until: [$event_type == Gone]}\n"                             \
+    "  - {name: life_seconds, type: span, help: h, key: $aggregate_id, buckets: [1, 10, 100], "    \
+    "start: {when: $event_type == Created, labels: {n: $payload.name}}, "                          \
+    "end: $event_type == Gone, open_max: 20, timeout: 60s, labels: {d: $domain}}\n"                \
+    "  - {name: moves_seconds, type: span, help: h, key: $aggregate_id, buckets: [1, 10], "        \
+    "start: $event_type == Moved, end: '$event_type in Moved, Gone', restart: true}\n"             \
+    "  - {name: stuck_total, type: absent, help: h, key: $aggregate_id, open_max: 100, "           \
+    "after: $event_type == Created, expect: $event_type == Moved, within: 9s, timeout: 90s, "      \
+    "labels: {n: $payload.name}}\n"                                                                \
+    "  - {name: failing, type: ratio, help: h, of: $event_type ~ Failed, "                         \
+    "among: [$event_type exists], labels: {d: $domain}}\n"
 
 /* The n-th event of a made-up stream: depends on n alone. */
 static void fold_nth(struct rig *rig, uint64_t n)
@@ -402,6 +414,29 @@ static void a_changed_rule_begins_anew(void **state)
     assert_same_samples(have, want);
 }
 
+/* Open spans of rules that stayed are neither lost nor begun again by the fold for the new one. */
+static void spans_live_through_a_change_of_rules(void **state)
+{
+    static const char changed[] = METRICS
+        "  - {name: long_seconds, type: span, help: h, key: $aggregate_id, buckets: [1, 10], "
+        "start: $event_type == Created, end: $event_type == Moved, timeout: 1m}\n";
+    CLEANUP_RIG struct rig rig;
+    CLEANUP_BUF struct buf bytes = {0};
+    (void)state;
+    rig_open(&rig, RIG_ENVELOPES, METRICS);
+    fold_range(&rig, 1, 2000);
+    save(&rig, &bytes);
+    restart_with(&rig, changed, &bytes);
+    fold_range(&rig, 1, 700);
+    save(&rig, &bytes);
+    restart(&rig, &bytes);
+    fold_range(&rig, 701, 3000);
+    CLEANUP_FREE char *have = rig_exposition(&rig);
+    CLEANUP_FREE char *want = from_scratch(changed, 3000);
+    assert_same_samples(have, want);
+    assert_contains(have, "cim_monitor_spans_abandoned_total{metric=\"life_seconds\"");
+}
+
 static void a_rule_that_is_gone_needs_no_new_fold(void **state)
 {
     static const char fewer[] = "metrics:\n" METRIC_X;
@@ -485,8 +520,8 @@ static void damaged_snapshots_are_refused(void **state)
     refused(&rig, SLICE_ABSENT, "not a snapshot of this version");
     refused(&rig, SLICE("CIMSTATE2\n"), "not a snapshot of this version");
     refused(&rig, SLICE("CIMSTATE9\n12345678"), "not a snapshot of this version");
-    refused(&rig, SLICE("CIMSTATE1\n12345678"), "not a snapshot of this version");
-    refused(&rig, SLICE("CIMSTATE2\n12345678"), "the checksum does not match");
+    refused(&rig, SLICE("CIMSTATE2\n12345678"), "not a snapshot of this version");
+    refused(&rig, SLICE("CIMSTATE3\n12345678"), "the checksum does not match");
     for (size_t len = 0; len < bytes.len; len += 37)
         refused(&rig, (struct slice){bytes.ptr, len}, "");
     for (int i = 0; i < 300; i++) {
@@ -548,6 +583,7 @@ int main(void)
         cmocka_unit_test(a_new_metric_gets_its_whole_past),
         cmocka_unit_test(two_changes_in_a_row),
         cmocka_unit_test(a_changed_rule_begins_anew),
+        cmocka_unit_test(spans_live_through_a_change_of_rules),
         cmocka_unit_test(a_rule_that_is_gone_needs_no_new_fold),
         cmocka_unit_test(a_new_fold_over_a_shorter_stream),
         cmocka_unit_test(a_roll_back_during_a_new_fold),

@@ -183,6 +183,7 @@ inner() {
     unit-tsan) scripts/build.sh build-tsan && run_sanitized unit-tsan run_unit build-tsan ;;
     fuzz) scripts/build.sh build-asan && run_fuzz build-asan ;;
     alerts) bash tests/alerts/run.sh ;;
+    rules) scripts/build.sh build cim-ops && build/cim-ops rules test tests/rules/*.yaml ;;
     system) scripts/build.sh build cim-ops && run_node $(system_files) ;;
     system-asan)
         export CIM_OPS=$REPOSITORY/build-asan/cim-ops CIM_OPS_SLOW=4 CIM_OPS_SANITIZED=1
@@ -213,12 +214,14 @@ system_tsan() {
     TESTS=${TESTS:-$(threaded_tests)} step "system (TSan)" 900 count_node "$0" --inner system-tsan
 }
 group_fuzz() { step "fuzz" 300 count_tap "$0" --inner fuzz; }
+group_rules() { step "rules" 120 count_tap "$0" --inner rules; }
 group_alerts() { step "alerts" 180 count_plain "$0" --inner alerts; }
 group_system() { step "system" 900 count_node "$0" --inner system; }
 group_docs() { step "documents" 180 count_node "$0" --inner docs; }
 group_newest() { step "system (newest nats-server)" 900 count_node "$0" --inner newest; }
 group_all() {
     group_unit
+    group_rules
     group_alerts
     group_system
     group_docs
@@ -237,7 +240,7 @@ main() {
         return
     fi
     [[ $(type -t "group_${1:-}") == function ]] ||
-        die "which tests? all unit sanitize fuzz alerts system docs newest"
+        die "which tests? all unit sanitize fuzz rules alerts system docs newest"
     mkdir -p "$LOGS"
     local began=$SECONDS
     "group_$1"

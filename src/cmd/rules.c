@@ -6,6 +6,7 @@
 #include "cmd/command.h"
 #include "cmd/place.h"
 #include "cmd/rules_schema.h"
+#include "cmd/rules_test.h"
 #include "fold/engine.h"
 
 struct rules_values {
@@ -24,7 +25,7 @@ static const struct option_spec options[] = {
      .kind = OPTION_STRING,
      .fallback = "text",
      .offset = offsetof(struct rules_values, output),
-     .help = "list: text, markdown or json; schema: text or json"},
+     .help = "list: text, markdown or json; schema, test: text or json"},
     {.name = "schemas",
      .arg = "DIR",
      .kind = OPTION_STRING,
@@ -127,11 +128,14 @@ static int run(const void *opaque, int count, char **operands, struct error *err
     const char *verb = operands[0], *given = count > 1 ? operands[1] : values->rules;
     if (!strcmp(verb, "schema"))
         return run_schema(values, count, operands, err);
+    if (!strcmp(verb, "test"))
+        return rules_test(operands + 1, (size_t)count - 1, values->output, err);
     CLEANUP_FREE char *folder = given ? xstrdup(given) : place_shipped("rules");
     struct rules *rules = NULL;
     bool is_list = !strcmp(verb, "list");
     if (!is_list && strcmp(verb, "check") != 0)
-        (void)error_set(err, EXIT_CODE_USAGE, "'%s': check, list or schema was expected", verb);
+        (void)error_set(err, EXIT_CODE_USAGE, "'%s': check, list, test or schema was expected",
+                        verb);
     else if (strcmp(values->output, "text") != 0 && strcmp(values->output, "markdown") != 0 &&
              strcmp(values->output, "json") != 0)
         (void)error_set(err, EXIT_CODE_USAGE, "--output: text, markdown or json was expected");
@@ -148,13 +152,14 @@ static int run(const void *opaque, int count, char **operands, struct error *err
 
 const struct command command_rules = {
     .name = "rules",
-    .summary = "check rule files and schemas, list the metrics they make",
-    .operands = "check|list [DIR] | schema SCHEMA [INSTANCES|-]",
-    .example = "cim-ops rules check my-rules/",
+    .summary = "check and test rule files and schemas, list the metrics they make",
+    .operands = "check|list [DIR] | test FILE... | schema SCHEMA [INSTANCES|-]",
+    .example = "cim-ops rules check my-rules/\n"
+               "  cim-ops rules test my-rules/tests/*.yaml",
     .options = options,
     .option_count = ARRAY_LEN(options),
     .values_size = sizeof(struct rules_values),
     .operands_min = 1,
-    .operands_max = 3,
+    .operands_max = 1000,
     .run = run,
 };

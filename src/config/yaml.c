@@ -297,6 +297,11 @@ bool yaml_is_mapping(const struct yaml_node *node)
     return node->node->type == YAML_MAPPING_NODE;
 }
 
+bool yaml_is_plain(const struct yaml_node *node)
+{
+    return yaml_is_scalar(node) && node->node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+}
+
 struct slice yaml_text(const struct yaml_node *node)
 {
     if (!yaml_is_scalar(node))

@@ -31,6 +31,8 @@ const struct yaml_node *yaml_root(const struct yaml_document_tree *tree);
 bool yaml_is_scalar(const struct yaml_node *node);
 bool yaml_is_sequence(const struct yaml_node *node);
 bool yaml_is_mapping(const struct yaml_node *node);
+/* A scalar without quotes: what may be a number, true, false or null. */
+bool yaml_is_plain(const struct yaml_node *node);
 struct slice yaml_text(const struct yaml_node *node); /* of a scalar; absent for others */
 
 size_t yaml_size(const struct yaml_node *node); /* items, or pairs */

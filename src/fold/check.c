@@ -14,6 +14,8 @@ static const struct slice reserved[] = {
     SLICE("process_"),
     SLICE("cim_events_malformed_total"),
     SLICE("cim_duplicate_events_total"),
+    SLICE("cim_event_chain_verified_total"),
+    SLICE("cim_event_chain_breaks_total"),
     SLICE("cim_event_processing_lag_seconds"),
     SLICE("cim_event_processing_duration_seconds"),
     SLICE("cim_active_event_streams"),

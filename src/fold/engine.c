@@ -46,6 +46,18 @@ static const struct metric_spec builtin_specs[BUILTINS] = {
                          .kind = METRIC_COUNTER,
                          .label_count = 2,
                          .labels = {"stream", "reason"}},
+    [BUILTIN_CHAIN_VERIFIED] = {.name = "cim_event_chain_verified_total",
+                                .help = "Events whose content is what their CID names, and which "
+                                        "follow the event before, as far as that was seen.",
+                                .kind = METRIC_COUNTER,
+                                .label_count = 1,
+                                .labels = {"domain"}},
+    [BUILTIN_CHAIN_BREAKS] = {.name = "cim_event_chain_breaks_total",
+                              .help = "Events whose content is not what their CID names, or which "
+                                      "do not follow the event before, by reason.",
+                              .kind = METRIC_COUNTER,
+                              .label_count = 2,
+                              .labels = {"domain", "reason"}},
 };
 
 int engine_new(const struct rules *rules, struct registry *registry,
@@ -55,7 +67,7 @@ int engine_new(const struct rules *rules, struct registry *registry,
     engine->rules = rules;
     engine->registry = registry;
     engine->reporter = reporter;
-    if (plan_new(rules, false, &engine->plan, err) < 0) {
+    if (plan_new(rules, &engine->plan, err) < 0) {
         free(engine);
         return -1;
     }
@@ -81,10 +93,10 @@ void engine_free(struct engine *engine)
         state_free(engine->states[i]);
     free(engine->states);
     plan_free(engine->plan);
-    plan_free(engine->view_plan);
     rewrite_memos_free(engine->eval.memos, engine->rules->rewrite_count);
     free(engine->families);
     buf_done(&engine->decoded);
+    buf_done(&engine->hashed);
     free(engine);
 }
 
@@ -176,26 +188,13 @@ static bool fits(const struct engine *engine, const struct plan_group *group,
     return true;
 }
 
-/* Nothing to be found there, as a look at the payload's values tells already. */
-static inline bool passes_over(const struct engine *engine, int16_t probe)
-{
-    return probe != PROBE_ASK &&
-           (probe == PROBE_NEVER || engine->values[probe].type <= JSON_TYPE_NULL);
-}
-
 static void read_class_fields(struct engine *engine, struct prepared *ret)
 {
     for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++) {
         const struct expr_list *list = &ret->envelope->fields[f];
-        const int16_t *probes = ret->probes->probes[f];
-        for (size_t i = 0; i < list->count; i++) {
-            if (passes_over(engine, probes[i]))
-                continue;
+        for (size_t i = 0; i < list->count && !slice_present(ret->raw[f]); i++) {
             ret->raw[f] = expr_raw(&engine->eval, &list->items[i], NULL);
-            if (slice_present(ret->raw[f])) {
-                ret->expr[f] = &list->items[i];
-                break;
-            }
+            ret->expr[f] = &list->items[i];
         }
     }
 }
@@ -212,8 +211,8 @@ static bool read_headers(struct engine *engine, struct event_input *input)
     return input->header_count >= 0;
 }
 
-const char *engine_prepare(struct engine *engine, struct plan *plan,
-                           const struct event_input *input, struct prepared *ret)
+const char *engine_prepare(struct engine *engine, const struct event_input *input,
+                           struct prepared *ret)
 {
     struct eval *eval = &engine->eval;
     struct json_error problem = {"", 0};
@@ -224,21 +223,19 @@ const char *engine_prepare(struct engine *engine, struct plan *plan,
     eval->view = NULL;
     eval->values = engine->values;
     eval->scratch_used = 0;
-    memset(eval->remembered, 0, engine->rules->remember_count * sizeof eval->remembered[0]);
+    memset(eval->remembered, 0, sizeof eval->remembered);
     eval_split_subject(eval);
     if (!read_headers(engine, &ret->input))
         return "the header block is broken";
 
-    ret->group = plan_find(plan, eval->tokens, eval->token_count);
+    ret->group = plan_find(engine->plan, eval->tokens, eval->token_count);
     eval->slot_of = ret->group->slot_of;
     if (!read_payload(engine, ret, &problem))
         return problem.what;
 
     for (size_t i = 0; i < ret->group->envelope_count && !ret->envelope; i++) {
-        if (fits(engine, ret->group, ret->group->envelopes[i], &ret->input)) {
+        if (fits(engine, ret->group, ret->group->envelopes[i], &ret->input))
             ret->envelope = ret->group->envelopes[i];
-            ret->probes = &ret->group->probes[i];
-        }
     }
     eval->envelope = ret->envelope;
     if (ret->envelope)
@@ -248,15 +245,11 @@ const char *engine_prepare(struct engine *engine, struct plan *plan,
 }
 
 /* A time that is there but is none (a month 99, a number past all clocks) is not passed over. */
-static void read_time(struct engine *engine, const struct prepared *prepared)
+static void read_time(struct engine *engine, const struct expr_list *list)
 {
-    const struct expr_list *list = &prepared->envelope->fields[EVENT_OCCURRED_AT];
-    const int16_t *probes = prepared->probes->probes[EVENT_OCCURRED_AT];
     bool tried = false;
     for (size_t i = 0; i < list->count && !engine->view.has_occurred_at; i++) {
         struct json_value value;
-        if (passes_over(engine, probes[i]))
-            continue;
         struct slice raw = expr_raw(&engine->eval, &list->items[i], &value);
         if (!slice_present(raw))
             continue;
@@ -269,29 +262,13 @@ static void read_time(struct engine *engine, const struct prepared *prepared)
     engine->time_unreadable = tried && !engine->view.has_occurred_at;
 }
 
-static struct slice read_field(struct engine *engine, const struct prepared *prepared, size_t field)
-{
-    const struct expr_list *list = &prepared->envelope->fields[field];
-    const int16_t *probes = prepared->probes->probes[field];
-    for (size_t i = 0; i < list->count; i++) {
-        if (passes_over(engine, probes[i]))
-            continue;
-        struct slice text = expr_text(&engine->eval, &list->items[i]);
-        if (slice_present(text))
-            return expr_rewritten(&engine->eval, list, text);
-    }
-    return SLICE_ABSENT;
-}
-
 void engine_view_rest(struct engine *engine, const struct prepared *prepared)
 {
     if (!prepared->envelope)
         return;
-    for (size_t f = EVENT_CLASS_FIELDS; f < EVENT_OCCURRED_AT; f++) {
-        if (prepared->group->fields >> f & 1)
-            engine->view.field[f] = read_field(engine, prepared, f);
-    }
-    read_time(engine, prepared);
+    for (size_t f = EVENT_CLASS_FIELDS; f < EVENT_OCCURRED_AT; f++)
+        engine->view.field[f] = expr_list_text(&engine->eval, &prepared->envelope->fields[f]);
+    read_time(engine, &prepared->envelope->fields[EVENT_OCCURRED_AT]);
 }
 
 /* --- one message: what follows from it -------------------------------------------------------- */
@@ -323,20 +300,13 @@ static void check_plausible(struct engine *engine, struct stream_state *state,
         suspect(engine, state, prepared->input.seq, "timestamp_future");
 }
 
-/* 0: the event has no id of its own. */
-static uint64_t id_hash(const struct engine *engine, const struct prepared *prepared)
+static void check_duplicate(struct engine *engine, struct stream_state *state,
+                            const struct prepared *prepared, struct class_entry *class)
 {
     struct slice id = engine->view.field[EVENT_ID];
     if (!slice_present(id))
         id = event_header_find(&prepared->input, SLICE("Nats-Msg-Id"));
-    uint64_t hash = id.len ? XXH3_64bits(id.ptr, id.len) : 0;
-    return id.len && !hash ? 1 : hash;
-}
-
-static void check_duplicate(struct engine *engine, struct stream_state *state,
-                            const struct prepared *prepared, struct class_entry *class, uint64_t id)
-{
-    if (!id || !state_seen_before(state, id))
+    if (!id.len || !state_seen_before(state, XXH3_64bits(id.ptr, id.len)))
         return;
     if (prepared->input.seq && prepared->input.seq <= state->applied_builtin)
         return;
@@ -345,6 +315,29 @@ static void check_duplicate(struct engine *engine, struct stream_state *state,
         struct slice labels[METRIC_LABELS_MAX] = {class->field[EVENT_DOMAIN]};
         cell = partition_cell(state->partition, engine->builtin[BUILTIN_DUPLICATE], labels);
         class->duplicates = cell_is_overflow(cell) ? NULL : cell;
+    }
+    cell_add(cell, 1);
+}
+
+static void check_chain(struct engine *engine, struct stream_state *state, uint64_t seq,
+                        struct class_entry *class)
+{
+    struct chain_finding finding = chain_check(&engine->eval, &state->chains, &engine->hashed);
+    struct slice labels[METRIC_LABELS_MAX] = {class->field[EVENT_DOMAIN], slice_of(finding.reason)};
+    if (finding.verdict == CHAIN_NONE || finding.verdict == CHAIN_UNVERIFIABLE ||
+        (seq && seq <= state->applied_builtin))
+        return;
+    if (finding.verdict == CHAIN_BROKEN) {
+        cell_add(partition_cell(state->partition, engine->builtin[BUILTIN_CHAIN_BREAKS], labels),
+                 1);
+        engine->reporter.report(engine->reporter.context, REPORT_CHAIN, state, seq, finding.reason,
+                                1);
+        return;
+    }
+    struct cell *cell = class->chains_verified;
+    if (!cell) {
+        cell = partition_cell(state->partition, engine->builtin[BUILTIN_CHAIN_VERIFIED], labels);
+        class->chains_verified = cell_is_overflow(cell) ? NULL : cell;
     }
     cell_add(cell, 1);
 }
@@ -361,8 +354,6 @@ static void remember(struct engine *engine, struct stream_state *state,
     size_t mark = engine->eval.scratch_used;
     for (size_t i = 0; i < rules->remember_count; i++) {
         const struct remember_rule *rule = &rules->remembers[i];
-        if (!((class->remembers | class->uses_remembered) >> i & 1))
-            continue;
         engine->eval.scratch_used = mark;
         struct slice key = expr_list_text(&engine->eval, &rule->key);
         if (!slice_present(key))
@@ -410,46 +401,6 @@ static int action_value(struct engine *engine, const struct metric_rule *rule, d
     return 1;
 }
 
-static bool decided(struct engine *engine, enum decision decision,
-                    const struct condition_list *list)
-{
-    return decision == DECISION_BY_EVENT ? conditions_hold(&engine->eval, list)
-                                         : decision == DECISION_YES;
-}
-
-/* Sets of keys and of recent ids are large, and each event asks at a place of its own: that memory
- * comes while the rest of the event is worked on. */
-static void expect_keys(struct engine *engine, struct class_entry *class)
-{
-    size_t mark = engine->eval.scratch_used;
-    for (size_t i = 0; i < class->action_count; i++) {
-        struct class_action *action = &class->actions[i];
-        if (action->rule->spec.kind != METRIC_DISTINCT || rule_is_span(action->rule))
-            continue;
-        struct slice key = expr_list_text(&engine->eval, &action->rule->key);
-        action->has_key = slice_present(key);
-        if (action->has_key)
-            action->key_hash = XXH3_64bits(key.ptr, key.len);
-        if (action->has_key && action->cell)
-            cell_distinct_expect(action->cell, action->key_hash);
-        engine->eval.scratch_used = mark;
-    }
-}
-
-static void act_distinct(struct engine *engine, struct stream_state *state,
-                         struct class_action *action)
-{
-    const struct metric_rule *rule = action->rule;
-    if (!action->has_key)
-        return;
-    if (rule->until.count && decided(engine, action->until, &rule->until))
-        cell_distinct_remove(action_cell(engine, state, action), action->key_hash);
-    else if (rule->since.count && !decided(engine, action->since, &rule->since))
-        return;
-    else if (!cell_distinct_add(action_cell(engine, state, action), action->key_hash))
-        suspect(engine, state, engine->eval.input->seq, "distinct_keys_full");
-}
-
 static void act(struct engine *engine, struct stream_state *state, struct class_action *action)
 {
     const struct metric_rule *rule = action->rule;
@@ -482,7 +433,19 @@ static void act(struct engine *engine, struct stream_state *state, struct class_
         break;
     case METRIC_HISTOGRAM: added = cell_observe(action_cell(engine, state, action), value); break;
     case METRIC_TIMESTAMP: cell_max(action_cell(engine, state, action), value); break;
-    case METRIC_DISTINCT: act_distinct(engine, state, action); break;
+    case METRIC_DISTINCT: {
+        struct slice key = expr_list_text(&engine->eval, &rule->key);
+        if (!slice_present(key))
+            break;
+        uint64_t hash = XXH3_64bits(key.ptr, key.len);
+        if (rule->until.count && conditions_hold(&engine->eval, &rule->until))
+            cell_distinct_remove(action_cell(engine, state, action), hash);
+        else if (rule->since.count && !conditions_hold(&engine->eval, &rule->since))
+            break;
+        else if (!cell_distinct_add(action_cell(engine, state, action), hash))
+            suspect(engine, state, engine->eval.input->seq, "distinct_keys_full");
+        break;
+    }
     }
     if (!added) /* the sum would be infinite, and stay so */
         suspect(engine, state, engine->eval.input->seq, "number_out_of_range");
@@ -504,12 +467,12 @@ static int fold_event(struct engine *engine, struct stream_state *state,
     struct class_entry *class = class_find(engine, state, prepared, &temporary);
     uint64_t seq = prepared->input.seq;
     engine_view_rest(engine, prepared);
-    uint64_t id = id_hash(engine, prepared);
-    state_expect(state, id);
+    check_duplicate(engine, state, prepared, class);
     check_plausible(engine, state, prepared);
-    if (class->remembers | class->uses_remembered)
+    if (prepared->envelope && prepared->envelope->chain_count)
+        check_chain(engine, state, seq, class);
+    if (engine->rules->remember_count)
         remember(engine, state, class);
-    expect_keys(engine, class);
     size_t mark = engine->eval.scratch_used;
     for (size_t i = 0; i < class->action_count; i++) {
         struct class_action *action = &class->actions[i];
@@ -517,7 +480,6 @@ static int fold_event(struct engine *engine, struct stream_state *state,
         if (!seq || seq > state->applied_max || seq > state->applied[action->rule_index])
             act(engine, state, action);
     }
-    check_duplicate(engine, state, prepared, class, id);
     int domain = (int)class->domain;
     if (temporary)
         class_free(class);
@@ -536,7 +498,7 @@ int engine_fold(struct engine *engine, struct stream_state *state, const struct 
     if (input->stored_at_ns > state->next_deadline_ns)
         spans_expire(engine, state, input->stored_at_ns, input->seq);
     registry_hold_births(engine->registry, state->resumed && input->seq > state->applied_max);
-    const char *why = engine_prepare(engine, engine->plan, input, &prepared);
+    const char *why = engine_prepare(engine, input, &prepared);
     if (!why)
         return fold_event(engine, state, &prepared);
     malformed(engine, state, input->seq, why);
@@ -548,10 +510,7 @@ int engine_fold(struct engine *engine, struct stream_state *state, const struct 
 const char *engine_view_prepared(struct engine *engine, const struct event_input *input,
                                  struct prepared *ret)
 {
-    struct error err = ERROR_NONE;
-    if (!engine->view_plan && plan_new(engine->rules, true, &engine->view_plan, &err) < 0)
-        return "too many rules"; /* the engine's own plan, of as many, was made */
-    const char *why = engine_prepare(engine, engine->view_plan, input, ret);
+    const char *why = engine_prepare(engine, input, ret);
     if (why)
         return why;
     struct stream_state *state = engine_stream(engine, "");

@@ -22,6 +22,7 @@ enum engine_report {
     REPORT_MALFORMED, /* not counted as an event */
     REPORT_SUSPECT,   /* counted, but odd */
     REPORT_GAP,       /* messages that were gone before they could be read */
+    REPORT_CHAIN,     /* its CID is not that of its content, or not that of its place */
 };
 
 struct stream_state;

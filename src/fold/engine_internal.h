@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/u64map.h"
+#include "fold/chain.h"
 #include "fold/engine.h"
 #include "fold/expr.h"
 #include "fold/plan.h"
@@ -14,10 +15,13 @@ enum builtin {
     BUILTIN_MISSED,
     BUILTIN_RECREATED,
     BUILTIN_SUSPECT,
+    BUILTIN_CHAIN_VERIFIED,
+    BUILTIN_CHAIN_BREAKS,
     BUILTINS,
 };
 
 #define CLASS_TEXT_MAX 128
+#define CLASS_KEY_MAX  (16 + EVENT_CLASS_FIELDS * (CLASS_TEXT_MAX + 4))
 
 /* What an event's class says of conditions. */
 enum decision { DECISION_NO, DECISION_YES, DECISION_BY_EVENT };
@@ -29,30 +33,18 @@ struct class_action {
     struct family *family;
     struct cell *cell; /* NULL until first needed, or when labels differ from event to event */
     enum decision starts, ends; /* of spans */
-    enum decision since, until; /* of distinct keys */
-    uint64_t key_hash;          /* of the event at hand: a distinct key; */
-    bool has_key;               /* there is one */
-};
-
-/* Everything that decides the class, and nothing else: which of the alternatives gave a text
- * decides its transforms. */
-struct class_key {
-    const struct plan_group *group;
-    const struct envelope *envelope;
-    const struct expr *expr[EVENT_CLASS_FIELDS];
-    struct slice raw[EVENT_CLASS_FIELDS]; /* at most CLASS_TEXT_MAX bytes */
 };
 
 struct class_entry {
     struct class_entry *next; /* same hash */
-    struct class_key key;
+    char *key;
+    size_t key_len;
     struct slice field[EVENT_CLASS_FIELDS];
-    char *texts; /* what `field` and the key point into */
+    char *texts; /* what `field` points into */
     struct class_action *actions;
     size_t action_count;
-    uint32_t remembers;       /* bit per remember rule whose class conditions hold */
-    uint32_t uses_remembered; /* bit per remember rule that an action refers to */
-    struct cell *duplicates;
+    uint32_t remembers; /* bit per remember rule whose class conditions hold */
+    struct cell *duplicates, *chains_verified;
     size_t domain; /* its number in the engine */
 };
 
@@ -86,12 +78,13 @@ struct stream_state {
     struct spans **spans;     /* by rule; NULL until the first one opens */
     int64_t next_deadline_ns; /* of any span; INT64_MAX: none */
     int64_t now_ns;           /* as state_set_now() told */
+    struct chain_heads chains;
 };
 
 struct engine {
     const struct rules *rules;
     struct registry *registry;
-    struct plan *plan, *view_plan; /* the second has all fields; made when first asked for */
+    struct plan *plan;
     struct engine_reporter reporter;
     struct family **families; /* by rule */
     struct family *builtin[BUILTINS];
@@ -107,7 +100,7 @@ struct engine {
     bool time_unreadable;
     struct json_value values[JSON_PATHS_MAX];
     struct event_header headers[EVENT_HEADERS_MAX]; /* of the block, found once per event */
-    struct buf decoded;
+    struct buf decoded, hashed;
     char scratch[65536];
 };
 
@@ -115,15 +108,14 @@ struct engine {
 struct prepared {
     const struct plan_group *group;
     const struct envelope *envelope;
-    const struct plan_envelope *probes;
     struct event_input input;
     struct slice raw[EVENT_CLASS_FIELDS];
     const struct expr *expr[EVENT_CLASS_FIELDS];
 };
 
 /* NULL, or why the message is malformed (constant text). */
-const char *engine_prepare(struct engine *engine, struct plan *plan,
-                           const struct event_input *input, struct prepared *ret);
+const char *engine_prepare(struct engine *engine, const struct event_input *input,
+                           struct prepared *ret);
 /* Is there a value at the path (an index into rules.paths) of the event just prepared? */
 bool envelope_has_path(const struct engine *engine, const struct plan_group *group, size_t path);
 /* Prepares and fills engine->view, whose texts are then valid until the next call. NULL, or why. */
@@ -142,8 +134,6 @@ void classes_clear(struct stream_state *state);
 
 void state_remember_put(struct stream_state *state, uint64_t key, struct slice text);
 struct slice state_remember_get(const struct stream_state *state, uint64_t key);
-/* state_seen_before() is about to be called: its memory is fetched meanwhile. */
-void state_expect(const struct stream_state *state, uint64_t id);
 /* Was this id among the last DUPLICATE_WINDOW? It is the newest one from now on. */
 bool state_seen_before(struct stream_state *state, uint64_t id);
 void state_free(struct stream_state *state);

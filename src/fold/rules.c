@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "base/memory.h"
+#include "fold/chain.h"
 #include "fold/check.h"
 #include "fold/expr.h"
 #include "fold/rules_internal.h"
@@ -99,14 +100,14 @@ static int load_envelope(struct rules *rules, const struct yaml_node *node,
                          const struct yaml_node *defaults, struct envelope *ret, struct error *err)
 {
     static const char *const known[] = {
-        "name",         "subjects",   "requires",       "decode",       "types",
-        "domain",       "event_type", "aggregate_type", "severity",     "error_type",
-        "aggregate_id", "event_id",   "correlation_id", "causation_id", "occurred_at"};
+        "name",           "subjects",       "requires",    "decode",     "types",        "domain",
+        "event_type",     "aggregate_type", "severity",    "error_type", "aggregate_id", "event_id",
+        "correlation_id", "causation_id",   "occurred_at", "chain"};
     if (yaml_check_keys(node, known, ARRAY_LEN(known), "an envelope", err) < 0)
         return -1;
     const struct yaml_node *name = yaml_get(node, "name"), *subjects = yaml_get(node, "subjects"),
                            *requires = yaml_get(node, "requires"), *types = yaml_get(node, "types"),
-                           *decode = yaml_get(node, "decode");
+                           *decode = yaml_get(node, "decode"), *chain = yaml_get(node, "chain");
     if (!name || !yaml_is_scalar(name) || !subjects)
         return yaml_error(node, err, "an envelope needs 'name' and 'subjects'");
     ret->name = yaml_text(name);
@@ -116,6 +117,8 @@ static int load_envelope(struct rules *rules, const struct yaml_node *node,
     if (requires && load_requires(rules, requires, ret, err) < 0)
         return -1;
     if (types && load_texts(types, &ret->types, &ret->type_count, err) < 0)
+        return -1;
+    if (chain && chain_names_load(rules, chain, ret, err) < 0)
         return -1;
     if (decode && !slice_eq(yaml_text(decode), SLICE("byte_array")))
         return yaml_error(decode, err, "'decode' knows byte_array only");
@@ -153,14 +156,17 @@ static int load_error_classes(struct rules *rules, const struct yaml_node *node,
 
 static int load_envelopes(struct rules *rules, const struct yaml_node *root, struct error *err)
 {
-    static const char *const known[] = {"envelopes", "defaults", "error_classes"};
+    static const char *const known[] = {"envelopes", "defaults", "error_classes", "chains"};
     const struct yaml_node *classes = yaml_get(root, "error_classes");
     const struct yaml_node *list = yaml_get(root, "envelopes");
+    const struct yaml_node *chains = yaml_get(root, "chains");
     if (yaml_check_keys(root, known, ARRAY_LEN(known), "envelopes.yaml", err) < 0)
         return -1;
     if (!list || !yaml_is_sequence(list))
         return yaml_error(root, err, "a list 'envelopes:' was expected");
     if (classes && load_error_classes(rules, classes, err) < 0)
+        return -1;
+    if (chains && chain_rules_load(rules, chains, err) < 0)
         return -1;
     rules->envelope_count = yaml_size(list);
     rules->envelopes = xcalloc(rules->envelope_count + 1, sizeof *rules->envelopes);
@@ -302,6 +308,7 @@ static void free_envelope(struct envelope *envelope)
     free(envelope->requires);
     free(envelope->require_headers.items);
     free(envelope->types);
+    free(envelope->chains);
     for (size_t f = 0; f < EVENT_FIELDS; f++)
         expr_list_done(&envelope->fields[f]);
 }
@@ -323,6 +330,7 @@ void rules_free(struct rules *rules)
     for (size_t i = 0; i < rules->error_class_count; i++)
         regfree(&rules->error_classes[i].regex);
     free(rules->error_classes);
+    chain_rules_free(rules);
     for (size_t i = 0; i < rules->files->count; i++) {
         yaml_free(rules->files->trees[i]);
         free(rules->files->names[i]);

@@ -117,6 +117,8 @@ struct filter_list {
 
 struct yaml_node;
 
+struct chain_rule; /* fold/chain.h */
+
 struct envelope {
     struct slice name;
     struct filter_list subjects;
@@ -128,6 +130,8 @@ struct envelope {
     const struct yaml_node *node, *field_nodes[EVENT_FIELDS]; /* where they stand */
     struct slice *types; /* the producer's own type names, for `| type` */
     size_t type_count;
+    const struct chain_rule **chains; /* the CIDs that its events may carry, in this order */
+    size_t chain_count;
 };
 
 /* What a rule makes of its events beyond what spec.kind says. */
@@ -202,6 +206,8 @@ struct rules {
     size_t remember_count;
     struct error_class *error_classes; /* the first that matches */
     size_t error_class_count;
+    struct chain_rule *chains;
+    size_t chain_count;
     char **paths; /* all payload paths in use */
     size_t path_count;
     size_t rewrite_count;

@@ -60,6 +60,7 @@ void state_free(struct stream_state *state)
     clear_remembered(state);
     spans_clear(state);
     free(state->spans);
+    chain_heads_clear(&state->chains);
     free(state->recent);
     free(state->applied);
     free(state->name);
@@ -68,33 +69,24 @@ void state_free(struct stream_state *state)
 
 /* --- recent ids and remembered keys ----------------------------------------------------------- */
 
-void state_expect(const struct stream_state *state, uint64_t id)
-{
-    u64map_prefetch(&state->recent_at, id);
-    /* Which id leaves is known long before: fetch the one that leaves some events later. */
-    if (state->recent_total >= DUPLICATE_WINDOW)
-        u64map_prefetch(&state->recent_at,
-                        state->recent[(state->recent_total + 4) % DUPLICATE_WINDOW]);
-}
-
 bool state_seen_before(struct stream_state *state, uint64_t id)
 {
     bool fresh;
     if (!state->recent)
         state->recent = xcalloc(DUPLICATE_WINDOW, sizeof *state->recent);
     size_t at = (size_t)(state->recent_total % DUPLICATE_WINDOW);
-    uint64_t *place = u64map_put(&state->recent_at, id, &fresh); /* the oldest still counts */
-    *place = state->recent_total + 1;
+    bool seen = u64map_get(&state->recent_at, id) != NULL; /* the oldest still counts */
     if (state->recent_total >= DUPLICATE_WINDOW) {
         /* The oldest leaves, unless it has come again since. */
         uint64_t oldest = state->recent[at];
-        place = u64map_get(&state->recent_at, oldest);
+        uint64_t *place = u64map_get(&state->recent_at, oldest);
         if (place && *place == state->recent_total - DUPLICATE_WINDOW + 1)
             (void)u64map_remove(&state->recent_at, oldest);
     }
     state->recent[at] = id;
-    state->recent_total++;
-    return !fresh;
+    uint64_t *place = u64map_put(&state->recent_at, id, &fresh);
+    *place = ++state->recent_total;
+    return seen;
 }
 
 void state_remember_put(struct stream_state *state, uint64_t key, struct slice text)
@@ -142,6 +134,7 @@ void state_begin_incarnation(struct engine *engine, struct stream_state *state, 
     (void)snprintf(state->created, sizeof state->created, "%s", created);
     state->seq = 0;
     spans_give_up(engine, state);
+    chain_heads_clear(&state->chains);
     forget_applied(engine, state);
 }
 
@@ -159,6 +152,7 @@ void state_roll_back(struct stream_state *state, uint64_t last_seq)
 {
     if (last_seq < state->seq)
         state->seq = last_seq;
+    chain_heads_clear(&state->chains);
     /* What comes behind it now are other messages than those that were counted there. */
     if (last_seq < state->applied_builtin)
         state->applied_builtin = last_seq;
@@ -176,6 +170,7 @@ void state_skip_to(struct engine *engine, struct stream_state *state, uint64_t f
     if (first_seq <= state->seq + 1)
         return;
     state->seq = first_seq - 1;
+    chain_heads_gap(&state->chains, first_seq);
     if (first_seq <= from + 1)
         return; /* gone now, but counted before: a fold over older messages for a new rule */
     uint64_t amount = first_seq - from - 1;
@@ -199,6 +194,7 @@ void state_pass(struct engine *engine, struct stream_state *state, uint64_t seq)
  *     families: count { name, kind, fingerprint, applied, cells }
  *     recent: total, count { fixed id } oldest first
  *     remembered: total, count { fixed key, text } oldest first
+ *     chains: see chain_heads_encode()
  *     spans: see fold/span.h
  *     checksum: XXH3 over all before it, 8 bytes
  */
@@ -273,6 +269,7 @@ struct state_copy *state_copy_new(const struct engine *engine, const struct stre
         copy_family(state, engine->builtin[i], 0, state->seq, copy);
     encode_recent(state, &copy->memories);
     encode_remembered(state, &copy->memories);
+    chain_heads_encode(&state->chains, &copy->memories);
     spans_encode(engine, state, &copy->memories);
     return copy;
 }
@@ -437,6 +434,7 @@ static void decode_memories(struct stream_state *state, bool keep, struct codec_
         if (keep && in->ok)
             state_remember_put(state, key, text);
     }
+    chain_heads_decode(&state->chains, keep, in);
 }
 
 void state_clear(struct engine *engine, struct stream_state *state)
@@ -447,6 +445,7 @@ void state_clear(struct engine *engine, struct stream_state *state)
     clear_recent(state);
     clear_remembered(state);
     spans_clear(state);
+    chain_heads_clear(&state->chains);
     state->resumed = false;
     state->seq = 0;
     state->created[0] = 0;

@@ -29,7 +29,8 @@ static void report(void *context, enum engine_report what, const struct stream_s
 {
     static const char *const types[] = {[REPORT_MALFORMED] = "MalformedEvent",
                                         [REPORT_SUSPECT] = "SuspectEvent",
-                                        [REPORT_GAP] = "GapFound"};
+                                        [REPORT_GAP] = "GapFound",
+                                        [REPORT_CHAIN] = "ChainBroken"};
     struct monitor *monitor = context;
     uint64_t suppressed = 0;
     if (!journal_may_add(monitor->journal, types[what], &suppressed))

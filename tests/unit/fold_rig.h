@@ -35,8 +35,10 @@ static inline void rig_report(void *context, enum engine_report what,
                               const struct stream_state *state, uint64_t seq, const char *reason,
                               uint64_t amount)
 {
-    static const char *const names[] = {
-        [REPORT_MALFORMED] = "malformed", [REPORT_SUSPECT] = "suspect", [REPORT_GAP] = "gap"};
+    static const char *const names[] = {[REPORT_MALFORMED] = "malformed",
+                                        [REPORT_SUSPECT] = "suspect",
+                                        [REPORT_GAP] = "gap",
+                                        [REPORT_CHAIN] = "chain"};
     buf_addf(context, "%s/%s/%llu/%s/%llu;", names[what], state_name(state),
              (unsigned long long)seq, reason, (unsigned long long)amount);
 }

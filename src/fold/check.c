@@ -16,6 +16,7 @@ static const struct slice reserved[] = {
     SLICE("cim_duplicate_events_total"),
     SLICE("cim_event_chain_verified_total"),
     SLICE("cim_event_chain_breaks_total"),
+    SLICE("cim_event_schema_violations_total"),
     SLICE("cim_event_processing_lag_seconds"),
     SLICE("cim_event_processing_duration_seconds"),
     SLICE("cim_active_event_streams"),

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "fold/contract.h"
 #include "fold/engine_internal.h"
 
 static struct slice cut_text(struct slice text)
@@ -100,10 +101,15 @@ static void fill_actions(struct engine *engine, const struct prepared *prepared,
         const struct metric_rule *rule = group->metrics[i];
         if (rule->when.class_only && !conditions_hold(&engine->eval, &rule->when))
             continue;
+        const struct schema *contract =
+            rule->contract ? contract_find(engine->rules, entry->field) : NULL;
+        if (rule->contract && !contract)
+            continue;
         size_t index = (size_t)(rule - engine->rules->metrics);
         struct class_action action = {.rule = rule,
                                       .rule_index = index,
                                       .family = engine->families[index],
+                                      .contract = contract,
                                       .starts = decide(engine, &rule->span.start),
                                       .ends = decide(engine, &rule->span.end)};
         if (rule->role == ROLE_OVERDUE || (rule_is_span(rule) && !action.starts && !action.ends))

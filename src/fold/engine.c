@@ -8,6 +8,7 @@
 
 #include "base/instant.h"
 #include "base/memory.h"
+#include "fold/contract.h"
 #include "fold/engine_internal.h"
 #include "fold/span.h"
 
@@ -97,6 +98,7 @@ void engine_free(struct engine *engine)
     free(engine->families);
     buf_done(&engine->decoded);
     buf_done(&engine->hashed);
+    schema_checker_free(engine->checker);
     free(engine);
 }
 
@@ -401,10 +403,25 @@ static int action_value(struct engine *engine, const struct metric_rule *rule, d
     return 1;
 }
 
+static void check_contract(struct engine *engine, struct stream_state *state,
+                           struct class_action *action)
+{
+    struct cell *cell = action_cell(engine, state, action); /* from the first event on, at 0 */
+    enum schema_verdict verdict = contract_check(engine, state, action->contract);
+    if (verdict == SCHEMA_VIOLATED)
+        cell_add(cell, 1);
+    else if (verdict == SCHEMA_GAVE_UP)
+        suspect(engine, state, engine->eval.input->seq, "schema_not_checked");
+}
+
 static void act(struct engine *engine, struct stream_state *state, struct class_action *action)
 {
     const struct metric_rule *rule = action->rule;
     double value;
+    if (action->contract) {
+        check_contract(engine, state, action);
+        return;
+    }
     if (!rule->when.class_only && !conditions_hold(&engine->eval, &rule->when))
         return;
     if (rule_is_span(rule)) {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "fold/rules.h"
+#include "schema/schema.h"
 
 #define DUPLICATE_WINDOW     65536 /* ids remembered per stream */
 #define REMEMBERED_BYTES_MAX 256   /* of a remembered text; what is longer is cut */
@@ -31,6 +32,9 @@ struct engine_reporter {
     void (*report)(void *context, enum engine_report what, const struct stream_state *state,
                    uint64_t seq, const char *reason, uint64_t amount);
     void *context;
+    /* An event does not fit its schema (fold/contract.h). May be NULL. */
+    void (*violation)(void *context, const struct stream_state *state, uint64_t seq,
+                      const struct event_view *view, const struct schema_violation *violation);
 };
 
 struct engine;

@@ -31,6 +31,7 @@ struct class_action {
     const struct metric_rule *rule;
     size_t rule_index;
     struct family *family;
+    const struct schema *contract; /* what to check, for the rule that counts violations */
     struct cell *cell; /* NULL until first needed, or when labels differ from event to event */
     enum decision starts, ends; /* of spans */
 };
@@ -101,6 +102,8 @@ struct engine {
     struct json_value values[JSON_PATHS_MAX];
     struct event_header headers[EVENT_HEADERS_MAX]; /* of the block, found once per event */
     struct buf decoded, hashed;
+    struct schema_checker *checker; /* NULL until an event has a contract */
+    struct schema_violation violation;
     char scratch[65536];
 };
 

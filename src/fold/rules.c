@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "fold/chain.h"
 #include "fold/check.h"
+#include "fold/contract.h"
 #include "fold/expr.h"
 #include "fold/rules_internal.h"
 
@@ -291,6 +292,8 @@ int rules_load(const char *folder, struct rules **ret, struct error *err)
     int rc = load_folder(rules, folder, names, count, err);
     if (rc == 0)
         rc = rules_check(rules, err);
+    if (rc == 0)
+        rc = contracts_load(rules, folder, err);
     for (int i = 0; i < count; i++)
         free(names[i]);
     free(names);
@@ -342,6 +345,7 @@ void rules_free(struct rules *rules)
         free(rules->made[i]);
     free(rules->made);
     free(rules->envelopes);
+    schema_set_free(rules->schemas);
     free(rules->metrics);
     free(rules->remembers);
     free(rules->files);

@@ -174,6 +174,7 @@ struct metric_rule {
     struct condition_list since, until; /* METRIC_DISTINCT: the event begins, ends the key's life */
     struct condition_list of;           /* ROLE_SHARE */
     struct expr_list labels[METRIC_LABELS_MAX];
+    bool contract;          /* counts events that violate theirs: fold/contract.h */
     bool class_labels;      /* all labels come from class fields */
     struct expr_list value; /* none: 1 for counters */
     struct expr_list key;   /* METRIC_DISTINCT, spans */
@@ -214,7 +215,8 @@ struct rules {
     char **made; /* names and helps of metrics that a rule brings with it */
     size_t made_count;
     uint64_t envelope_fingerprint, remember_fingerprint;
-    struct rule_files *files; /* keeps the texts alive */
+    struct rule_files *files;   /* keeps the texts alive */
+    struct schema_set *schemas; /* rules/schemas; NULL: there is no such folder */
 };
 
 int rules_load(const char *folder, struct rules **ret, struct error *err);

@@ -3,6 +3,7 @@
 
 #include "base/instant.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "monitor/monitor_internal.h"
 
 enum {
@@ -45,9 +46,33 @@ static void report(void *context, enum engine_report what, const struct stream_s
                 types[what], data);
 }
 
+static void report_violation(void *context, const struct stream_state *state, uint64_t seq,
+                             const struct event_view *view,
+                             const struct schema_violation *violation)
+{
+    static const char type[] = "SchemaViolated";
+    struct monitor *monitor = context;
+    struct slice domain = view->field[EVENT_DOMAIN], event_type = view->field[EVENT_TYPE];
+    uint64_t suppressed = 0;
+    /* An event of this type that violates a contract of its own would beget the next, for ever. */
+    if (slice_eq(event_type, slice_of(type)) ||
+        !journal_may_add(monitor->journal, type, &suppressed))
+        return;
+    CLEANUP_BUF struct buf path = {0};
+    utf8_add_clean(&path, slice_of(violation->instance)); /* NULs of names ended it early */
+    json_t *data =
+        json_pack("{s:s, s:I, s:s%, s:s%, s:s%, s:s, s:s, s:s, s:I}", "stream", state_name(state),
+                  "sequence", (json_int_t)seq, "domain", domain.ptr, domain.len, "event_type",
+                  event_type.ptr, event_type.len, "path", buf_slice(&path).ptr, path.len, "reason",
+                  violation->reason, "schema", violation->file, "schema_path", violation->schema,
+                  "suppressed", (json_int_t)suppressed);
+    journal_add(monitor->journal, "stream", state_name(state)[0] ? state_name(state) : "core", type,
+                data);
+}
+
 struct engine_reporter folding_reporter(struct monitor *monitor)
 {
-    return (struct engine_reporter){report, monitor};
+    return (struct engine_reporter){report, monitor, report_violation};
 }
 
 /* --- one message ------------------------------------------------------------------------------ */

@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "event/own.h"
 
-enum { BOUNDED_TYPES_MAX = 8, ACK_TIMEOUT_MS = 2000 };
+enum { BOUNDED_TYPES_MAX = 16, ACK_TIMEOUT_MS = 2000 };
 
 struct bucket {
     const char *type;

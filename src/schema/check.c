@@ -705,7 +705,8 @@ static bool evaluate(struct schema_checker *checker, const struct schema *schema
 enum schema_verdict schema_check(struct schema_checker *checker, const struct schema *schema,
                                  struct slice json, struct schema_violation *ret)
 {
-    *ret = (struct schema_violation){0};
+    ret->file = NULL;
+    ret->instance[0] = ret->schema[0] = ret->reason[0] = 0;
     checker->steps_left = SCHEMA_STEPS_MAX;
     checker->depth = checker->quiet = 0;
     checker->bit_words = 0;

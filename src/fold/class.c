@@ -102,8 +102,8 @@ static void fill_actions(struct engine *engine, const struct prepared *prepared,
         if (rule->when.class_only && !conditions_hold(&engine->eval, &rule->when))
             continue;
         const struct schema *contract =
-            rule->contract ? contract_find(engine->rules, entry->field) : NULL;
-        if (rule->contract && !contract)
+            rule->role == ROLE_CONTRACT ? contract_find(engine->rules, entry->field) : NULL;
+        if (rule->role == ROLE_CONTRACT && !contract)
             continue;
         size_t index = (size_t)(rule - engine->rules->metrics);
         struct class_action action = {.rule = rule,

@@ -31,7 +31,7 @@ static void add_rule(struct rules *rules)
                                  .when = {.class_only = true},
                                  .class_labels = true,
                                  .scale = 1,
-                                 .contract = true,
+                                 .role = ROLE_CONTRACT,
                                  .file = "schemas"};
     label(rule, "domain", EVENT_DOMAIN);
     label(rule, "event_type", EVENT_TYPE);

@@ -137,11 +137,12 @@ struct envelope {
 /* What a rule makes of its events beyond what spec.kind says. */
 enum rule_role {
     ROLE_PLAIN,
-    ROLE_SPAN,    /* a histogram: from a start event to its end */
-    ROLE_ABSENT,  /* a counter: the expected event did not come in time */
-    ROLE_OVERDUE, /* the gauge that belongs to the absent rule just before it in rules.metrics */
-    ROLE_SHARE,   /* a counter: of the events of `when`, those for which `of` holds as well */
-    ROLE_AMONG,   /* the counter of all of them, just behind it */
+    ROLE_SPAN,     /* a histogram: from a start event to its end */
+    ROLE_ABSENT,   /* a counter: the expected event did not come in time */
+    ROLE_OVERDUE,  /* the gauge that belongs to the absent rule just before it in rules.metrics */
+    ROLE_SHARE,    /* a counter: of the events of `when`, those for which `of` holds as well */
+    ROLE_AMONG,    /* the counter of all of them, just behind it */
+    ROLE_CONTRACT, /* a counter of the engine's own: events that violate theirs (contract.h) */
 };
 
 enum span_clock {
@@ -174,7 +175,6 @@ struct metric_rule {
     struct condition_list since, until; /* METRIC_DISTINCT: the event begins, ends the key's life */
     struct condition_list of;           /* ROLE_SHARE */
     struct expr_list labels[METRIC_LABELS_MAX];
-    bool contract;          /* counts events that violate theirs: fold/contract.h */
     bool class_labels;      /* all labels come from class fields */
     struct expr_list value; /* none: 1 for counters */
     struct expr_list key;   /* METRIC_DISTINCT, spans */

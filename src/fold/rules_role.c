@@ -50,6 +50,7 @@ static unsigned kind_of(const struct metric_rule *rule)
     case ROLE_OVERDUE: return OF_ABSENT;
     case ROLE_SHARE:
     case ROLE_AMONG: return OF_RATIO;
+    case ROLE_CONTRACT:
     case ROLE_PLAIN: break;
     }
     return rule->spec.kind == METRIC_DISTINCT ? OF_DISTINCT : OF_OTHERS;
@@ -183,6 +184,7 @@ int rules_load_role(struct rules *rules, const struct yaml_node *node, struct me
                     struct error *err)
 {
     switch (ret->role) {
+    case ROLE_CONTRACT:
     case ROLE_PLAIN: return 0;
     case ROLE_SPAN:
     case ROLE_ABSENT:

@@ -8,7 +8,7 @@ export PATH := $(PATH):/usr/sbin
 ARGS ?= --demo
 
 .DEFAULT_GOAL := help
-.PHONY: help up build test test-unit test-sanitize test-fuzz test-alerts test-system test-docs \
+.PHONY: help up build test test-unit test-sanitize test-fuzz test-rules test-alerts test-system test-docs \
         test-newest bench lint docs deps newest-nats fresh clean
 
 help: ## this list
@@ -41,6 +41,10 @@ test-sanitize: ## unit and system tests under AddressSanitizer, UBSan and Thread
 test-fuzz: ## a short run of every fuzz target
 	@scripts/deps.sh test
 	@scripts/test.sh fuzz
+
+test-rules: ## the shipped rules: warnings, and what their tests expect
+	@scripts/deps.sh test
+	@scripts/test.sh rules
 
 test-alerts: ## alert rules and routes, by promtool and amtool
 	@scripts/deps.sh test

@@ -7,11 +7,12 @@
 #include "cmd/place.h"
 #include "cmd/rules_schema.h"
 #include "cmd/rules_test.h"
+#include "fold/advice.h"
 #include "fold/engine.h"
 
 struct rules_values {
     const char *rules, *output, *schemas, *base;
-    bool allow_unknown;
+    bool allow_unknown, strict;
 };
 
 static const struct option_spec options[] = {
@@ -25,7 +26,11 @@ static const struct option_spec options[] = {
      .kind = OPTION_STRING,
      .fallback = "text",
      .offset = offsetof(struct rules_values, output),
-     .help = "list: text, markdown or json; schema, test: text or json"},
+     .help = "list: text, markdown, json or recording; schema, test: text or json"},
+    {.name = "strict",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct rules_values, strict),
+     .help = "check: exit with 1 when there are warnings"},
     {.name = "schemas",
      .arg = "DIR",
      .kind = OPTION_STRING,
@@ -122,6 +127,53 @@ static int run_schema(const struct rules_values *values, int count, char **opera
     return (int)err->code;
 }
 
+static bool is_form(const char *text)
+{
+    static const char *const forms[] = {"text", "markdown", "json", "recording"};
+    size_t i = 0;
+    while (i < ARRAY_LEN(forms) && strcmp(forms[i], text) != 0)
+        i++;
+    return i < ARRAY_LEN(forms);
+}
+
+static void print_warning(void *context, const char *text)
+{
+    (void)context;
+    (void)fprintf(stderr, "%s\n", text);
+}
+
+static size_t check(const struct rules *rules, const char *folder)
+{
+    size_t warnings = rules_advise(rules, print_warning, NULL);
+    (void)printf("%s: %zu envelopes, %zu metrics: ", folder, rules->envelope_count,
+                 rules->metric_count);
+    if (warnings)
+        (void)printf("%zu warnings\n", warnings);
+    else
+        (void)printf("all right\n");
+    return warnings;
+}
+
+/* Prometheus rules that divide what `type: ratio` counts. */
+static void print_recording(const struct rules *rules)
+{
+    (void)printf("groups:\n  - name: cim-ops-ratios\n    rules:\n");
+    size_t tail = strlen("_total");
+    for (size_t i = 0; i + 1 < rules->metric_count; i++) {
+        const struct metric_spec *spec = &rules->metrics[i].spec;
+        const char *among = rules->metrics[i + 1].spec.name;
+        CLEANUP_BUF struct buf labels = {0};
+        if (rules->metrics[i].role != ROLE_SHARE)
+            continue;
+        add_labels(&labels, spec, ", ");
+        (void)printf("      - record: %.*s:ratio_rate5m\n        expr: |\n"
+                     "          sum by (%s) (rate(%s[5m]))\n"
+                     "            / (sum by (%s) (rate(%s[5m])) > 0)\n",
+                     (int)(strlen(spec->name) - tail), spec->name, buf_cstr(&labels), spec->name,
+                     buf_cstr(&labels), among);
+    }
+}
+
 static int run(const void *opaque, int count, char **operands, struct error *err)
 {
     const struct rules_values *values = opaque;
@@ -132,22 +184,26 @@ static int run(const void *opaque, int count, char **operands, struct error *err
         return rules_test(operands + 1, (size_t)count - 1, values->output, err);
     CLEANUP_FREE char *folder = given ? xstrdup(given) : place_shipped("rules");
     struct rules *rules = NULL;
+    size_t warnings = 0;
     bool is_list = !strcmp(verb, "list");
     if (!is_list && strcmp(verb, "check") != 0)
         (void)error_set(err, EXIT_CODE_USAGE, "'%s': check, list, test or schema was expected",
                         verb);
-    else if (strcmp(values->output, "text") != 0 && strcmp(values->output, "markdown") != 0 &&
-             strcmp(values->output, "json") != 0)
-        (void)error_set(err, EXIT_CODE_USAGE, "--output: text, markdown or json was expected");
+    else if (!is_form(values->output))
+        (void)error_set(err, EXIT_CODE_USAGE,
+                        "--output: text, markdown, json or recording was expected");
     else if (!folder)
         (void)error_set(err, EXIT_CODE_USAGE, "the shipped rules were not found; name a folder");
-    else if (rules_load(folder, &rules, err) == 0 && is_list)
-        (void)list(rules, values->output, err);
+    else if (rules_load(folder, &rules, err) == 0 && !is_list)
+        warnings = check(rules, folder);
+    else if (rules && !strcmp(values->output, "recording"))
+        print_recording(rules);
     else if (rules)
-        (void)printf("%s: %zu envelopes, %zu metrics: all right\n", folder, rules->envelope_count,
-                     rules->metric_count);
+        (void)list(rules, values->output, err);
     rules_free(rules);
-    return err->text[0] ? (int)err->code : EXIT_CODE_DONE;
+    if (err->text[0])
+        return (int)err->code;
+    return warnings && values->strict ? EXIT_CODE_PROBLEM : EXIT_CODE_DONE;
 }
 
 const struct command command_rules = {

@@ -61,10 +61,10 @@ int rules_test(char **files, size_t count, const char *output, struct error *err
     for (size_t i = 0; i < count && !err->text[0]; i++)
         (void)ruletest_run(files[i], each, &report, err);
     size_t total = report.passed + report.failed;
-    if (report.as_json && total)
-        (void)printf("]\n");
+    if (report.as_json && (total || !err->text[0]))
+        (void)printf(total ? "]\n" : "[]\n");
     else if (!err->text[0])
-        (void)printf(report.as_json ? "[]\n" : "1..%zu\n", total);
+        (void)printf("1..%zu\n", total);
     if (err->text[0])
         return (int)err->code;
     return report.failed ? EXIT_CODE_PROBLEM : EXIT_CODE_DONE;

@@ -337,7 +337,7 @@ const struct yaml_node *yaml_value_at(const struct yaml_node *mapping, size_t in
 
 const struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *key)
 {
-    for (size_t i = 0; yaml_is_mapping(mapping) && i < yaml_size(mapping); i++) {
+    for (size_t i = 0; mapping && yaml_is_mapping(mapping) && i < yaml_size(mapping); i++) {
         if (slice_eq(yaml_text(yaml_key_at(mapping, i)), slice_of(key)))
             return yaml_value_at(mapping, i);
     }

@@ -39,7 +39,7 @@ size_t yaml_size(const struct yaml_node *node); /* items, or pairs */
 const struct yaml_node *yaml_at(const struct yaml_node *sequence, size_t index);
 const struct yaml_node *yaml_key_at(const struct yaml_node *mapping, size_t index);
 const struct yaml_node *yaml_value_at(const struct yaml_node *mapping, size_t index);
-/* NULL when the node is no mapping or has no such key. */
+/* NULL when the node is NULL or no mapping or has no such key. */
 const struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *key);
 
 /* Sets err (EXIT_CODE_USAGE) to "<file>:<line>:<column>: <text>" and the line with a caret below.

@@ -186,7 +186,7 @@ static int load_envelopes(struct rules *rules, const struct yaml_node *root, str
 static int load_remember(struct rules *rules, const struct yaml_node *node,
                          struct remember_rule *ret, struct error *err)
 {
-    static const char *const known[] = {"name", "subjects", "when", "key", "value"};
+    static const char *const known[] = {"name", "subjects", "when", "key", "value", "accept"};
     if (yaml_check_keys(node, known, ARRAY_LEN(known), "a remember rule", err) < 0)
         return -1;
     const struct yaml_node *name = yaml_get(node, "name"), *when = yaml_get(node, "when"),

@@ -224,14 +224,48 @@ static void name_part(struct rules *rules, struct metric_rule *ret, size_t part)
     }
 }
 
+/* All that decides what the metric counts: a reason for a label changes nothing. */
+static uint64_t meaning(const struct yaml_node *node, uint64_t seed)
+{
+    for (size_t i = 0; i < yaml_size(node); i++) {
+        const struct yaml_node *key = yaml_key_at(node, i);
+        if (!slice_eq(yaml_text(key), SLICE("accept")))
+            seed = rules_fingerprint(yaml_value_at(node, i), rules_fingerprint(key, seed) + 1);
+    }
+    return seed;
+}
+
+/* `accept: {label: reason}`, for fold/advice.h. */
+static int check_accept(const struct yaml_node *node, const struct metric_rule *rule,
+                        struct error *err)
+{
+    if (!node)
+        return 0;
+    if (!yaml_is_mapping(node))
+        return yaml_error(node, err, "'accept' is a mapping from a label to the reason");
+    for (size_t i = 0; i < yaml_size(node); i++) {
+        const struct yaml_node *key = yaml_key_at(node, i);
+        size_t l = 0;
+        while (l < rule->spec.label_count &&
+               !slice_eq(slice_of(rule->spec.labels[l]), yaml_text(key)))
+            l++;
+        if (l == rule->spec.label_count)
+            return yaml_error(key, err, "the metric has no label '%.*s'",
+                              SLICE_ARG(yaml_text(key)));
+        if (!yaml_text(yaml_value_at(node, i)).len)
+            return yaml_error(key, err, "the reason was expected: why this label is all right");
+    }
+    return 0;
+}
+
 static int load_metric(struct rules *rules, const struct yaml_node *node, const char *file,
                        size_t part, struct metric_rule *ret, struct error *err)
 {
-    static const char *const known[] = {"name",     "type",    "help",   "unit",       "subjects",
-                                        "when",     "labels",  "value",  "key",        "buckets",
-                                        "scale",    "since",   "until",  "series_max", "start",
-                                        "end",      "after",   "expect", "within",     "timeout",
-                                        "open_max", "restart", "clock",  "of",         "among"};
+    static const char *const known[] = {
+        "name",    "type",  "help",    "unit",   "subjects", "when",    "labels",
+        "value",   "key",   "buckets", "scale",  "since",    "until",   "series_max",
+        "start",   "end",   "after",   "expect", "within",   "timeout", "open_max",
+        "restart", "clock", "of",      "among",  "accept"};
     if (yaml_check_keys(node, known, ARRAY_LEN(known), "a metric", err) < 0)
         return -1;
     const struct yaml_node *name = yaml_get(node, "name"), *type = yaml_get(node, "type"),
@@ -246,7 +280,7 @@ static int load_metric(struct rules *rules, const struct yaml_node *node, const 
     ret->spec.name = yaml_text(name).ptr;
     ret->spec.help = yaml_text(help).ptr;
     ret->spec.unit = unit ? yaml_text(unit).ptr : "";
-    ret->fingerprint = rules_fingerprint(node, rules->envelope_fingerprint + part);
+    ret->fingerprint = meaning(node, rules->envelope_fingerprint + part);
     if (load_kind(type, ret, err) < 0 || rules_check_role(node, ret, err) < 0)
         return -1;
     name_part(rules, ret, part);
@@ -255,7 +289,8 @@ static int load_metric(struct rules *rules, const struct yaml_node *node, const 
             return yaml_error(name, err, "the metric %s is declared in %s already",
                               rules->metrics[i].spec.name, rules->metrics[i].file);
     }
-    if (load_metric_parts(rules, node, ret, err) < 0)
+    if (load_metric_parts(rules, node, ret, err) < 0 ||
+        check_accept(yaml_get(node, "accept"), ret, err) < 0)
         return -1;
     return check_kind(node, ret, err) < 0 ? -1 : check_collisions(rules, name, ret, err);
 }

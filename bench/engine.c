@@ -234,7 +234,7 @@ static void open_engine(struct bench *bench, const char *rules)
     if (rules_load(rules, &bench->rules, &err) < 0 ||
         engine_new(bench->rules, bench->registry, (struct engine_reporter){ignore, NULL},
                    &bench->engine, &err) < 0 ||
-        plan_new(bench->rules, &bench->plan, &err) < 0)
+        plan_new(bench->rules, false, &bench->plan, &err) < 0)
         die(rules, err.text);
     bench->state = engine_stream(bench->engine, "BENCH");
 }

@@ -27,3 +27,9 @@ uint64_t *u64map_get(const struct u64map *map, uint64_t key);
 /* The value's place, put there with 0 when it was absent; *ret_new says so. */
 uint64_t *u64map_put(struct u64map *map, uint64_t key, bool *ret_new);
 bool u64map_remove(struct u64map *map, uint64_t key);
+/* The key is about to be asked for: its memory is fetched meanwhile. */
+static inline void u64map_prefetch(const struct u64map *map, uint64_t key)
+{
+    if (map->room)
+        __builtin_prefetch(&map->entries[(key ? key : 1) & (map->room - 1)], 1);
+}

@@ -325,8 +325,9 @@ static struct chain_finding check_link(const struct carried *carried,
 static uint64_t chain_key(struct eval *eval, const struct chain_rule *rule)
 {
     size_t index = (size_t)(rule - eval->rules->chains);
-    struct slice text =
-        rule->key.count ? expr_list_text(eval, &rule->key) : eval->view->field[EVENT_AGGREGATE_ID];
+    const struct expr_list *list =
+        rule->key.count ? &rule->key : &eval->envelope->fields[EVENT_AGGREGATE_ID];
+    struct slice text = expr_list_text(eval, list);
     if (!slice_present(text) && !rule->split)
         text = eval->input->subject;
     if (!slice_present(text))

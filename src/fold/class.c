@@ -12,36 +12,48 @@ static struct slice cut_text(struct slice text)
     return utf8_cut(text, CLASS_TEXT_MAX);
 }
 
-/* Everything that decides the class, and nothing else. */
-static size_t make_key(const struct engine *engine, const struct prepared *prepared,
-                       char key[static CLASS_KEY_MAX])
+static struct class_key key_of(const struct prepared *prepared)
 {
-    const struct envelope *first = engine->rules->envelopes;
-    uint32_t group = (uint32_t)prepared->group->index;
-    uint32_t envelope = prepared->envelope ? (uint32_t)(prepared->envelope - first) : UINT32_MAX;
-    size_t used = 0;
-    memcpy(key, &group, sizeof group);
-    memcpy(key + 4, &envelope, sizeof envelope);
-    used = 8;
+    struct class_key key = {.group = prepared->group, .envelope = prepared->envelope};
     for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++) {
-        struct slice text = cut_text(prepared->raw[f]);
-        /* Which of the alternatives gave the text decides its transforms. */
-        const struct expr_list *list = prepared->envelope ? &prepared->envelope->fields[f] : NULL;
-        size_t which = prepared->expr[f] && list ? (size_t)(prepared->expr[f] - list->items) : 0xff;
-        key[used++] = (char)which;
-        key[used++] = (char)text.len;
-        key[used++] = slice_present(text) ? 1 : 0;
-        memcpy(key + used, text.ptr ? text.ptr : "", text.len);
-        used += text.len;
+        key.expr[f] = prepared->expr[f];
+        key.raw[f] = cut_text(prepared->raw[f]);
     }
-    return used;
+    return key;
+}
+
+/* A constant's expression says it all; the others' texts come from outside and want a good hash. */
+static uint64_t hash_of(const struct class_key *key)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)key->group ^ (uint64_t)(uintptr_t)key->envelope << 20;
+    for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++) {
+        hash = (hash ^ (uint64_t)(uintptr_t)key->expr[f]) * UINT64_C(0x9e3779b97f4a7c15);
+        if (slice_present(key->raw[f]) && key->expr[f]->kind != EXPR_CONSTANT)
+            hash = XXH3_64bits_withSeed(key->raw[f].ptr, key->raw[f].len, hash);
+    }
+    return hash ^ hash >> 32;
+}
+
+static bool same_key(const struct class_key *a, const struct class_key *b)
+{
+    if (a->group != b->group || a->envelope != b->envelope)
+        return false;
+    for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++) {
+        if (a->expr[f] != b->expr[f] || a->raw[f].len != b->raw[f].len ||
+            slice_present(a->raw[f]) != slice_present(b->raw[f]))
+            return false;
+        if (a->raw[f].len && a->expr[f]->kind != EXPR_CONSTANT &&
+            memcmp(a->raw[f].ptr, b->raw[f].ptr, a->raw[f].len) != 0)
+            return false;
+    }
+    return true;
 }
 
 static void fill_fields(struct engine *engine, const struct prepared *prepared,
                         struct class_entry *entry)
 {
     CLEANUP_BUF struct buf texts = {0};
-    size_t offset[EVENT_CLASS_FIELDS];
+    size_t offset[EVENT_CLASS_FIELDS], key_offset[EVENT_CLASS_FIELDS];
     for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++) {
         /* As much as the key holds: what lies behind must not tell members of one class apart. */
         struct slice text = cut_text(prepared->raw[f]);
@@ -52,12 +64,16 @@ static void fill_fields(struct engine *engine, const struct prepared *prepared,
         buf_add_slice(&texts, text);
         buf_add_char(&texts, 0);
         entry->field[f] = (struct slice){text.ptr, text.len};
+        key_offset[f] = texts.len;
+        buf_add_slice(&texts, entry->key.raw[f]);
     }
     entry->texts = xmalloc(texts.len);
     memcpy(entry->texts, texts.ptr, texts.len);
     for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++) {
         if (slice_present(entry->field[f]))
             entry->field[f].ptr = entry->texts + offset[f];
+        if (slice_present(entry->key.raw[f]))
+            entry->key.raw[f].ptr = entry->texts + key_offset[f];
     }
     struct slice type = entry->field[EVENT_TYPE];
     if (slice_present(entry->field[EVENT_ERROR_TYPE]) || !slice_present(type))
@@ -111,10 +127,13 @@ static void fill_actions(struct engine *engine, const struct prepared *prepared,
                                       .family = engine->families[index],
                                       .contract = contract,
                                       .starts = decide(engine, &rule->span.start),
-                                      .ends = decide(engine, &rule->span.end)};
+                                      .ends = decide(engine, &rule->span.end),
+                                      .since = decide(engine, &rule->since),
+                                      .until = decide(engine, &rule->until)};
         if (rule->role == ROLE_OVERDUE || (rule_is_span(rule) && !action.starts && !action.ends))
             continue;
         entry->actions[entry->action_count++] = action;
+        entry->uses_remembered |= group->metric_remembers[i];
     }
     for (size_t i = 0; i < group->remember_count; i++) {
         const struct remember_rule *rule = group->remembers[i];
@@ -123,9 +142,11 @@ static void fill_actions(struct engine *engine, const struct prepared *prepared,
     }
 }
 
-static struct class_entry *new_class(struct engine *engine, const struct prepared *prepared)
+static struct class_entry *new_class(struct engine *engine, const struct prepared *prepared,
+                                     const struct class_key *key)
 {
     struct class_entry *entry = xcalloc(1, sizeof *entry);
+    entry->key = *key;
     fill_fields(engine, prepared, entry);
     memcpy(engine->view.field, entry->field, sizeof entry->field);
     fill_actions(engine, prepared, entry);
@@ -137,19 +158,18 @@ static struct class_entry *new_class(struct engine *engine, const struct prepare
 struct class_entry *class_find(struct engine *engine, struct stream_state *state,
                                const struct prepared *prepared, bool *ret_temporary)
 {
-    char key[CLASS_KEY_MAX];
-    size_t len = make_key(engine, prepared, key);
-    uint64_t hash = XXH3_64bits(key, len);
+    struct class_key key = key_of(prepared);
+    uint64_t hash = hash_of(&key);
     uint64_t *slot = u64map_get(&state->classes, hash);
     *ret_temporary = false;
     for (struct class_entry *entry = slot ? (struct class_entry *)(uintptr_t)*slot : NULL; entry;
          entry = entry->next) {
-        if (entry->key_len == len && memcmp(entry->key, key, len) == 0) {
+        if (same_key(&entry->key, &key)) {
             memcpy(engine->view.field, entry->field, sizeof entry->field);
             return entry;
         }
     }
-    struct class_entry *entry = new_class(engine, prepared);
+    struct class_entry *entry = new_class(engine, prepared, &key);
     if (state->class_count >= CLASSES_MAX) {
         *ret_temporary = true;
         return entry;
@@ -157,9 +177,6 @@ struct class_entry *class_find(struct engine *engine, struct stream_state *state
     bool fresh;
     slot = u64map_put(&state->classes, hash, &fresh);
     entry->next = (struct class_entry *)(uintptr_t)*slot;
-    entry->key = xmalloc(len);
-    entry->key_len = len;
-    memcpy(entry->key, key, len);
     *slot = (uint64_t)(uintptr_t)entry;
     state->class_count++;
     return entry;
@@ -167,7 +184,6 @@ struct class_entry *class_find(struct engine *engine, struct stream_state *state
 
 void class_free(struct class_entry *entry)
 {
-    free(entry->key);
     free(entry->texts);
     free(entry->actions);
     free(entry);

@@ -68,7 +68,7 @@ int engine_new(const struct rules *rules, struct registry *registry,
     engine->rules = rules;
     engine->registry = registry;
     engine->reporter = reporter;
-    if (plan_new(rules, &engine->plan, err) < 0) {
+    if (plan_new(rules, false, &engine->plan, err) < 0) {
         free(engine);
         return -1;
     }
@@ -94,6 +94,7 @@ void engine_free(struct engine *engine)
         state_free(engine->states[i]);
     free(engine->states);
     plan_free(engine->plan);
+    plan_free(engine->view_plan);
     rewrite_memos_free(engine->eval.memos, engine->rules->rewrite_count);
     free(engine->families);
     buf_done(&engine->decoded);
@@ -190,13 +191,26 @@ static bool fits(const struct engine *engine, const struct plan_group *group,
     return true;
 }
 
+/* Nothing to be found there, as a look at the payload's values tells already. */
+static inline bool passes_over(const struct engine *engine, int16_t probe)
+{
+    return probe != PROBE_ASK &&
+           (probe == PROBE_NEVER || engine->values[probe].type <= JSON_TYPE_NULL);
+}
+
 static void read_class_fields(struct engine *engine, struct prepared *ret)
 {
     for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++) {
         const struct expr_list *list = &ret->envelope->fields[f];
-        for (size_t i = 0; i < list->count && !slice_present(ret->raw[f]); i++) {
+        const int16_t *probes = ret->probes->probes[f];
+        for (size_t i = 0; i < list->count; i++) {
+            if (passes_over(engine, probes[i]))
+                continue;
             ret->raw[f] = expr_raw(&engine->eval, &list->items[i], NULL);
-            ret->expr[f] = &list->items[i];
+            if (slice_present(ret->raw[f])) {
+                ret->expr[f] = &list->items[i];
+                break;
+            }
         }
     }
 }
@@ -213,8 +227,8 @@ static bool read_headers(struct engine *engine, struct event_input *input)
     return input->header_count >= 0;
 }
 
-const char *engine_prepare(struct engine *engine, const struct event_input *input,
-                           struct prepared *ret)
+const char *engine_prepare(struct engine *engine, struct plan *plan,
+                           const struct event_input *input, struct prepared *ret)
 {
     struct eval *eval = &engine->eval;
     struct json_error problem = {"", 0};
@@ -225,19 +239,21 @@ const char *engine_prepare(struct engine *engine, const struct event_input *inpu
     eval->view = NULL;
     eval->values = engine->values;
     eval->scratch_used = 0;
-    memset(eval->remembered, 0, sizeof eval->remembered);
+    memset(eval->remembered, 0, engine->rules->remember_count * sizeof eval->remembered[0]);
     eval_split_subject(eval);
     if (!read_headers(engine, &ret->input))
         return "the header block is broken";
 
-    ret->group = plan_find(engine->plan, eval->tokens, eval->token_count);
+    ret->group = plan_find(plan, eval->tokens, eval->token_count);
     eval->slot_of = ret->group->slot_of;
     if (!read_payload(engine, ret, &problem))
         return problem.what;
 
     for (size_t i = 0; i < ret->group->envelope_count && !ret->envelope; i++) {
-        if (fits(engine, ret->group, ret->group->envelopes[i], &ret->input))
+        if (fits(engine, ret->group, ret->group->envelopes[i], &ret->input)) {
             ret->envelope = ret->group->envelopes[i];
+            ret->probes = &ret->group->probes[i];
+        }
     }
     eval->envelope = ret->envelope;
     if (ret->envelope)
@@ -247,11 +263,15 @@ const char *engine_prepare(struct engine *engine, const struct event_input *inpu
 }
 
 /* A time that is there but is none (a month 99, a number past all clocks) is not passed over. */
-static void read_time(struct engine *engine, const struct expr_list *list)
+static void read_time(struct engine *engine, const struct prepared *prepared)
 {
+    const struct expr_list *list = &prepared->envelope->fields[EVENT_OCCURRED_AT];
+    const int16_t *probes = prepared->probes->probes[EVENT_OCCURRED_AT];
     bool tried = false;
     for (size_t i = 0; i < list->count && !engine->view.has_occurred_at; i++) {
         struct json_value value;
+        if (passes_over(engine, probes[i]))
+            continue;
         struct slice raw = expr_raw(&engine->eval, &list->items[i], &value);
         if (!slice_present(raw))
             continue;
@@ -264,13 +284,29 @@ static void read_time(struct engine *engine, const struct expr_list *list)
     engine->time_unreadable = tried && !engine->view.has_occurred_at;
 }
 
+static struct slice read_field(struct engine *engine, const struct prepared *prepared, size_t field)
+{
+    const struct expr_list *list = &prepared->envelope->fields[field];
+    const int16_t *probes = prepared->probes->probes[field];
+    for (size_t i = 0; i < list->count; i++) {
+        if (passes_over(engine, probes[i]))
+            continue;
+        struct slice text = expr_text(&engine->eval, &list->items[i]);
+        if (slice_present(text))
+            return expr_rewritten(&engine->eval, list, text);
+    }
+    return SLICE_ABSENT;
+}
+
 void engine_view_rest(struct engine *engine, const struct prepared *prepared)
 {
     if (!prepared->envelope)
         return;
-    for (size_t f = EVENT_CLASS_FIELDS; f < EVENT_OCCURRED_AT; f++)
-        engine->view.field[f] = expr_list_text(&engine->eval, &prepared->envelope->fields[f]);
-    read_time(engine, &prepared->envelope->fields[EVENT_OCCURRED_AT]);
+    for (size_t f = EVENT_CLASS_FIELDS; f < EVENT_OCCURRED_AT; f++) {
+        if (prepared->group->fields >> f & 1)
+            engine->view.field[f] = read_field(engine, prepared, f);
+    }
+    read_time(engine, prepared);
 }
 
 /* --- one message: what follows from it -------------------------------------------------------- */
@@ -302,13 +338,20 @@ static void check_plausible(struct engine *engine, struct stream_state *state,
         suspect(engine, state, prepared->input.seq, "timestamp_future");
 }
 
-static void check_duplicate(struct engine *engine, struct stream_state *state,
-                            const struct prepared *prepared, struct class_entry *class)
+/* 0: the event has no id of its own. */
+static uint64_t id_hash(const struct engine *engine, const struct prepared *prepared)
 {
     struct slice id = engine->view.field[EVENT_ID];
     if (!slice_present(id))
         id = event_header_find(&prepared->input, SLICE("Nats-Msg-Id"));
-    if (!id.len || !state_seen_before(state, XXH3_64bits(id.ptr, id.len)))
+    uint64_t hash = id.len ? XXH3_64bits(id.ptr, id.len) : 0;
+    return id.len && !hash ? 1 : hash;
+}
+
+static void check_duplicate(struct engine *engine, struct stream_state *state,
+                            const struct prepared *prepared, struct class_entry *class, uint64_t id)
+{
+    if (!id || !state_seen_before(state, id))
         return;
     if (prepared->input.seq && prepared->input.seq <= state->applied_builtin)
         return;
@@ -356,6 +399,8 @@ static void remember(struct engine *engine, struct stream_state *state,
     size_t mark = engine->eval.scratch_used;
     for (size_t i = 0; i < rules->remember_count; i++) {
         const struct remember_rule *rule = &rules->remembers[i];
+        if (!((class->remembers | class->uses_remembered) >> i & 1))
+            continue;
         engine->eval.scratch_used = mark;
         struct slice key = expr_list_text(&engine->eval, &rule->key);
         if (!slice_present(key))
@@ -414,6 +459,46 @@ static void check_contract(struct engine *engine, struct stream_state *state,
         suspect(engine, state, engine->eval.input->seq, "schema_not_checked");
 }
 
+static bool decided(struct engine *engine, enum decision decision,
+                    const struct condition_list *list)
+{
+    return decision == DECISION_BY_EVENT ? conditions_hold(&engine->eval, list)
+                                         : decision == DECISION_YES;
+}
+
+/* Sets of keys and of recent ids are large, and each event asks at a place of its own: that memory
+ * comes while the rest of the event is worked on. */
+static void expect_keys(struct engine *engine, struct class_entry *class)
+{
+    size_t mark = engine->eval.scratch_used;
+    for (size_t i = 0; i < class->action_count; i++) {
+        struct class_action *action = &class->actions[i];
+        if (action->rule->spec.kind != METRIC_DISTINCT || rule_is_span(action->rule))
+            continue;
+        struct slice key = expr_list_text(&engine->eval, &action->rule->key);
+        action->has_key = slice_present(key);
+        if (action->has_key)
+            action->key_hash = XXH3_64bits(key.ptr, key.len);
+        if (action->has_key && action->cell)
+            cell_distinct_expect(action->cell, action->key_hash);
+        engine->eval.scratch_used = mark;
+    }
+}
+
+static void act_distinct(struct engine *engine, struct stream_state *state,
+                         struct class_action *action)
+{
+    const struct metric_rule *rule = action->rule;
+    if (!action->has_key)
+        return;
+    if (rule->until.count && decided(engine, action->until, &rule->until))
+        cell_distinct_remove(action_cell(engine, state, action), action->key_hash);
+    else if (rule->since.count && !decided(engine, action->since, &rule->since))
+        return;
+    else if (!cell_distinct_add(action_cell(engine, state, action), action->key_hash))
+        suspect(engine, state, engine->eval.input->seq, "distinct_keys_full");
+}
+
 static void act(struct engine *engine, struct stream_state *state, struct class_action *action)
 {
     const struct metric_rule *rule = action->rule;
@@ -450,19 +535,7 @@ static void act(struct engine *engine, struct stream_state *state, struct class_
         break;
     case METRIC_HISTOGRAM: added = cell_observe(action_cell(engine, state, action), value); break;
     case METRIC_TIMESTAMP: cell_max(action_cell(engine, state, action), value); break;
-    case METRIC_DISTINCT: {
-        struct slice key = expr_list_text(&engine->eval, &rule->key);
-        if (!slice_present(key))
-            break;
-        uint64_t hash = XXH3_64bits(key.ptr, key.len);
-        if (rule->until.count && conditions_hold(&engine->eval, &rule->until))
-            cell_distinct_remove(action_cell(engine, state, action), hash);
-        else if (rule->since.count && !conditions_hold(&engine->eval, &rule->since))
-            break;
-        else if (!cell_distinct_add(action_cell(engine, state, action), hash))
-            suspect(engine, state, engine->eval.input->seq, "distinct_keys_full");
-        break;
-    }
+    case METRIC_DISTINCT: act_distinct(engine, state, action); break;
     }
     if (!added) /* the sum would be infinite, and stay so */
         suspect(engine, state, engine->eval.input->seq, "number_out_of_range");
@@ -484,12 +557,14 @@ static int fold_event(struct engine *engine, struct stream_state *state,
     struct class_entry *class = class_find(engine, state, prepared, &temporary);
     uint64_t seq = prepared->input.seq;
     engine_view_rest(engine, prepared);
-    check_duplicate(engine, state, prepared, class);
+    uint64_t id = id_hash(engine, prepared);
+    state_expect(state, id);
     check_plausible(engine, state, prepared);
     if (prepared->envelope && prepared->envelope->chain_count)
         check_chain(engine, state, seq, class);
-    if (engine->rules->remember_count)
+    if (class->remembers | class->uses_remembered)
         remember(engine, state, class);
+    expect_keys(engine, class);
     size_t mark = engine->eval.scratch_used;
     for (size_t i = 0; i < class->action_count; i++) {
         struct class_action *action = &class->actions[i];
@@ -497,6 +572,7 @@ static int fold_event(struct engine *engine, struct stream_state *state,
         if (!seq || seq > state->applied_max || seq > state->applied[action->rule_index])
             act(engine, state, action);
     }
+    check_duplicate(engine, state, prepared, class, id);
     int domain = (int)class->domain;
     if (temporary)
         class_free(class);
@@ -515,7 +591,7 @@ int engine_fold(struct engine *engine, struct stream_state *state, const struct 
     if (input->stored_at_ns > state->next_deadline_ns)
         spans_expire(engine, state, input->stored_at_ns, input->seq);
     registry_hold_births(engine->registry, state->resumed && input->seq > state->applied_max);
-    const char *why = engine_prepare(engine, input, &prepared);
+    const char *why = engine_prepare(engine, engine->plan, input, &prepared);
     if (!why)
         return fold_event(engine, state, &prepared);
     malformed(engine, state, input->seq, why);
@@ -527,7 +603,10 @@ int engine_fold(struct engine *engine, struct stream_state *state, const struct 
 const char *engine_view_prepared(struct engine *engine, const struct event_input *input,
                                  struct prepared *ret)
 {
-    const char *why = engine_prepare(engine, input, ret);
+    struct error err = ERROR_NONE;
+    if (!engine->view_plan && plan_new(engine->rules, true, &engine->view_plan, &err) < 0)
+        return "too many rules"; /* the engine's own plan, of as many, was made */
+    const char *why = engine_prepare(engine, engine->view_plan, input, ret);
     if (why)
         return why;
     struct stream_state *state = engine_stream(engine, "");

@@ -21,7 +21,6 @@ enum builtin {
 };
 
 #define CLASS_TEXT_MAX 128
-#define CLASS_KEY_MAX  (16 + EVENT_CLASS_FIELDS * (CLASS_TEXT_MAX + 4))
 
 /* What an event's class says of conditions. */
 enum decision { DECISION_NO, DECISION_YES, DECISION_BY_EVENT };
@@ -34,17 +33,29 @@ struct class_action {
     const struct schema *contract; /* what to check, for the rule that counts violations */
     struct cell *cell; /* NULL until first needed, or when labels differ from event to event */
     enum decision starts, ends; /* of spans */
+    enum decision since, until; /* of distinct keys */
+    uint64_t key_hash;          /* of the event at hand: a distinct key; */
+    bool has_key;               /* there is one */
+};
+
+/* Everything that decides the class, and nothing else: which of the alternatives gave a text
+ * decides its transforms. */
+struct class_key {
+    const struct plan_group *group;
+    const struct envelope *envelope;
+    const struct expr *expr[EVENT_CLASS_FIELDS];
+    struct slice raw[EVENT_CLASS_FIELDS]; /* at most CLASS_TEXT_MAX bytes */
 };
 
 struct class_entry {
     struct class_entry *next; /* same hash */
-    char *key;
-    size_t key_len;
+    struct class_key key;
     struct slice field[EVENT_CLASS_FIELDS];
-    char *texts; /* what `field` points into */
+    char *texts; /* what `field` and the key point into */
     struct class_action *actions;
     size_t action_count;
-    uint32_t remembers; /* bit per remember rule whose class conditions hold */
+    uint32_t remembers;       /* bit per remember rule whose class conditions hold */
+    uint32_t uses_remembered; /* bit per remember rule that an action refers to */
     struct cell *duplicates, *chains_verified;
     size_t domain; /* its number in the engine */
 };
@@ -85,7 +96,7 @@ struct stream_state {
 struct engine {
     const struct rules *rules;
     struct registry *registry;
-    struct plan *plan;
+    struct plan *plan, *view_plan; /* the second has all fields; made when first asked for */
     struct engine_reporter reporter;
     struct family **families; /* by rule */
     struct family *builtin[BUILTINS];
@@ -111,14 +122,15 @@ struct engine {
 struct prepared {
     const struct plan_group *group;
     const struct envelope *envelope;
+    const struct plan_envelope *probes;
     struct event_input input;
     struct slice raw[EVENT_CLASS_FIELDS];
     const struct expr *expr[EVENT_CLASS_FIELDS];
 };
 
 /* NULL, or why the message is malformed (constant text). */
-const char *engine_prepare(struct engine *engine, const struct event_input *input,
-                           struct prepared *ret);
+const char *engine_prepare(struct engine *engine, struct plan *plan,
+                           const struct event_input *input, struct prepared *ret);
 /* Is there a value at the path (an index into rules.paths) of the event just prepared? */
 bool envelope_has_path(const struct engine *engine, const struct plan_group *group, size_t path);
 /* Prepares and fills engine->view, whose texts are then valid until the next call. NULL, or why. */
@@ -137,6 +149,8 @@ void classes_clear(struct stream_state *state);
 
 void state_remember_put(struct stream_state *state, uint64_t key, struct slice text);
 struct slice state_remember_get(const struct stream_state *state, uint64_t key);
+/* state_seen_before() is about to be called: its memory is fetched meanwhile. */
+void state_expect(const struct stream_state *state, uint64_t id);
 /* Was this id among the last DUPLICATE_WINDOW? It is the newest one from now on. */
 bool state_seen_before(struct stream_state *state, uint64_t id);
 void state_free(struct stream_state *state);

@@ -54,6 +54,12 @@ void eval_split_subject(struct eval *eval);
 struct slice expr_raw(struct eval *eval, const struct expr *expr, struct json_value *ret_value);
 struct slice expr_text(struct eval *eval, const struct expr *expr);
 struct slice expr_transform(struct eval *eval, const struct expr *expr, struct slice raw);
+/* What a list's own rewriting makes of a present text of it. */
+static inline struct slice expr_rewritten(struct eval *eval, const struct expr_list *list,
+                                          struct slice text)
+{
+    return list->rewrite ? rewrite_apply(eval, list->rewrite, text) : text;
+}
 /* The first present one, rewritten. */
 struct slice expr_list_text(struct eval *eval, const struct expr_list *list);
 /* 1 found, 0 absent, -1 there but no finite number. */

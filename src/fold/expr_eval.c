@@ -67,6 +67,11 @@ static struct slice unwrapped(struct eval *eval, struct slice object)
 {
     static const struct slice keys[] = {SLICE("\"id\":"), SLICE("\"value\":"), SLICE("\"Uuid\":"),
                                         SLICE("\"Cid\":")};
+    if (slice_starts(object, SLICE("{\"id\":\""))) { /* what it is nearly always */
+        struct slice text = leading_string(eval, slice_from(object, 6));
+        if (slice_present(text))
+            return text;
+    }
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         const char *at = memmem(object.ptr, object.len, keys[i].ptr, keys[i].len);
         if (!at)

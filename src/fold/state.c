@@ -69,24 +69,33 @@ void state_free(struct stream_state *state)
 
 /* --- recent ids and remembered keys ----------------------------------------------------------- */
 
+void state_expect(const struct stream_state *state, uint64_t id)
+{
+    u64map_prefetch(&state->recent_at, id);
+    /* Which id leaves is known long before: fetch the one that leaves some events later. */
+    if (state->recent_total >= DUPLICATE_WINDOW)
+        u64map_prefetch(&state->recent_at,
+                        state->recent[(state->recent_total + 4) % DUPLICATE_WINDOW]);
+}
+
 bool state_seen_before(struct stream_state *state, uint64_t id)
 {
     bool fresh;
     if (!state->recent)
         state->recent = xcalloc(DUPLICATE_WINDOW, sizeof *state->recent);
     size_t at = (size_t)(state->recent_total % DUPLICATE_WINDOW);
-    bool seen = u64map_get(&state->recent_at, id) != NULL; /* the oldest still counts */
+    uint64_t *place = u64map_put(&state->recent_at, id, &fresh); /* the oldest still counts */
+    *place = state->recent_total + 1;
     if (state->recent_total >= DUPLICATE_WINDOW) {
         /* The oldest leaves, unless it has come again since. */
         uint64_t oldest = state->recent[at];
-        uint64_t *place = u64map_get(&state->recent_at, oldest);
+        place = u64map_get(&state->recent_at, oldest);
         if (place && *place == state->recent_total - DUPLICATE_WINDOW + 1)
             (void)u64map_remove(&state->recent_at, oldest);
     }
     state->recent[at] = id;
-    uint64_t *place = u64map_put(&state->recent_at, id, &fresh);
-    *place = ++state->recent_total;
-    return seen;
+    state->recent_total++;
+    return !fresh;
 }
 
 void state_remember_put(struct stream_state *state, uint64_t key, struct slice text)

@@ -435,6 +435,7 @@ SCAN_TARGET bool SCAN_NAME(const struct json_plan *plan, struct slice bytes,
     marks.quote[index] = 0; /* windows may reach behind the last block */
     if (s.has_wide && !utf8_is_sound(s.text, s.len))
         return false;
-    memset(values, 0, plan->path_count * sizeof *values);
+    if (plan->path_count)
+        memset(values, 0, plan->path_count * sizeof *values);
     return walk_marks(&s, &marks);
 }

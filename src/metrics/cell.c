@@ -56,6 +56,11 @@ bool cell_distinct_add(struct cell *cell, uint64_t key)
     return true;
 }
 
+void cell_distinct_expect(const struct cell *cell, uint64_t key)
+{
+    u64map_prefetch(cell->keys, key);
+}
+
 void cell_distinct_remove(struct cell *cell, uint64_t key)
 {
     if (u64map_remove(cell->keys, key))

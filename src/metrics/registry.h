@@ -105,6 +105,8 @@ void cell_max(struct cell *cell, double value);
 /* False: the partition's limit of distinct keys is reached and the key was not taken. */
 bool cell_distinct_add(struct cell *cell, uint64_t key);
 void cell_distinct_remove(struct cell *cell, uint64_t key);
+/* One of the two above is about to be called. */
+void cell_distinct_expect(const struct cell *cell, uint64_t key);
 double cell_value(const struct cell *cell);
 
 /* Folds that are not yet at the head of their streams are withheld from scrapes: absent, not wrong.

@@ -1,44 +1,104 @@
 /*
- * ordered: every message of one stream, once, in stream order, without acknowledgements.
+ * ordered: every message of a stream, once, in stream order, without acknowledgements.
  *
- * An ephemeral push consumer (ack none, flow control, idle heartbeat) that hands over messages
- * whose consumer sequence is unbroken. When one is missing, or the server falls silent, the reader
- * stops delivering and says so by ordered_trouble(); the owner then looks at the stream (was it
- * re-created?) and calls ordered_restart(). Nothing is ever delivered twice across a restart at
- * ordered_next_seq().
+ * A `hub` owns one wire (bus/wire.h) and reads any number of streams over it, each by an ephemeral
+ * push consumer (ack none, flow control, idle heartbeat) that a reader makes through the bus.
+ * Messages are handed over as slices of the wire's window: nothing is copied, nothing is allocated.
  *
- * A stream sequence that jumps is no trouble: those messages are gone from the stream. The owner
- * sees the jump in `seq`. Threads: on_message as in bus.h; the other calls from one owner thread.
- * Cost per message: one parse of the reply subject, one uncontended mutex.
+ * A reader hands over messages whose consumer sequence is unbroken. When one is missing, the link
+ * breaks or the server falls silent, it stops delivering and says so by ordered_trouble(); the owner
+ * then looks at the stream (was it re-created?) and calls ordered_restart(). Nothing is ever
+ * delivered twice across a restart at ordered_next_seq(). A stream sequence that jumps is no
+ * trouble: those messages are gone from the stream, and the owner sees the jump in `seq`.
+ *
+ * Threads: one thread runs the hub (wait, deliver) and with it all handlers. Readers are opened,
+ * restarted and closed by one other thread, or by the same between two calls. A handler must not
+ * open or close readers. Cost per message: one scan of its control line and of its reply subject.
+ *
+ * For a program that reads one stream and does nothing beside:
+ *
+ *     ordered_hub_open(), ordered_hub_connect(), ordered_open(), ordered_begin(), then
+ *     while (ordered_next_seq(reader) <= last) {
+ *         if (ordered_hub_wait(hub, 1000))
+ *             ordered_hub_deliver(hub);
+ *         if (ordered_trouble(reader) && ordered_restart(reader, ordered_next_seq(reader), err) < 0)
+ *             return -1;
+ *     }
  */
 #pragma once
 
 #include "bus/bus.h"
 
-struct ordered;
-
-/* Owns the message: release it. */
-typedef void ordered_handler(void *context, struct bus_message *message);
-
+#define ORDERED_READERS_MAX  4096 /* of one hub */
 #define ORDERED_HEARTBEAT_NS INT64_C(2000000000)
 #define ORDERED_SILENCE_NS   (3 * ORDERED_HEARTBEAT_NS)
 
-/* EXIT_CODE_REFUSED: the server answered, and it will not have this consumer. */
-int ordered_open(struct bus *bus, const char *stream, uint64_t start_seq,
+struct ordered_hub;
+struct ordered;
+
+/* One stored message; the slices are valid during the handler's call. */
+struct ordered_message {
+    struct slice subject, payload;
+    struct slice header_block; /* absent when there is none; see event/headers.h */
+    uint64_t seq;
+    int64_t stored_at_ns;
+    uint64_t pending; /* messages behind this one in the stream when the server sent it */
+};
+
+typedef void ordered_handler(void *context, const struct ordered_message *message);
+
+/* --- the hub ---------------------------------------------------------------------------------- */
+
+/* `options` as the bus was opened with. Connects when it is first run. */
+int ordered_hub_open(struct bus *bus, const struct bus_options *options, struct ordered_hub **ret,
+                     struct error *err);
+/* For a program of one thread: runs the hub until it has a link. EXIT_CODE_UNREACHABLE: none came. */
+int ordered_hub_connect(struct ordered_hub *hub, int timeout_ms, struct error *err);
+/* Readers must be closed before, and nobody may run it any more. NULL is allowed. */
+void ordered_hub_close(struct ordered_hub *hub);
+/* Waits up to timeout_ms for messages; also ends by ordered_hub_wake(). True: deliver. */
+bool ordered_hub_wait(struct ordered_hub *hub, int timeout_ms);
+/* Calls the readers' handlers for all that is there. */
+void ordered_hub_deliver(struct ordered_hub *hub);
+/* What ordered_hub_deliver() would hand over: for counting. Subjects only. */
+void ordered_hub_each_waiting(struct ordered_hub *hub,
+                              void (*each)(void *context, struct slice subject), void *context);
+/* Any thread. */
+void ordered_hub_wake(struct ordered_hub *hub);
+void ordered_hub_stop(struct ordered_hub *hub); /* ends waits for good */
+bool ordered_hub_is_up(struct ordered_hub *hub);
+
+/* --- a reader --------------------------------------------------------------------------------- */
+
+/*
+ * Makes the consumer, but nothing is delivered before ordered_begin(): between the two the owner can
+ * make sure that the stream is still the one it knows (it has 10 s for that).
+ * EXIT_CODE_REFUSED: the server answered, and it will not have this consumer. EXIT_CODE_UNREACHABLE:
+ * no answer, or the hub has no link. On failure nothing is made.
+ */
+int ordered_open(struct ordered_hub *hub, const char *stream, uint64_t start_seq,
                  ordered_handler *on_message, void *context, struct ordered **ret,
                  struct error *err);
-/* Makes a new consumer from start_seq; messages of the old one are dropped from this moment. */
+/* Makes a new consumer from start_seq, with ordered_begin() included; messages of the old one are
+ * dropped from this moment. */
 int ordered_restart(struct ordered *reader, uint64_t start_seq, struct error *err);
-/* No handler call begins after this returns; one may still be finishing on the client's thread. */
+/* As ordered_restart(), but waits for ordered_begin(). */
+int ordered_rewind(struct ordered *reader, uint64_t start_seq, struct error *err);
+int ordered_begin(struct ordered *reader, struct error *err);
+/* No handler call begins or runs after this returns (called by the hub's own thread: after the
+ * present one). */
 void ordered_close(struct ordered *reader);
 
+/* These from any thread while the reader is open. */
 uint64_t ordered_next_seq(struct ordered *reader);
 /* Messages behind the last one delivered, as of the server's last word; UINT64_MAX: not known yet.
  */
 uint64_t ordered_pending(struct ordered *reader);
+/* Has the present consumer said anything yet, be it a heartbeat? */
+bool ordered_is_alive(struct ordered *reader);
 /* NULL when all is well, else what is wrong, as constant text. */
 const char *ordered_trouble(struct ordered *reader);
-/* After a reconnect: do not wait for the silence, look now. */
+/* It delivers nothing more until it is restarted. */
 void ordered_suspect(struct ordered *reader);
 
 /*
@@ -49,4 +109,4 @@ struct ordered_place {
     uint64_t stream_seq, consumer_seq, pending;
     int64_t stored_at_ns;
 };
-bool ordered_parse_place(const char *reply, struct ordered_place *ret);
+bool ordered_parse_place(struct slice reply, struct ordered_place *ret);

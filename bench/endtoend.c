@@ -404,8 +404,11 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < rounds; i++) {
         drain[i] = measure_drain(port, events);
         monitor[i] = measure_monitor(argv[1], argv[2], temp_folder, port, events, i);
-        (void)printf("round %zu: drain %.0f/s, monitor %.0f/s\n", i + 1, drain[i].events_per_s,
-                     monitor[i].events_per_s);
+        (void)printf("round %zu: drain %.0f/s at %.0f ns, monitor %.0f/s at %.0f ns CPU/event, "
+                     "ratio %.2f\n",
+                     i + 1, drain[i].events_per_s, drain[i].cpu_ns_per_event,
+                     monitor[i].events_per_s, monitor[i].cpu_ns_per_event,
+                     monitor[i].events_per_s / drain[i].events_per_s);
         (void)fflush(stdout);
     }
     report(drain, monitor, rounds, events, argc > 5 ? argv[5] : NULL);

@@ -5,6 +5,7 @@
 #include "base/instant.h"
 #include "base/memory.h"
 #include "bus/bus_internal.h"
+#include "event/headers.h"
 
 enum {
     CONNECT_TIMEOUT_MS = 3000,
@@ -185,6 +186,29 @@ static natsStatus set_options(struct bus *bus, const struct bus_options *wanted)
     return s == NATS_OK ? set_security(o, wanted) : s;
 }
 
+static char *kept(const char *text)
+{
+    return text ? xstrdup(text) : NULL;
+}
+
+static void keep_options(struct bus *bus, const struct bus_options *options)
+{
+    bus->kept = (struct bus_options){.url = kept(options->url),
+                                     .creds = kept(options->creds),
+                                     .tls_ca = kept(options->tls_ca),
+                                     .tls_cert = kept(options->tls_cert),
+                                     .tls_key = kept(options->tls_key),
+                                     .name = kept(options->name)};
+}
+
+static void drop_options(struct bus *bus)
+{
+    const char *texts[] = {bus->kept.url,      bus->kept.creds,   bus->kept.tls_ca,
+                           bus->kept.tls_cert, bus->kept.tls_key, bus->kept.name};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        free((char *)(uintptr_t)texts[i]);
+}
+
 int bus_open(struct bus **ret, const struct bus_options *options, struct error *err)
 {
     struct bus *bus = xcalloc(1, sizeof *bus);
@@ -192,6 +216,7 @@ int bus_open(struct bus **ret, const struct bus_options *options, struct error *
     bus->context = options->context;
     bus->pending_bytes_max =
         options->pending_bytes_max ? options->pending_bytes_max : pending_bytes_default;
+    keep_options(bus, options);
     describe_place(options->url, bus->place, sizeof bus->place);
     pthread_mutex_init(&bus->users_lock, NULL);
     pthread_cond_init(&bus->users_gone, NULL);
@@ -247,6 +272,7 @@ void bus_close(struct bus *bus)
             return; /* a handler hangs: better a leak than memory pulled from under it */
     }
     natsOptions_Destroy(bus->options);
+    drop_options(bus);
     pthread_mutex_destroy(&bus->users_lock);
     pthread_cond_destroy(&bus->users_gone);
     free(bus);
@@ -345,8 +371,25 @@ void bus_message_from(natsMsg *msg, struct bus_message *message)
         message->payload = SLICE("");
 }
 
+static int headers_of_block(struct slice block, struct bus_header *out, size_t room)
+{
+    struct event_headers walk;
+    struct event_header header;
+    size_t used = 0;
+    if (!block.len)
+        return 0;
+    for (bool more = event_headers_begin(&walk, block, NULL); more;) {
+        more = event_headers_next(&walk, &header);
+        if (more && used < room)
+            out[used++] = (struct bus_header){header.name, header.value};
+    }
+    return walk.broken ? -1 : (int)used;
+}
+
 int bus_message_headers(const struct bus_message *message, struct bus_header *out, size_t room)
 {
+    if (!message->handle)
+        return headers_of_block(message->header_block, out, room);
     const char **keys = NULL;
     int count = 0, used = 0;
     natsStatus s = natsMsgHeader_Keys(message->handle, &keys, &count);

@@ -62,20 +62,23 @@ int bus_request_with(struct bus *bus, const char *subject, const struct bus_head
 /* --- messages --------------------------------------------------------------------------------- */
 
 /*
- * One message as it was stored. Slices point into the handle and die with bus_message_release().
+ * One message as it was stored. Slices point into the handle and die with bus_message_release();
+ * those of a message without a handle live as long as whoever hands it over says.
  * `seq` is 0 for a message of a core subscription; stored_at_ns is then the time of arrival.
  */
 struct bus_message {
     struct slice subject, payload;
+    struct slice header_block; /* event/headers.h; absent: none, or the handle's to tell */
     uint64_t seq;
     int64_t stored_at_ns;
     uint64_t pending; /* messages behind this one in the stream when the server sent it */
-    void *handle;
+    void *handle;     /* NULL: the slices are somebody else's */
 };
 
 /*
- * The headers, at most `room` of them, in the order of the client library; parsed on demand
- * (allocates). Returns their number, or -1 when the header block is not well-formed.
+ * The headers, at most `room` of them, parsed on demand: of the block in its order, or of the
+ * handle in the order of the client library (allocates). Returns their number, or -1 when the
+ * header block is not well-formed.
  */
 int bus_message_headers(const struct bus_message *message, struct bus_header *out, size_t room);
 void bus_message_release(struct bus_message *message);

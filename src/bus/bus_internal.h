@@ -18,7 +18,8 @@ struct bus {
     pthread_cond_t users_gone;
     size_t users;
     size_t pending_bytes_max;
-    char place[256]; /* the URL without credentials, for texts */
+    struct bus_options kept; /* what it was opened with, for connections beside it; texts owned */
+    char place[256];         /* the URL without credentials, for texts */
 };
 
 /* Around what lives on the client's threads: a subscription, the connection itself. */

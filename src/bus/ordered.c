@@ -12,6 +12,8 @@
 
 enum { UNBEGUN_MS = 10000 }; /* the server keeps a consumer so long before ordered_begin() */
 
+static const char link_lost[] = "the connection was lost";
+
 struct ordered {
     struct ordered_hub *hub;
     char *stream;
@@ -89,8 +91,8 @@ static bool parse_numbers(struct slice text, struct ordered_place *ret)
     uint64_t deliveries, time;
     if (!(at = parse_number(at, end, &deliveries)) ||
         !(at = parse_number(at, end, &ret->stream_seq)) ||
-        !(at = parse_number(at, end, &ret->consumer_seq)) ||
-        !(at = parse_number(at, end, &time)) || !parse_number(at, end, &ret->pending))
+        !(at = parse_number(at, end, &ret->consumer_seq)) || !(at = parse_number(at, end, &time)) ||
+        !parse_number(at, end, &ret->pending))
         return false;
     ret->stored_at_ns = (int64_t)time;
     return true;
@@ -155,6 +157,7 @@ static void on_status(struct ordered *reader, const struct wire_message *message
         trouble(reader, "the server ended the consumer");
         return;
     }
+    atomic_store(&reader->alive, true);
     while (event_headers_next(&walk, &header)) {
         if (event_header_is(header.name, SLICE("Nats-Consumer-Stalled")))
             stalled = header.value;
@@ -181,14 +184,15 @@ static void on_data(struct ordered *reader, const struct wire_message *message,
         return;
     }
     reader->consumer_seq = place->consumer_seq;
+    atomic_store_explicit(&reader->alive, true, memory_order_relaxed);
     atomic_store_explicit(&reader->next_seq, place->stream_seq + 1, memory_order_relaxed);
     atomic_store_explicit(&reader->pending, place->pending, memory_order_relaxed);
-    struct ordered_message stored = {.subject = message->subject,
-                                     .payload = message->payload,
-                                     .header_block = message->header_block,
-                                     .seq = place->stream_seq,
-                                     .stored_at_ns = place->stored_at_ns,
-                                     .pending = place->pending};
+    struct bus_message stored = {.subject = message->subject,
+                                 .payload = message->payload,
+                                 .header_block = message->header_block,
+                                 .seq = place->stream_seq,
+                                 .stored_at_ns = place->stored_at_ns,
+                                 .pending = place->pending};
     reader->on_message(reader->context, &stored);
 }
 
@@ -200,7 +204,6 @@ static void dispatch(struct ordered_hub *hub, const struct wire_message *message
         atomic_load_explicit(&reader->trouble, memory_order_relaxed))
         return;
     atomic_store_explicit(&reader->last_sign_ns, now_ns, memory_order_relaxed);
-    atomic_store_explicit(&reader->alive, true, memory_order_relaxed);
     if (parse_place(reader, message->reply, &place))
         on_data(reader, message, &place);
     else
@@ -232,13 +235,12 @@ static void on_error(void *context, struct slice text)
     }
 }
 
-int ordered_hub_open(struct bus *bus, const struct bus_options *options, struct ordered_hub **ret,
-                     struct error *err)
+int ordered_hub_open(struct bus *bus, struct ordered_hub **ret, struct error *err)
 {
     struct ordered_hub *hub = xcalloc(1, sizeof *hub);
     hub->bus = bus;
     pthread_mutex_init(&hub->lock, NULL);
-    if (wire_new(&hub->wire, options, err) < 0) {
+    if (wire_new(&hub->wire, &bus->kept, err) < 0) {
         ordered_hub_close(hub);
         return -1;
     }
@@ -263,7 +265,7 @@ static void tell_of_link(struct ordered_hub *hub, uint64_t link)
     for (size_t i = 0; i < ORDERED_READERS_MAX; i++) {
         struct ordered *reader = hub->readers[i];
         if (reader && reader->sid && reader->link != link)
-            trouble(reader, "the connection was lost");
+            trouble(reader, link_lost);
     }
     unlock(hub);
 }
@@ -514,9 +516,14 @@ const char *ordered_trouble(struct ordered *reader)
     return what;
 }
 
+bool ordered_link_was_lost(struct ordered *reader)
+{
+    return atomic_load(&reader->trouble) == link_lost;
+}
+
 void ordered_suspect(struct ordered *reader)
 {
     lock_first(reader->hub);
-    trouble(reader, "the connection was lost");
+    trouble(reader, link_lost);
     unlock(reader->hub);
 }

@@ -6,8 +6,8 @@
  * Messages are handed over as slices of the wire's window: nothing is copied, nothing is allocated.
  *
  * A reader hands over messages whose consumer sequence is unbroken. When one is missing, the link
- * breaks or the server falls silent, it stops delivering and says so by ordered_trouble(); the owner
- * then looks at the stream (was it re-created?) and calls ordered_restart(). Nothing is ever
+ * breaks or the server falls silent, it stops delivering and says so by ordered_trouble(); the
+ * owner then looks at the stream (was it re-created?) and calls ordered_restart(). Nothing is ever
  * delivered twice across a restart at ordered_next_seq(). A stream sequence that jumps is no
  * trouble: those messages are gone from the stream, and the owner sees the jump in `seq`.
  *
@@ -21,8 +21,8 @@
  *     while (ordered_next_seq(reader) <= last) {
  *         if (ordered_hub_wait(hub, 1000))
  *             ordered_hub_deliver(hub);
- *         if (ordered_trouble(reader) && ordered_restart(reader, ordered_next_seq(reader), err) < 0)
- *             return -1;
+ *         if (ordered_trouble(reader) && ordered_restart(reader, ordered_next_seq(reader), err) <
+ * 0) return -1;
  *     }
  */
 #pragma once
@@ -36,23 +36,15 @@
 struct ordered_hub;
 struct ordered;
 
-/* One stored message; the slices are valid during the handler's call. */
-struct ordered_message {
-    struct slice subject, payload;
-    struct slice header_block; /* absent when there is none; see event/headers.h */
-    uint64_t seq;
-    int64_t stored_at_ns;
-    uint64_t pending; /* messages behind this one in the stream when the server sent it */
-};
-
-typedef void ordered_handler(void *context, const struct ordered_message *message);
+/* The message's slices are valid during the call; there is nothing to release. */
+typedef void ordered_handler(void *context, const struct bus_message *message);
 
 /* --- the hub ---------------------------------------------------------------------------------- */
 
-/* `options` as the bus was opened with. Connects when it is first run. */
-int ordered_hub_open(struct bus *bus, const struct bus_options *options, struct ordered_hub **ret,
-                     struct error *err);
-/* For a program of one thread: runs the hub until it has a link. EXIT_CODE_UNREACHABLE: none came. */
+/* With the options that the bus was opened with. Connects when it is first run. */
+int ordered_hub_open(struct bus *bus, struct ordered_hub **ret, struct error *err);
+/* For a program of one thread: runs the hub until it has a link. EXIT_CODE_UNREACHABLE: none came.
+ */
 int ordered_hub_connect(struct ordered_hub *hub, int timeout_ms, struct error *err);
 /* Readers must be closed before, and nobody may run it any more. NULL is allowed. */
 void ordered_hub_close(struct ordered_hub *hub);
@@ -71,10 +63,10 @@ bool ordered_hub_is_up(struct ordered_hub *hub);
 /* --- a reader --------------------------------------------------------------------------------- */
 
 /*
- * Makes the consumer, but nothing is delivered before ordered_begin(): between the two the owner can
- * make sure that the stream is still the one it knows (it has 10 s for that).
- * EXIT_CODE_REFUSED: the server answered, and it will not have this consumer. EXIT_CODE_UNREACHABLE:
- * no answer, or the hub has no link. On failure nothing is made.
+ * Makes the consumer, but nothing is delivered before ordered_begin(): between the two the owner
+ * can make sure that the stream is still the one it knows (it has 10 s for that).
+ * EXIT_CODE_REFUSED: the server answered, and it will not have this consumer.
+ * EXIT_CODE_UNREACHABLE: no answer, or the hub has no link. On failure nothing is made.
  */
 int ordered_open(struct ordered_hub *hub, const char *stream, uint64_t start_seq,
                  ordered_handler *on_message, void *context, struct ordered **ret,
@@ -96,6 +88,8 @@ uint64_t ordered_next_seq(struct ordered *reader);
 uint64_t ordered_pending(struct ordered *reader);
 /* Has the present consumer said anything yet, be it a heartbeat? */
 bool ordered_is_alive(struct ordered *reader);
+/* Is what is wrong that the link broke, or that ordered_suspect() was called? */
+bool ordered_link_was_lost(struct ordered *reader);
 /* NULL when all is well, else what is wrong, as constant text. */
 const char *ordered_trouble(struct ordered *reader);
 /* It delivers nothing more until it is restarted. */

@@ -214,7 +214,7 @@ int pull_next(struct pull *pull, struct bus_message *message, int timeout_ms, st
                                                 : wait_ms > EXPIRES_MS ? EXPIRES_MS
                                                                        : wait_ms);
         struct ordered_place place;
-        if (s == NATS_OK && ordered_parse_place(natsMsg_GetReply(msg), &place)) {
+        if (s == NATS_OK && ordered_parse_place(slice_of(natsMsg_GetReply(msg)), &place)) {
             take(pull, msg, &place, message);
             if (pull->follow || !pull->end_seq || message->seq <= pull->end_seq)
                 return 1;

@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "bus/wire_internal.h"
 
-static const int64_t ping_after_ns = 5 * NS_PER_SECOND; /* of silence */
+static const int64_t ping_after_ns = 5 * NS_PER_SECOND;   /* of silence */
 static const int64_t leave_within_ns = 2 * NS_PER_SECOND; /* a server in lame duck mode */
 enum { RETRY_FIRST_MS = 100, RETRY_LAST_MS = 2000, RETRY_DOUBLINGS = 5 };
 
@@ -116,7 +116,8 @@ static void failed(struct wire *wire)
     if (++wire->failures % wire->servers.count != 0)
         return;
     unsigned rounds = wire->failures / (unsigned)wire->servers.count;
-    int64_t pause_ms = (int64_t)RETRY_FIRST_MS << (rounds < RETRY_DOUBLINGS ? rounds : RETRY_DOUBLINGS);
+    int64_t pause_ms = (int64_t)RETRY_FIRST_MS
+                       << (rounds < RETRY_DOUBLINGS ? rounds : RETRY_DOUBLINGS);
     if (pause_ms > RETRY_LAST_MS)
         pause_ms = RETRY_LAST_MS;
     pause_ms = pause_ms / 2 + arc4random_uniform((uint32_t)pause_ms);
@@ -158,7 +159,8 @@ void wire_learn(struct wire *wire, const json_t *info)
         wire_servers_discovered(&wire->servers, addresses, count);
     /* Not all clients at the same moment. */
     if (json_is_true(json_object_get(info, "ldm")) && wire->servers.count > 1 && !wire->leave_ns)
-        wire->leave_ns = instant_monotonic_ns() + arc4random_uniform((uint32_t)(leave_within_ns / 1000)) * INT64_C(1000);
+        wire->leave_ns = instant_monotonic_ns() +
+                         arc4random_uniform((uint32_t)(leave_within_ns / 1000)) * INT64_C(1000);
 }
 
 void wire_learn_text(struct wire *wire, struct slice text)
@@ -229,7 +231,8 @@ void wire_make_room(struct wire *wire)
     wire->begin = 0;
     wire->end = unread;
     size_t room = wire->wanted > WIRE_WINDOW_BYTES ? wire->wanted : WIRE_WINDOW_BYTES;
-    if (room > wire->room || (wire->room > 2 * (size_t)WIRE_WINDOW_BYTES && room < wire->room / 2)) {
+    if (room > wire->room ||
+        (wire->room > 2 * (size_t)WIRE_WINDOW_BYTES && room < wire->room / 2)) {
         wire->bytes = xrealloc(wire->bytes, room, 1);
         wire->room = room;
     }

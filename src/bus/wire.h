@@ -4,10 +4,10 @@
  * thread per message or subscription.
  *
  * It connects by itself to one of the servers it was given (back-off with jitter, addresses learnt
- * from the cluster, TLS and credentials as for a bus), and again when the link breaks. Subscriptions
- * live as long as the link they were made on: `link` numbers tell links apart. It answers PING, asks
- * a silent server with PING, and gives the link up after WIRE_SILENCE_NS without a byte. A server in
- * lame duck mode is left for another one where another is known.
+ * from the cluster, TLS and credentials as for a bus), and again when the link breaks.
+ * Subscriptions live as long as the link they were made on: `link` numbers tell links apart. It
+ * answers PING, asks a silent server with PING, and gives the link up after WIRE_SILENCE_NS without
+ * a byte. A server in lame duck mode is left for another one where another is known.
  *
  * Threads: one owner calls wire_wait() and wire_next(); calls marked "any thread" may come from
  * others meanwhile.
@@ -23,7 +23,8 @@
 
 struct wire;
 
-/* Connects in wire_wait(). EXIT_CODE_USAGE: the URL or the files of the options. Options are copied.
+/* Connects in wire_wait(). EXIT_CODE_USAGE: the URL or the files of the options. Options are
+ * copied.
  */
 int wire_new(struct wire **ret, const struct bus_options *options, struct error *err);
 void wire_free(struct wire *wire); /* NULL is allowed */

@@ -3,8 +3,8 @@
  *
  * Frames are what a server sends: INFO, MSG, HMSG, PING, PONG, +OK, -ERR
  * (docs.nats.io/reference/reference-protocols/nats-protocol). Nothing is copied; slices point into
- * the bytes given. Stateless: a frame that is not whole yet is parsed from its first byte again once
- * `wanted` bytes are there. Cost of a message: one scan of its control line.
+ * the bytes given. Stateless: a frame that is not whole yet is parsed from its first byte again
+ * once `wanted` bytes are there. Cost of a message: one scan of its control line.
  */
 #pragma once
 
@@ -35,7 +35,7 @@ struct wire_frame {
     struct wire_message message; /* WIRE_MESSAGE */
     struct slice text;           /* WIRE_INFO: the JSON; WIRE_ERROR: the words, without quotes */
     size_t used;                 /* bytes of the frame */
-    size_t wanted;               /* WIRE_PARTIAL: at least so many are needed; always more than given */
+    size_t wanted; /* WIRE_PARTIAL: at least so many are needed; always more than given */
 };
 
 enum wire_kind wire_parse(struct slice bytes, struct wire_frame *ret);

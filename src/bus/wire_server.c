@@ -90,7 +90,8 @@ static int parse_one(struct wire_server *server, struct slice url, struct error 
         struct slice name = {url.ptr, (size_t)(scheme - url.ptr)};
         server->tls = name.len == 3 && !strncasecmp(name.ptr, "tls", 3);
         if (!server->tls && !(name.len == 4 && !strncasecmp(name.ptr, "nats", 4)))
-            return error_set(err, EXIT_CODE_USAGE, "a NATS URL begins with nats:// or tls://, not %.*s://",
+            return error_set(err, EXIT_CODE_USAGE,
+                             "a NATS URL begins with nats:// or tls://, not %.*s://",
                              SLICE_ARG(name));
         url = slice_from(url, name.len + 3);
     }

@@ -28,8 +28,8 @@ struct wire_servers {
  */
 int wire_servers_parse(struct wire_servers *servers, const char *urls, struct error *err);
 void wire_servers_done(struct wire_servers *servers);
-/* Replaces what was discovered before. Texts are host:port; the current server stays current, and its
- * name is what certificates of addresses without a name must speak of. */
+/* Replaces what was discovered before. Texts are host:port; the current server stays current, and
+ * its name is what certificates of addresses without a name must speak of. */
 void wire_servers_discovered(struct wire_servers *servers, const char *const *addresses,
                              size_t count);
 void wire_servers_next(struct wire_servers *servers);

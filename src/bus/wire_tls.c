@@ -32,9 +32,9 @@ int wire_tls_new(struct wire_tls **ret, const char *ca, const char *cert, const 
         rc = tls_error(err, EXIT_CODE_USAGE, ca ? ca : "the system's authorities");
     else if (cert && SSL_CTX_use_certificate_chain_file(tls->context, cert) != 1)
         rc = tls_error(err, EXIT_CODE_USAGE, cert);
-    else if (cert && (SSL_CTX_use_PrivateKey_file(tls->context, key ? key : cert,
-                                                  SSL_FILETYPE_PEM) != 1 ||
-                      SSL_CTX_check_private_key(tls->context) != 1))
+    else if (cert &&
+             (SSL_CTX_use_PrivateKey_file(tls->context, key ? key : cert, SSL_FILETYPE_PEM) != 1 ||
+              SSL_CTX_check_private_key(tls->context) != 1))
         rc = tls_error(err, EXIT_CODE_USAGE, key ? key : cert);
     if (rc < 0) {
         wire_tls_free(tls);

@@ -1,5 +1,6 @@
 /*
- * wire_tls: TLS around a non-blocking socket, by OpenSSL. The peer is always verified, name included.
+ * wire_tls: TLS around a non-blocking socket, by OpenSSL. The peer is always verified, name
+ * included.
  */
 #pragma once
 

@@ -26,6 +26,7 @@ struct tailed {
 
 struct tail {
     struct events_run *run;
+    struct ordered_hub *hub;
     pthread_mutex_t lock; /* the engine and the printer: handlers and the main thread */
     struct tailed *streams[EVENTS_SOURCES_MAX];
     size_t count;
@@ -49,11 +50,10 @@ static void show(struct tail *tail, const char *stream, const struct bus_message
     pthread_mutex_unlock(&tail->lock);
 }
 
-static void on_stored(void *context, struct bus_message *message)
+static void on_stored(void *context, const struct bus_message *message)
 {
     struct tailed *tailed = context;
     show(tailed->tail, tailed->stream, message, &tailed->storage);
-    bus_message_release(message);
 }
 
 static void on_core(void *context, struct bus_message *message, const char *reply)
@@ -89,8 +89,10 @@ static int join(struct tail *tail, const struct stream_info *info, bool at_start
     tailed->tail = tail;
     tailed->stream = xstrdup(info->name);
     tail->streams[tail->count++] = tailed;
-    return ordered_open(tail->run->bus, info->name, first_wanted(tail->run->values, info, at_start),
-                        on_stored, tailed, &tailed->reader, err);
+    if (ordered_open(tail->hub, info->name, first_wanted(tail->run->values, info, at_start),
+                     on_stored, tailed, &tailed->reader, err) < 0)
+        return -1;
+    return ordered_begin(tailed->reader, err);
 }
 
 static int join_new(struct tail *tail, bool at_start, struct error *err)
@@ -151,9 +153,14 @@ int events_tail(struct events_run *run, struct error *err)
     pthread_mutex_init(&tail->lock, NULL);
     int rc = subscribe_core(tail, err);
     if (rc == 0)
+        rc = ordered_hub_open(run->bus, &tail->hub, err);
+    if (rc == 0)
+        rc = ordered_hub_connect(tail->hub, BUS_TIMEOUT_MS, err);
+    if (rc == 0)
         rc = join_new(tail, true, err);
     for (int64_t looked = instant_monotonic_ns(); rc == 0 && !is_done(tail);) {
-        events_wait_ms(TEND_MS);
+        if (ordered_hub_wait(tail->hub, TEND_MS)) /* a signal ends it */
+            ordered_hub_deliver(tail->hub);
         tend(tail);
         if (instant_monotonic_ns() - looked > look_again_ns && bus_is_up(run->bus)) {
             struct error ignored = ERROR_NONE; /* looked again in five seconds */
@@ -167,6 +174,7 @@ int events_tail(struct events_run *run, struct error *err)
         bus_unsubscribe(tail->core[i]);
     for (size_t i = 0; i < tail->count; i++)
         ordered_close(tail->streams[i]->reader);
+    ordered_hub_close(tail->hub);
     bus_close(run->bus); /* from here on no handler runs */
     run->bus = NULL;
     for (size_t i = 0; i < tail->count; i++) {

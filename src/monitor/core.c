@@ -216,9 +216,12 @@ void core_settle(struct monitor *monitor, int64_t listed_ns)
     size_t count = take_before(monitor, listed_ns, waiting);
     drop_captured(monitor, waiting, count);
     for (size_t i = 0; i < count; i++) {
-        struct queue_item item = {waiting[i].message, NULL, 0};
-        if (item.message.handle && !queue_push(monitor->queue, &item))
+        struct queue_item item = {waiting[i].message};
+        if (!item.message.handle)
+            continue;
+        if (!queue_push(monitor->queue, &item))
             bus_message_release(&waiting[i].message);
+        ordered_hub_wake(monitor->hub); /* its thread folds these too */
     }
 }
 

@@ -1,4 +1,4 @@
-/* The fold thread: from the queue through the engine into the registry, in batches. */
+/* The fold thread: from the link through the engine into the registry, in batches. */
 #include <stdio.h>
 
 #include "base/instant.h"
@@ -8,7 +8,7 @@
 
 enum {
     BATCH = 512,
-    POP_TIMEOUT_MS = 200,
+    WAIT_MS = 200,
 };
 
 static const struct metric_spec duration_spec = {
@@ -94,12 +94,14 @@ static bool is_read_at_origin(struct monitor *monitor, struct slice origin, uint
 }
 
 /* Is this a copy of a message that is counted elsewhere? (Nats-Stream-Source: ORIGIN seq ...) */
-static bool is_copy(struct monitor *monitor, const struct event_input *input)
+static bool is_copy(struct monitor *monitor, struct slice header_block)
 {
-    for (int i = 0; i < input->header_count; i++) {
-        struct slice rest = input->headers[i].value, origin;
-        if (!slice_eq(input->headers[i].name, SLICE("Nats-Stream-Source")) ||
-            !slice_cut(&rest, ' ', &origin))
+    struct event_headers walk;
+    struct event_header header;
+    bool more = header_block.len && event_headers_begin(&walk, header_block, NULL);
+    while (more && event_headers_next(&walk, &header)) {
+        struct slice rest = header.value, origin;
+        if (!slice_eq(header.name, SLICE("Nats-Stream-Source")) || !slice_cut(&rest, ' ', &origin))
             continue;
         uint64_t seq = 0;
         for (size_t at = 0; at < rest.len && rest.ptr[at] >= '0' && rest.ptr[at] <= '9'; at++)
@@ -109,97 +111,117 @@ static bool is_copy(struct monitor *monitor, const struct event_input *input)
     return false;
 }
 
-static void note_delay(struct tracked *tracked, const struct queue_item *item, int domain,
+static void note_delay(struct tracked *tracked, const struct bus_message *message, int domain,
                        int64_t now_ns)
 {
-    int64_t delay = now_ns - item->message.stored_at_ns;
-    tracked->last_stored_at_ns = item->message.stored_at_ns;
+    int64_t delay = now_ns - message->stored_at_ns;
+    tracked->last_stored_at_ns = message->stored_at_ns;
     tracked->changes++;
     if (domain < 0)
         return;
     tracked->domain_seen[domain] = true;
     /* What lay there before we came says nothing about how quick we are now. */
-    tracked->delay_ns[domain] = item->message.seq >= tracked->live_from && delay > 0 ? delay : 0;
+    tracked->delay_ns[domain] = message->seq >= tracked->live_from && delay > 0 ? delay : 0;
 }
 
-static int fold_item(struct monitor *monitor, struct queue_item *item, int64_t now_ns)
+static void tally(struct monitor *monitor, int domain)
 {
-    struct event_header headers[EVENT_HEADERS_MAX];
-    struct bus_header raw[EVENT_HEADERS_MAX];
-    struct tracked *tracked = item->origin;
-    if (tracked && item->epoch != tracked->epoch)
-        return -1;
-    if (tracked && !item->message.handle) { /* a mark: what is before it is gone from the stream */
-        state_skip_to(monitor->engine, tracked->state, item->message.seq);
-        tracked->changes++;
-        return -1;
-    }
-    struct event_input input = {.subject = item->message.subject,
-                                .payload = item->message.payload,
-                                .headers = headers,
-                                .seq = item->message.seq,
-                                .stored_at_ns = item->message.stored_at_ns};
-    input.header_count = bus_message_headers(&item->message, raw, EVENT_HEADERS_MAX);
-    for (int i = 0; i < input.header_count; i++)
-        headers[i] = (struct event_header){raw[i].name, raw[i].value};
+    if (domain < 0)
+        return;
+    monitor->fold_counts[domain]++;
+    monitor->fold_events++;
+}
 
-    if (!tracked) {
-        atomic_fetch_add(&monitor->core_events, 1);
-        monitor->core_changes++;
-        return engine_fold(monitor->engine, monitor->core_state, &input);
-    }
+void folding_on_stored(void *context, const struct bus_message *message)
+{
+    struct tracked *tracked = context;
+    struct monitor *monitor = tracked->monitor;
+    struct event_input input = {.subject = message->subject,
+                                .payload = message->payload,
+                                .header_block = message->header_block,
+                                .seq = message->seq,
+                                .stored_at_ns = message->stored_at_ns};
     int domain = -1;
-    checksums_before(monitor, tracked, input.stored_at_ns, now_ns);
-    if (atomic_load(&tracked->has_sources) && is_copy(monitor, &input))
+    checksums_before(monitor, tracked, input.stored_at_ns, monitor->fold_now_ns);
+    if (atomic_load_explicit(&tracked->has_sources, memory_order_relaxed) &&
+        is_copy(monitor, message->header_block))
         state_pass(monitor->engine, tracked->state, input.seq);
     else
         domain = engine_fold(monitor->engine, tracked->state, &input);
-    note_delay(tracked, item, domain, now_ns);
-    return domain;
+    note_delay(tracked, message, domain, monitor->fold_now_ns);
+    tally(monitor, domain);
+    monitor->fold_reached_end = monitor->fold_reached_end || message->pending == 0;
 }
 
-static void note_duration(struct monitor *monitor, const uint64_t *counts, uint64_t events,
-                          int64_t took_ns)
+static void fold_core(struct monitor *monitor, const struct bus_message *message)
 {
-    double each = (double)took_ns / 1e9 / (double)events;
+    struct event_header headers[EVENT_HEADERS_MAX];
+    struct bus_header raw[EVENT_HEADERS_MAX];
+    struct event_input input = {.subject = message->subject,
+                                .payload = message->payload,
+                                .headers = headers,
+                                .stored_at_ns = message->stored_at_ns};
+    input.header_count = bus_message_headers(message, raw, EVENT_HEADERS_MAX);
+    for (int i = 0; i < input.header_count; i++)
+        headers[i] = (struct event_header){raw[i].name, raw[i].value};
+    atomic_fetch_add(&monitor->core_events, 1);
+    monitor->core_changes++;
+    tally(monitor, engine_fold(monitor->engine, monitor->core_state, &input));
+}
+
+/* --- a batch ---------------------------------------------------------------------------------- */
+
+static void note_duration(struct monitor *monitor, int64_t took_ns)
+{
+    double each = (double)took_ns / 1e9 / (double)monitor->fold_events;
     for (size_t d = 0; d < TALLY_DOMAINS_MAX; d++) {
-        if (counts[d])
+        if (monitor->fold_counts[d])
             cell_observe_many(partition_cell1(monitor->durations, monitor->duration,
                                               engine_domain_name(monitor->engine, d)),
-                              each, counts[d]);
+                              each, monitor->fold_counts[d]);
     }
 }
 
-static void fold_batch(struct monitor *monitor, struct queue_item *items, size_t count)
+static void lock_all(struct monitor *monitor)
 {
-    uint64_t counts[TALLY_DOMAINS_MAX] = {0}, events = 0;
     pthread_rwlock_rdlock(&monitor->registry_guard);
     registry_lock(monitor->registry);
-    int64_t began = instant_monotonic_ns(), now = instant_now_ns();
-    for (size_t i = 0; i < count; i++) {
-        int domain = fold_item(monitor, &items[i], now);
-        if (domain >= 0) {
-            counts[domain]++;
-            events++;
-        }
-    }
-    if (events)
-        note_duration(monitor, counts, events, instant_monotonic_ns() - began);
+}
+
+static void unlock_all(struct monitor *monitor)
+{
     registry_unlock(monitor->registry);
     pthread_rwlock_unlock(&monitor->registry_guard);
+}
+
+/* What the link brought, and core messages, under one lock. */
+static void fold_batch(struct monitor *monitor, bool from_hub, struct queue_item *items,
+                       size_t count)
+{
+    lock_all(monitor);
+    int64_t began = instant_monotonic_ns();
+    monitor->fold_now_ns = instant_now_ns();
+    monitor->fold_events = 0;
+    monitor->fold_reached_end = false;
+    memset(monitor->fold_counts, 0, sizeof monitor->fold_counts);
+    for (size_t i = 0; i < count; i++)
+        fold_core(monitor, &items[i].message);
+    if (from_hub)
+        ordered_hub_deliver(monitor->hub);
+    if (monitor->fold_events)
+        note_duration(monitor, instant_monotonic_ns() - began);
+    unlock_all(monitor);
     for (size_t i = 0; i < count; i++)
         bus_message_release(&items[i].message);
 }
 
 /* --- what waits ------------------------------------------------------------------------------- */
 
-static void count_waiting(void *context, const struct queue_item *item)
+static void count_waiting(void *context, struct slice subject)
 {
     struct monitor *monitor = context;
     char domain[DOMAIN_TEXT_MAX];
-    if (!item->message.handle)
-        return;
-    engine_domain_of(monitor->engine, item->message.subject, domain);
+    engine_domain_of(monitor->engine, subject, domain);
     for (size_t i = 0; i < monitor->depth_count; i++) {
         if (!strcmp(monitor->depth[i].domain, domain)) {
             monitor->depth[i].waiting++;
@@ -212,36 +234,45 @@ static void count_waiting(void *context, const struct queue_item *item)
     monitor->depth[monitor->depth_count++].waiting = 1;
 }
 
+static void count_queued(void *context, const struct queue_item *item)
+{
+    count_waiting(context, item->message.subject);
+}
+
 static void count_depth(struct monitor *monitor)
 {
-    pthread_rwlock_rdlock(&monitor->registry_guard);
-    registry_lock(monitor->registry);
+    lock_all(monitor);
     pthread_mutex_lock(&monitor->depth_lock);
     for (size_t i = 0; i < monitor->depth_count; i++)
         monitor->depth[i].waiting = 0;
-    queue_each(monitor->queue, count_waiting, monitor);
+    queue_each(monitor->queue, count_queued, monitor);
+    ordered_hub_each_waiting(monitor->hub, count_waiting, monitor);
     pthread_mutex_unlock(&monitor->depth_lock);
-    registry_unlock(monitor->registry);
-    pthread_rwlock_unlock(&monitor->registry_guard);
+    unlock_all(monitor);
 }
+
+/* --- the thread ------------------------------------------------------------------------------- */
 
 static void *fold_loop(void *context)
 {
     struct monitor *monitor = context;
     struct queue_item *items = xcalloc(BATCH, sizeof *items);
     int64_t counted_ns = 0;
-    for (;;) {
-        size_t count = queue_pop(monitor->queue, items, BATCH, POP_TIMEOUT_MS);
-        if (count)
-            fold_batch(monitor, items, count);
-        else if (atomic_load(&monitor->stopping))
-            break;
+    size_t count = 0;
+    do {
+        bool came = ordered_hub_wait(monitor->hub, count ? 0 : WAIT_MS);
         int64_t now = instant_monotonic_ns();
         if (now - counted_ns > NS_PER_SECOND) {
             count_depth(monitor);
             counted_ns = now;
         }
-    }
+        count = queue_pop(monitor->queue, items, BATCH, 0);
+        if (came || count)
+            fold_batch(monitor, came, items, count);
+        /* The main thread need not sleep its time out when the first reading is done. */
+        if (monitor->fold_reached_end && !atomic_load(&monitor->caught_up))
+            monitor_wake(monitor);
+    } while (count || !atomic_load(&monitor->stopping));
     free(items);
     return NULL;
 }
@@ -263,5 +294,6 @@ int folding_start(struct monitor *monitor, struct error *err)
 void folding_stop(struct monitor *monitor)
 {
     queue_close(monitor->queue);
+    ordered_hub_stop(monitor->hub);
     pthread_join(monitor->fold_thread, NULL);
 }

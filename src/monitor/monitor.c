@@ -123,7 +123,6 @@ static void reload_rules(struct monitor *monitor)
         struct tracked *tracked = monitor->tracked[i];
         old = tracked->state;
         tracked->state = engine_stream(engine, tracked->name);
-        tracked->epoch++;
         tracked->changes++;
         checksum_forget(monitor, tracked);
         memset(tracked->domain_seen, 0, sizeof tracked->domain_seen);
@@ -305,6 +304,8 @@ static int start_parts(struct monitor *monitor, struct error *err)
     if (bus_open(&monitor->bus, &nats, err) < 0)
         return -1;
     monitor->journal = journal_new(monitor->bus, monitor->instance);
+    if (ordered_hub_open(monitor->bus, &monitor->hub, err) < 0)
+        return -1;
     monitor->queue = queue_new(monitor->options->queue_messages, monitor->options->queue_bytes);
     self_declare(monitor);
     monitor->core_state = engine_stream(monitor->engine, "");
@@ -337,7 +338,7 @@ static int stop_parts(struct monitor *monitor, struct error *err)
 {
     struct error problem = ERROR_NONE;
     int rc = 0;
-    if (monitor->bus && monitor->queue)
+    if (monitor->hub)
         streams_detach_all(monitor);
     atomic_store(&monitor->stopping, true);
     if (monitor->fold_thread)
@@ -350,6 +351,7 @@ static int stop_parts(struct monitor *monitor, struct error *err)
     http_server_stop(monitor->http);
     core_unsubscribe(monitor);
     bus_unsubscribe(monitor->advisories);
+    ordered_hub_close(monitor->hub);
     bus_close(monitor->bus);
     streams_close(monitor);
     core_close(monitor);
@@ -377,7 +379,6 @@ int monitor_run(const struct monitor_options *options, struct error *err)
     pthread_rwlock_init(&monitor->registry_guard, NULL);
     pthread_mutex_init(&monitor->streams_lock, NULL);
     pthread_mutex_init(&monitor->core_lock, NULL);
-    pthread_mutex_init(&monitor->gate, NULL);
     pthread_mutex_init(&monitor->depth_lock, NULL);
     char host[32] = "host";
     (void)gethostname(host, sizeof host - 1);

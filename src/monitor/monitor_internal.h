@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/instant.h"
 #include "bus/ordered.h"
 #include "bus/stream.h"
 #include "fold/engine.h"
@@ -17,19 +18,11 @@
 #define TRACKED_MAX       1024
 #define CORE_WAITING_MAX  65536
 #define CORE_SUBJECTS_MAX MONITOR_CORE_SUBJECTS_MAX
-#define REFUSALS_PATIENCE 3 /* then a stream does not hold back the others' figures */
+#define FAILURES_PATIENCE 3 /* then a stream does not hold back the others' figures */
 #define FORGOTTEN_MAX     32
-#define FEED_DEAD         UINT64_MAX
+#define READY_LAG_NS      (30 * NS_PER_SECOND) /* behind for longer: not ready */
 
 struct monitor;
-
-/* What a reader's handler is given: whose messages, of which incarnation. */
-struct feed {
-    struct monitor *monitor;
-    struct tracked *tracked;
-    uint64_t epoch;
-    struct feed *next;
-};
 
 /* See checksums.c. Under the registry's lock. */
 struct stream_checksum {
@@ -42,24 +35,23 @@ struct stream_checksum {
 
 /* One stream that is, or was, read. Owned by the main thread unless said otherwise. */
 struct tracked {
+    struct monitor *monitor;
     char *name;
     char **subjects;
     size_t subject_count;
     bool present, listed;
-    bool remembered;   /* known from a snapshot only, not seen on the server yet */
-    unsigned refusals; /* of the server to make a consumer, in a row */
-    uint64_t received; /* by readers closed since: may still be in the queue */
+    bool remembered;      /* known from a snapshot only, not seen on the server yet */
+    atomic_uint failures; /* to read it while the server answers, in a row */
     atomic_bool has_sources;
-    struct ordered *reader; /* NULL while not attached */
-    struct feed *feeds;
-    int64_t touched_ns;  /* its snapshot's file; monotonic */
-    int64_t next_try_ns; /* when attaching failed: not before */
+    int64_t touched_ns;       /* its snapshot's file; monotonic */
+    struct ordered *reader;   /* NULL while not attached */
+    int64_t next_try_ns;      /* when attaching failed: not before */
+    _Atomic int64_t level_ns; /* monotonic: when it was last read to its end */
     _Atomic uint64_t consumer_resets;
 
     /* Under the registry's lock (taken before streams_lock where both are): */
     uint64_t live_from; /* messages from this sequence on were stored while we were attached */
     struct stream_state *state;
-    uint64_t epoch;
     int64_t last_stored_at_ns; /* of the last message folded */
     int64_t delay_ns[TALLY_DOMAINS_MAX];
     bool domain_seen[TALLY_DOMAINS_MAX];
@@ -82,7 +74,8 @@ struct monitor {
     struct rules *rules;
     struct journal *journal;
     struct http_server *http;
-    struct queue *queue;
+    struct queue *queue;     /* messages of core subscriptions, for the fold thread */
+    struct ordered_hub *hub; /* run by the fold thread */
 
     /* Under the registry's lock (replaced as a whole when rules are loaded again). */
     struct registry *registry;
@@ -99,8 +92,6 @@ struct monitor {
     /* Streams that changed while a list was on its way: what it says of them is old. */
     char forgotten[FORGOTTEN_MAX][256];
     size_t forgotten_count;
-    /* Held by the main thread while it makes sure which incarnation a new reader reads. */
-    pthread_mutex_t gate;
     uint64_t tracked_overflow;
     char list_problem[1024]; /* why the streams cannot be listed; "" when they can */
 
@@ -127,7 +118,11 @@ struct monitor {
     atomic_bool caught_up;   /* every stream has been, once since the start */
     struct family *duration; /* cim_event_processing_duration_seconds */
     struct partition *durations;
-    /* What waits in the queue, by domain, counted by the fold thread once a second. */
+    int64_t fold_now_ns;                     /* fold thread: of the batch, like the two below */
+    uint64_t fold_counts[TALLY_DOMAINS_MAX]; /* events by domain */
+    uint64_t fold_events;
+    bool fold_reached_end; /* of a stream */
+    /* What waits, by domain, counted by the fold thread once a second. */
     pthread_mutex_t depth_lock;
     struct {
         char domain[DOMAIN_TEXT_MAX];
@@ -160,6 +155,8 @@ void streams_remember(struct monitor *monitor, const char *name);
 void streams_forget_subjects(struct monitor *monitor, struct slice name);
 /* Messages not yet folded in a tracked stream; UINT64_MAX: not known. Registry lock held. */
 uint64_t tracked_behind(const struct tracked *tracked);
+/* It was tried often enough: nothing waits for it any more. */
+bool tracked_is_unreadable(const struct tracked *tracked);
 bool streams_all_caught_up(struct monitor *monitor);
 
 /* core.c */
@@ -172,6 +169,8 @@ void core_unsubscribe(struct monitor *monitor);
 void core_close(struct monitor *monitor); /* after the bus */
 
 /* folding.c */
+ordered_handler
+    folding_on_stored; /* the handler of all readers; the context is the tracked stream */
 void folding_declare(struct monitor *monitor);
 int folding_start(struct monitor *monitor, struct error *err);
 void folding_stop(struct monitor *monitor);

@@ -1,8 +1,8 @@
 /*
- * queue: messages between the NATS client's thread and the fold, bounded by number and bytes.
+ * queue: messages on their way to the fold thread, bounded by number and bytes. Those of streams do
+ * not take it: the fold thread reads them from the link itself.
  *
- * A full queue makes queue_push() wait: the client stops taking from the socket and flow control
- * holds the server back. Any thread may push; one thread pops.
+ * A full queue makes queue_push() wait. Any thread may push; one thread pops.
  */
 #pragma once
 
@@ -12,8 +12,6 @@ struct queue;
 
 struct queue_item {
     struct bus_message message;
-    void *origin;   /* the tracked stream; NULL for core messages */
-    uint64_t epoch; /* the stream's incarnation when the message came */
 };
 
 struct queue *queue_new(size_t messages_max, size_t bytes_max);

@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "monitor/monitor_internal.h"
 
-static const int64_t retry_ns = 1 * NS_PER_SECOND;
+static const int64_t retry_ns = 1 * NS_PER_SECOND, retry_last_ns = 30 * NS_PER_SECOND;
 
 static void say(struct monitor *monitor, const struct tracked *tracked, const char *type,
                 json_t *data)
@@ -21,19 +21,6 @@ static void lock_fold(struct monitor *monitor)
 static void unlock_fold(struct monitor *monitor)
 {
     registry_unlock(monitor->registry);
-}
-
-/* --- the handler of a reader (client thread) -------------------------------------------------- */
-
-static void on_message(void *context, struct bus_message *message)
-{
-    struct feed *feed = context;
-    struct monitor *monitor = feed->monitor;
-    pthread_mutex_lock(&monitor->gate);
-    struct queue_item item = {*message, feed->tracked, feed->epoch};
-    pthread_mutex_unlock(&monitor->gate);
-    if (item.epoch == FEED_DEAD || !queue_push(monitor->queue, &item))
-        bus_message_release(message);
 }
 
 /* --- tracking --------------------------------------------------------------------------------- */
@@ -66,7 +53,9 @@ static struct tracked *track(struct monitor *monitor, const char *name)
         return NULL;
     }
     struct tracked *tracked = xcalloc(1, sizeof *tracked);
+    tracked->monitor = monitor;
     tracked->name = xstrdup(name);
+    atomic_store(&tracked->level_ns, instant_monotonic_ns());
     lock_fold(monitor);
     tracked->state = engine_stream(monitor->engine, name);
     snapshots_load(monitor, tracked->state);
@@ -83,14 +72,6 @@ void streams_remember(struct monitor *monitor, const char *name)
     struct tracked *tracked = find(monitor, name) ? NULL : track(monitor, name);
     if (tracked)
         tracked->remembered = true;
-}
-
-static struct feed *new_feed(struct monitor *monitor, struct tracked *tracked)
-{
-    struct feed *feed = xcalloc(1, sizeof *feed);
-    *feed = (struct feed){monitor, tracked, tracked->epoch, tracked->feeds};
-    tracked->feeds = feed;
-    return feed;
 }
 
 /* The stream is not the one that was read: under its name stands a new one. Lock held. */
@@ -118,28 +99,23 @@ static void roll_back(struct monitor *monitor, struct tracked *tracked, uint64_t
 
 /*
  * Compares what was read with what the server has now. Returns true when the reading place changed,
- * so that messages still on their way belong to the past. The reader, if any, does not deliver.
+ * so that the reader, which does not deliver now, has no use any more.
  */
 static bool reconcile(struct monitor *monitor, struct tracked *tracked,
                       const struct stream_info *info)
 {
-    uint64_t had = tracked->received;
+    lock_fold(monitor);
+    uint64_t had = state_known_seq(tracked->state);
     if (tracked->reader && ordered_next_seq(tracked->reader) - 1 > had)
         had = ordered_next_seq(tracked->reader) - 1;
-    lock_fold(monitor);
-    if (state_known_seq(tracked->state) > had)
-        had = state_known_seq(tracked->state);
     bool renewed = strcmp(state_incarnation(tracked->state), info->created) != 0;
     bool moved = renewed || info->last_seq < had;
     if (renewed)
         begin_again(monitor, tracked, info->created);
     else if (moved)
         roll_back(monitor, tracked, had, info->last_seq);
-    if (moved) {
-        tracked->epoch++;
+    if (moved)
         tracked->changes++;
-        tracked->received = 0;
-    }
     unlock_fold(monitor);
     return moved;
 }
@@ -151,32 +127,26 @@ static void set_reader(struct monitor *monitor, struct tracked *tracked, struct 
     struct ordered *old = tracked->reader;
     tracked->reader = reader;
     pthread_mutex_unlock(&monitor->streams_lock);
-    if (old && ordered_next_seq(old) - 1 > tracked->received)
-        tracked->received = ordered_next_seq(old) - 1;
     ordered_close(old);
 }
 
-/* Behind what is in the queue already: the messages before first_seq cannot come any more. */
-static void mark_gap(struct monitor *monitor, struct tracked *tracked, uint64_t first_seq)
-{
-    struct queue_item mark = {{.seq = first_seq}, tracked, tracked->epoch};
-    (void)queue_push(monitor->queue, &mark);
-}
-
+/* A consumer at the right place; it delivers nothing before ordered_begin(). */
 static int make_reader(struct monitor *monitor, struct tracked *tracked,
                        const struct stream_info *info, struct error *err)
 {
     if (tracked->reader)
-        return ordered_restart(tracked->reader, ordered_next_seq(tracked->reader), err);
+        return ordered_rewind(tracked->reader, ordered_next_seq(tracked->reader), err);
     lock_fold(monitor);
     uint64_t next = state_next_seq(tracked->state);
     tracked->live_from = info->last_seq + 1;
+    if (info->first_seq > next) { /* what is before it is gone from the stream */
+        state_skip_to(monitor->engine, tracked->state, info->first_seq);
+        tracked->changes++;
+    }
     unlock_fold(monitor);
-    if (info->first_seq > next)
-        mark_gap(monitor, tracked, info->first_seq);
     struct ordered *reader = NULL;
-    int rc = ordered_open(monitor->bus, tracked->name, next, on_message, new_feed(monitor, tracked),
-                          &reader, err);
+    int rc =
+        ordered_open(monitor->hub, tracked->name, next, folding_on_stored, tracked, &reader, err);
     set_reader(monitor, tracked, reader);
     return rc;
 }
@@ -194,38 +164,65 @@ static bool is_same(struct monitor *monitor, const struct stream_info *info, str
     return same;
 }
 
-static void refused(struct monitor *monitor, struct tracked *tracked, const struct error *err)
+/*
+ * The server answers, but this stream cannot be read. After a few times the others' figures no
+ * longer wait for it, and each time it is left alone for longer.
+ */
+static void failed(struct monitor *monitor, struct tracked *tracked, const char *reason)
 {
     uint64_t suppressed;
-    tracked->refusals++;
+    tracked->failures++;
     if (journal_may_add(monitor->journal, "StreamUnreadable", &suppressed))
         say(monitor, tracked, "StreamUnreadable",
-            json_pack("{s:s, s:I}", "reason", err->text, "suppressed", (json_int_t)suppressed));
+            json_pack("{s:s, s:I}", "reason", reason, "suppressed", (json_int_t)suppressed));
+}
+
+/* 1 s, doubled with each failure, at most 30 s; the first is free. */
+static void try_later(struct tracked *tracked)
+{
+    int64_t pause_ns = retry_ns;
+    for (unsigned i = 1; i < tracked->failures && pause_ns < retry_last_ns; i++)
+        pause_ns *= 2;
+    if (pause_ns > retry_last_ns)
+        pause_ns = retry_last_ns;
+    tracked->next_try_ns = instant_monotonic_ns() + pause_ns;
+}
+
+/* No answer about this stream while the server answers others' questions: it will not have us. */
+static bool is_own_fault(struct monitor *monitor, const struct stream_info *info,
+                         const struct error *err)
+{
+    struct stream_info now;
+    struct error ignored = ERROR_NONE;
+    if (err->code != EXIT_CODE_UNREACHABLE)
+        return err->code == EXIT_CODE_REFUSED;
+    if (!bus_is_up(monitor->bus) || !ordered_hub_is_up(monitor->hub) ||
+        stream_info(monitor->bus, info->name, &now, &ignored) < 0)
+        return false;
+    stream_info_done(&now);
+    return ordered_hub_is_up(monitor->hub);
 }
 
 /*
  * Reads on, or begins to. Between `info` and the new consumer the stream may have been deleted and
- * made again; messages are therefore held at the gate until a second look shows that it was not.
+ * made again; the reader therefore begins only when a second look shows that it was not.
  */
 static int attach(struct monitor *monitor, struct tracked *tracked, const struct stream_info *info,
                   struct error *err)
 {
     if (reconcile(monitor, tracked, info))
         set_reader(monitor, tracked, NULL);
-    pthread_mutex_lock(&monitor->gate);
     int rc = make_reader(monitor, tracked, info, err);
-    if (rc == 0 && !is_same(monitor, info, err)) {
-        tracked->feeds->epoch = FEED_DEAD;
+    if (rc < 0 && is_own_fault(monitor, info, err))
+        failed(monitor, tracked, err->text);
+    if (rc == 0 && !is_same(monitor, info, err))
         rc = -1;
-    }
-    pthread_mutex_unlock(&monitor->gate);
-    if (rc < 0 && err->code == EXIT_CODE_REFUSED)
-        refused(monitor, tracked, err);
-    else if (rc == 0)
-        tracked->refusals = 0;
-    if (rc < 0)
+    if (rc == 0)
+        rc = ordered_begin(tracked->reader, err);
+    if (rc < 0) {
         set_reader(monitor, tracked, NULL);
-    tracked->next_try_ns = rc < 0 ? instant_monotonic_ns() + retry_ns : 0;
+        try_later(tracked);
+    }
     return rc;
 }
 
@@ -235,6 +232,8 @@ static int mend(struct monitor *monitor, struct tracked *tracked, const char *tr
     struct stream_info info;
     struct error err = ERROR_NONE;
     uint64_t suppressed;
+    bool barren = tracked->reader && !ordered_is_alive(tracked->reader) &&
+                  !ordered_link_was_lost(tracked->reader);
     if (tracked->reader)
         ordered_suspect(tracked->reader); /* it delivers nothing more, so that its place stands */
     if (stream_info(monitor->bus, tracked->name, &info, &err) < 0) {
@@ -252,18 +251,40 @@ static int mend(struct monitor *monitor, struct tracked *tracked, const char *tr
                           (json_int_t)ordered_next_seq(tracked->reader), "suppressed",
                           (json_int_t)suppressed));
     }
-    int rc = attach(monitor, tracked, &info, &err);
+    int rc = 0;
+    if (barren) { /* its consumer was made and gave nothing: not again at once */
+        failed(monitor, tracked, trouble);
+        set_reader(monitor, tracked, NULL);
+        try_later(tracked);
+    } else {
+        rc = attach(monitor, tracked, &info, &err);
+    }
     stream_info_done(&info);
     return rc < 0 && err.code == EXIT_CODE_UNREACHABLE ? -1 : 0;
+}
+
+/* What is well is no failure any more, and what is read to its end is level. */
+static void note_health(struct monitor *monitor, struct tracked *tracked)
+{
+    if (tracked->reader && ordered_is_alive(tracked->reader))
+        tracked->failures = 0;
+    lock_fold(monitor);
+    bool level = !tracked->present || tracked_behind(tracked) == 0;
+    unlock_fold(monitor);
+    if (level)
+        atomic_store(&tracked->level_ns, instant_monotonic_ns());
 }
 
 void streams_tend(struct monitor *monitor)
 {
     for (size_t i = 0; i < monitor->tracked_count && bus_is_up(monitor->bus); i++) {
         struct tracked *tracked = monitor->tracked[i];
-        if (!tracked->present || instant_monotonic_ns() < tracked->next_try_ns)
-            continue;
         const char *trouble = tracked->reader ? ordered_trouble(tracked->reader) : "not attached";
+        if (!trouble)
+            note_health(monitor, tracked);
+        if (!tracked->present || !ordered_hub_is_up(monitor->hub) ||
+            instant_monotonic_ns() < tracked->next_try_ns)
+            continue;
         /* Each question to a silent server takes its whole time limit: one at a time. */
         if (trouble && mend(monitor, tracked, trouble) < 0)
             return;
@@ -309,6 +330,8 @@ static int consider(struct monitor *monitor, const struct stream_info *info, str
     set_subjects(tracked, info);
     tracked->present = true;
     pthread_mutex_unlock(&monitor->streams_lock);
+    if (fresh)
+        atomic_store(&tracked->level_ns, instant_monotonic_ns());
     if (fresh)
         say(monitor, tracked, "StreamFound",
             json_pack("{s:s, s:I, s:I, s:I}", "created", info->created, "first_sequence",
@@ -397,14 +420,18 @@ uint64_t tracked_behind(const struct tracked *tracked)
     return pending + (next > folded ? next - folded : 0);
 }
 
+bool tracked_is_unreadable(const struct tracked *tracked)
+{
+    return tracked->failures >= FAILURES_PATIENCE;
+}
+
 bool streams_all_caught_up(struct monitor *monitor)
 {
     bool all = true;
     lock_fold(monitor);
     for (size_t i = 0; i < monitor->tracked_count && all; i++) {
         const struct tracked *tracked = monitor->tracked[i];
-        all = !tracked->present || tracked->refusals >= REFUSALS_PATIENCE ||
-              tracked_behind(tracked) == 0;
+        all = !tracked->present || tracked_is_unreadable(tracked) || tracked_behind(tracked) == 0;
     }
     unlock_fold(monitor);
     return all;
@@ -423,11 +450,6 @@ void streams_close(struct monitor *monitor)
     streams_detach_all(monitor);
     for (size_t i = 0; i < monitor->tracked_count; i++) {
         struct tracked *tracked = monitor->tracked[i];
-        while (tracked->feeds) {
-            struct feed *feed = tracked->feeds;
-            tracked->feeds = feed->next;
-            free(feed);
-        }
         for (size_t s = 0; s < tracked->subject_count; s++)
             free(tracked->subjects[s]);
         checksum_forget(monitor, tracked);

@@ -421,16 +421,12 @@ int ordered_rewind(struct ordered *reader, uint64_t start_seq, struct error *err
     atomic_store(&reader->pending, UINT64_MAX);
     atomic_store(&reader->alive, false);
     atomic_store(&reader->last_sign_ns, 0);
-    trouble(reader, NULL);
+    trouble(reader, "it has not begun"); /* until ordered_begin() */
     reader->consumer_seq = 0;
     reader->numbers_at = 0;
     if (!ordered_hub_is_up(reader->hub))
         return error_set(err, EXIT_CODE_UNREACHABLE, "the reading connection to NATS is down");
-    if (new_inbox(reader, err) < 0 || create_consumer(reader, start_seq, err) < 0) {
-        trouble(reader, "no consumer could be made");
-        return -1;
-    }
-    return 0;
+    return new_inbox(reader, err) < 0 ? -1 : create_consumer(reader, start_seq, err);
 }
 
 int ordered_begin(struct ordered *reader, struct error *err)
@@ -449,6 +445,7 @@ int ordered_begin(struct ordered *reader, struct error *err)
         if (stands) {
             reader->sid = sid;
             reader->link = link;
+            trouble(reader, NULL);
             hub->readers[sid % ORDERED_READERS_MAX] = reader;
             hub->reader_count++;
         }

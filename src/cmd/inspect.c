@@ -32,7 +32,7 @@ static const struct option_spec options[] = {
     {.name = "explain",
      .kind = OPTION_FLAG,
      .offset = offsetof(struct inspect_values, explain),
-     .help = "say which rule gave which field, and which envelopes did not fit"},
+     .help = "say which rule gave which field, which envelopes did not fit, and what the CID says"},
 };
 
 /* The order in which fields are shown. */
@@ -90,6 +90,19 @@ static void add_missing(struct buf *out, const struct explanation *seen, size_t 
              SLICE_ARG(seen->tried[index].missing));
 }
 
+/* "cid_mismatch: chained-content (file:line)"; what is verified says what is known of its link. */
+static void add_chain(struct buf *out, const struct chain_finding *chain)
+{
+    static const char *const verdicts[] = {[CHAIN_NONE] = "",
+                                           [CHAIN_VERIFIED] = "verified, ",
+                                           [CHAIN_BROKEN] = "broken, ",
+                                           [CHAIN_UNVERIFIABLE] = "not verifiable, "};
+    buf_addf(out, "%s%s: %.*s (", verdicts[chain->verdict], chain->reason,
+             SLICE_ARG(chain->rule->name));
+    yaml_add_place(chain->rule->node, out);
+    buf_add_char(out, ')');
+}
+
 static void explain_json(struct inspection *self, const struct explanation *seen)
 {
     CLEANUP_BUF struct buf text = {0};
@@ -106,6 +119,11 @@ static void explain_json(struct inspection *self, const struct explanation *seen
         buf_reset(&text);
         add_source(&text, seen, shown[i]);
         add_member(out, event_field_name(shown[i]), buf_slice(&text));
+    }
+    if (seen->chain.verdict != CHAIN_NONE) {
+        buf_reset(&text);
+        add_chain(&text, &seen->chain);
+        add_member(out, "chain", buf_slice(&text));
     }
     json_add_name(out, "tried");
     buf_add_char(out, '{');
@@ -154,6 +172,11 @@ static void show_text(struct inspection *self, const struct event_input *input,
         yaml_add_place(seen->envelope->node, out);
     }
     buf_add_char(out, '\n');
+    if (self->explain && seen->chain.verdict != CHAIN_NONE) {
+        buf_addf(out, "  %-15s ", "chain");
+        add_chain(out, &seen->chain);
+        buf_add_char(out, '\n');
+    }
     for (size_t i = 0; self->explain && i < seen->tried_count; i++) {
         buf_addf(out, "  %-15s %s: ", "not", seen->tried[i].envelope->name.ptr);
         add_missing(out, seen, i);

@@ -75,5 +75,6 @@ bool engine_explain(struct engine *engine, const struct event_input *input, stru
     ret->error_class =
         slice_present(ret->view.field[EVENT_ERROR_TYPE]) && !ret->from[EVENT_ERROR_TYPE];
     find_tried(engine, &prepared, ret);
+    ret->chain = chain_check(&engine->eval, &engine_stream(engine, "")->chains, &engine->hashed);
     return true;
 }

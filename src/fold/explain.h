@@ -2,11 +2,12 @@
  * explain: how the event view of one message came about.
  *
  * Which envelope took the message, which came before it in the file and what they missed, and which
- * expression gave each field. For authors of envelopes and for support; costs several times what
- * folding costs. Everything points into the rules or into the message.
+ * expression gave each field, and what its CID says. For authors of envelopes and for support;
+ * costs several times what folding costs. Everything points into the rules or into the message.
  */
 #pragma once
 
+#include "fold/chain.h"
 #include "fold/engine.h"
 
 #define EXPLAIN_TRIED_MAX 64
@@ -24,6 +25,7 @@ struct explanation {
         struct slice missing; /* a payload path or a header's name */
     } tried[EXPLAIN_TRIED_MAX];
     size_t tried_count;
+    struct chain_finding chain; /* as after the messages explained before */
 };
 
 /* False when the message is malformed (*ret_why, constant). */

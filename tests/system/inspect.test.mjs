@@ -1,6 +1,6 @@
 // cim-ops inspect: the event view of lines, without a server.
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
@@ -44,6 +44,23 @@ describe('inspect', () => {
       { 'infrastructure-stored': 'no $payload.data.event.event_id' });
     const text = await inspect(['--explain', '--output', 'text', '-'], LOCATION);
     assert.match(text.stdout, /^ {2}event_type +LocationDefined +<- \$key \(.*envelopes\.yaml:\d+\)$/m);
+  });
+
+  test('--explain says what the CID of each line says, line after line', async () => {
+    const file = new URL('../corpus/chains.jsonl', import.meta.url).pathname;
+    const { code, stdout, stderr } = await inspect(['--explain', file]);
+    assert.equal(code, 0, stderr);
+    const shown = stdout.trimEnd().split('\n').map((text) => JSON.parse(text).explain.chain);
+    const wanted = (await readFile(file, 'utf8')).trimEnd().split('\n').map((text) => JSON.parse(text).expect);
+    assert.equal(shown.length, wanted.length);
+    wanted.forEach((want, i) => {
+      if (want === 'none') assert.equal(shown[i], undefined);
+      else if (want === 'verified') assert.match(shown[i], /^verified, .*: [a-z-]+ \(.*envelopes\.yaml:\d+:?\d*\)$/);
+      else if (want.startsWith('unverifiable: ')) assert.match(shown[i], new RegExp(`^not verifiable, ${want.slice(14)}: `));
+      else assert.match(shown[i], new RegExp(`^broken, ${want}: `));
+    });
+    const text = await inspect(['--explain', '--output', 'text', file]);
+    assert.match(text.stdout, /^ {2}chain +broken, cid_mismatch: chained-content \(/m);
   });
 
   test('wrong options and files are told apart from wrong lines', async () => {

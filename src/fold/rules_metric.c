@@ -76,14 +76,38 @@ static int load_number(const struct yaml_node *node, double *ret, struct error *
     return json_number(&number, ret) ? 0 : yaml_error(node, err, "a number was expected");
 }
 
-static int load_series_max(const struct yaml_node *node, size_t *ret, struct error *err)
+static int load_limit(const struct yaml_node *node, const char *name, size_t *ret,
+                      struct error *err)
 {
     double number;
     if (load_number(node, &number, err) < 0)
         return -1;
     if (!(number >= 1 && number <= SERIES_MAX_MAX) || number != (double)(size_t)number)
-        return yaml_error(node, err, "'series_max' is a whole number from 1 to %d", SERIES_MAX_MAX);
+        return yaml_error(node, err, "'%s' is a whole number from 1 to %d", name, SERIES_MAX_MAX);
     *ret = (size_t)number;
+    return 0;
+}
+
+/* One number for all labels, or a mapping from label to number. The labels are loaded already. */
+static int load_label_values_max(const struct yaml_node *node, struct metric_spec *ret,
+                                 struct error *err)
+{
+    static const char name[] = "label_values_max";
+    for (size_t l = 0; !yaml_is_mapping(node) && l < ret->label_count; l++) {
+        if (load_limit(node, name, &ret->label_values_max[l], err) < 0)
+            return -1;
+    }
+    for (size_t i = 0; yaml_is_mapping(node) && i < yaml_size(node); i++) {
+        const struct yaml_node *key = yaml_key_at(node, i);
+        size_t l = 0;
+        while (l < ret->label_count && !slice_eq(slice_of(ret->labels[l]), yaml_text(key)))
+            l++;
+        if (l == ret->label_count)
+            return yaml_error(key, err, "'%.*s' is no label of this metric",
+                              SLICE_ARG(yaml_text(key)));
+        if (load_limit(yaml_value_at(node, i), name, &ret->label_values_max[l], err) < 0)
+            return -1;
+    }
     return 0;
 }
 
@@ -169,7 +193,10 @@ static int load_metric_parts(struct rules *rules, const struct yaml_node *node,
     if ((part = yaml_get(node, "scale")) && load_number(part, &ret->scale, err) < 0)
         return -1;
     if ((part = yaml_get(node, "series_max")) &&
-        load_series_max(part, &ret->spec.series_max, err) < 0)
+        load_limit(part, "series_max", &ret->spec.series_max, err) < 0)
+        return -1;
+    if ((part = yaml_get(node, "label_values_max")) &&
+        load_label_values_max(part, &ret->spec, err) < 0)
         return -1;
     return 0;
 }
@@ -261,11 +288,15 @@ static int check_accept(const struct yaml_node *node, const struct metric_rule *
 static int load_metric(struct rules *rules, const struct yaml_node *node, const char *file,
                        size_t part, struct metric_rule *ret, struct error *err)
 {
-    static const char *const known[] = {
-        "name",    "type",  "help",    "unit",   "subjects", "when",    "labels",
-        "value",   "key",   "buckets", "scale",  "since",    "until",   "series_max",
-        "start",   "end",   "after",   "expect", "within",   "timeout", "open_max",
-        "restart", "clock", "of",      "among",  "accept"};
+    static const char *const known[] = {"name",    "type",       "help",
+                                        "unit",    "subjects",   "when",
+                                        "labels",  "value",      "key",
+                                        "buckets", "scale",      "since",
+                                        "until",   "series_max", "start",
+                                        "end",     "after",      "expect",
+                                        "within",  "timeout",    "open_max",
+                                        "restart", "clock",      "of",
+                                        "among",   "accept",     "label_values_max"};
     if (yaml_check_keys(node, known, ARRAY_LEN(known), "a metric", err) < 0)
         return -1;
     const struct yaml_node *name = yaml_get(node, "name"), *type = yaml_get(node, "type"),

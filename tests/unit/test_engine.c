@@ -436,6 +436,42 @@ static void more_classes_than_are_kept(void **state)
     rig_shows(&rig, "x_total{t=\"T16483\"} 2");
 }
 
+static void sums_do_not_become_infinite(void **state)
+{
+    CLEANUP_RIG struct rig rig;
+    (void)state;
+    rig_open(&rig, RIG_ENVELOPES,
+             "metrics:\n  - {name: x_total, type: counter, help: h, value: $payload.v}\n"
+             "  - {name: y, type: histogram, help: h, value: $payload.v, buckets: [1]}\n"
+             "  - {name: z, type: gauge, help: h, value: $payload.v, scale: 10}\n");
+    for (uint64_t seq = 1; seq <= 3; seq++)
+        assert_true(rig_fold(&rig, seq, "a.b.c", "{\"type\":\"T\",\"v\":1e308}") >= 0);
+    rig_shows(&rig, "x_total 1e+308");
+    rig_shows(&rig, "y_sum 1e+308");
+    rig_shows(&rig, "y_count 1");
+    rig_shows_no(&rig, "z");
+    /* Two of each sum did not fit, nor did any of the scaled ones. */
+    rig_shows(&rig,
+              "cim_monitor_suspect_events_total{stream=\"S\",reason=\"number_out_of_range\"} 7");
+}
+
+static void labels_have_limits_of_their_own(void **state)
+{
+    CLEANUP_RIG struct rig rig;
+    (void)state;
+    rig_open(&rig, RIG_ENVELOPES,
+             "metrics:\n  - {name: x_total, type: counter, help: h, "
+             "labels: {d: $domain, t: $event_type}, label_values_max: {t: 2}}\n");
+    for (uint64_t i = 0; i < 12; i++) {
+        CLEANUP_FREE char *text = xasprintf("{\"type\":\"T%d\"}", (int)(i % 4));
+        CLEANUP_FREE char *subject = xasprintf("d%d.x", (int)(i % 3));
+        assert_true(rig_fold(&rig, i + 1, subject, text) >= 0);
+    }
+    rig_shows(&rig, "x_total{d=\"d0\",t=\"T0\"} 1");
+    rig_shows(&rig, "x_total{d=\"d2\",t=\"__overflow__\"} 2");
+    rig_shows_no(&rig, "x_total{d=\"d0\",t=\"T2\"}");
+}
+
 static void domains_are_numbered_up_to_a_limit(void **state)
 {
     CLEANUP_RIG struct rig rig;
@@ -519,6 +555,8 @@ int main(void)
         cmocka_unit_test(remembered_texts_are_bounded),
         cmocka_unit_test(long_texts_are_cut_the_same_each_time),
         cmocka_unit_test(more_classes_than_are_kept),
+        cmocka_unit_test(sums_do_not_become_infinite),
+        cmocka_unit_test(labels_have_limits_of_their_own),
         cmocka_unit_test(domains_are_numbered_up_to_a_limit),
         cmocka_unit_test(bytes_of_subjects_cannot_break_the_exposition),
         cmocka_unit_test(shipped_workflow_metrics),

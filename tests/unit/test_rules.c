@@ -222,6 +222,15 @@ static void mistakes_in_parts_of_metrics(void **state)
          "m.yaml:2:69: buckets must ascend"},
         {"metrics:\n  - {name: a_total, type: counter, help: x, scale: big}\n",
          "m.yaml:2:52: a number was expected"},
+        {"metrics:\n  - {name: a_total, type: counter, help: x, labels: {d: $domain}, "
+         "label_values_max: 0}\n",
+         "'label_values_max' is a whole number from 1 to 10000000"},
+        {"metrics:\n  - {name: a_total, type: counter, help: x, labels: {d: $domain}, "
+         "label_values_max: {d: 5, e: 5}}\n",
+         "'e' is no label of this metric"},
+        {"metrics:\n  - {name: a_total, type: counter, help: x, labels: {d: $domain}, "
+         "label_values_max: {d: many}}\n",
+         "a number was expected"},
         {"metrics:\n  - {name: a_total, type: counter, help: x, series_max: 0}\n",
          "m.yaml:2:57: 'series_max' is a whole number from 1 to 10000000"},
         {"metrics:\n  - {name: a_total, type: counter, help: x, series_max: -5}\n",

@@ -2,7 +2,8 @@
 // parts are fresh, and what --help says exists is what the documents speak of.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { appendFile, mkdir } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import {
@@ -79,6 +80,33 @@ describe('commands in the documents work', () => {
       const { code, stdout, stderr } = await run('bash', ['-c', script],
         { cwd: REPOSITORY, env: environment, deadline: 60_000 });
       assert.equal(code, wanted, `exit code ${code}, not ${wanted}\n${script}\n${stdout}${stderr}`);
+    });
+  }
+});
+
+/* Blocks marked `file=FOLDER/NAME` are pieces of that file, in their order; FOLDER is one of rules. */
+describe('rules in the documents', () => {
+  const scope = new Scope();
+  after(() => scope.close());
+  const pieces = DOCUMENTS.flatMap((document) => blocks(document).flatMap(({ info, text }) => info
+    .filter((word) => word.startsWith('file='))
+    .map((word) => ({ document, path: word.slice('file='.length), text }))));
+  const folders = new Set(pieces.map(({ document, path }) => join(document, dirname(path))));
+  test('there are some', () => assert.ok(folders.size >= 1));
+  for (const folder of folders) {
+    test(`${folder}: checked and tested`, async () => {
+      const home = await tempDir(scope, 'rules');
+      const own = pieces.filter(({ document, path }) => join(document, dirname(path)) === folder);
+      for (const { path, text } of own) {
+        const into = path.endsWith('tests.yaml') ? join(home, 'tests') : home;
+        await mkdir(into, { recursive: true });
+        await appendFile(join(into, basename(path)), text.replace(/^rules: \.$/m, 'rules: ..'));
+      }
+      const check = await cimOps(['rules', 'check', '--strict', home]);
+      assert.equal(check.code, 0, check.stdout + check.stderr);
+      const tested = await cimOps(['rules', 'test', join(home, 'tests', 'tests.yaml')]);
+      assert.equal(tested.code, 0, tested.stdout + tested.stderr);
+      assert.match(tested.stdout, /^ok 1 /m);
     });
   }
 });

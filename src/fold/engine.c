@@ -103,6 +103,15 @@ void engine_free(struct engine *engine)
     free(engine);
 }
 
+void engine_watch(struct engine *engine,
+                  void (*before)(void *context, const struct event_input *input,
+                                 const int64_t *occurred_at_ns),
+                  void *context)
+{
+    engine->before = before;
+    engine->before_context = context;
+}
+
 struct stream_state *engine_stream(struct engine *engine, const char *name)
 {
     for (size_t i = 0; i < engine->state_count; i++) {
@@ -557,6 +566,9 @@ static int fold_event(struct engine *engine, struct stream_state *state,
     struct class_entry *class = class_find(engine, state, prepared, &temporary);
     uint64_t seq = prepared->input.seq;
     engine_view_rest(engine, prepared);
+    if (engine->before)
+        engine->before(engine->before_context, &prepared->input,
+                       engine->view.has_occurred_at ? &engine->view.occurred_at_ns : NULL);
     uint64_t id = id_hash(engine, prepared);
     state_expect(state, id);
     check_plausible(engine, state, prepared);
@@ -588,12 +600,17 @@ int engine_fold(struct engine *engine, struct stream_state *state, const struct 
         state_skip_to(engine, state, input->seq);
         state->seq = input->seq;
     }
-    if (input->stored_at_ns > state->next_deadline_ns)
+    bool expires = input->stored_at_ns > state->next_deadline_ns;
+    if (expires && engine->before)
+        engine->before(engine->before_context, input, NULL);
+    if (expires)
         spans_expire(engine, state, input->stored_at_ns, input->seq);
     registry_hold_births(engine->registry, state->resumed && input->seq > state->applied_max);
     const char *why = engine_prepare(engine, engine->plan, input, &prepared);
     if (!why)
         return fold_event(engine, state, &prepared);
+    if (engine->before)
+        engine->before(engine->before_context, input, NULL);
     malformed(engine, state, input->seq, why);
     return -1;
 }

@@ -44,6 +44,16 @@ int engine_new(const struct rules *rules, struct registry *registry,
                struct engine_reporter reporter, struct engine **ret, struct error *err);
 void engine_free(struct engine *engine);
 
+/*
+ * Called within engine_fold() when it is known what a message is and before anything is counted:
+ * for those who date what follows (metrics/history.h). occurred_at_ns is NULL where the event does
+ * not say; it may be absurd.
+ */
+void engine_watch(struct engine *engine,
+                  void (*before)(void *context, const struct event_input *input,
+                                 const int64_t *occurred_at_ns),
+                  void *context);
+
 /* The state of a stream ("" stands for messages that no stream captures), made empty when new. */
 struct stream_state *engine_stream(struct engine *engine, const char *name);
 

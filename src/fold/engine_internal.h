@@ -98,6 +98,8 @@ struct engine {
     struct registry *registry;
     struct plan *plan, *view_plan; /* the second has all fields; made when first asked for */
     struct engine_reporter reporter;
+    void (*before)(void *context, const struct event_input *input, const int64_t *occurred_at_ns);
+    void *before_context;
     struct family **families; /* by rule */
     struct family *builtin[BUILTINS];
     struct family *spans_open, *spans_given_up;

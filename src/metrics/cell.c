@@ -8,6 +8,7 @@ bool cell_add(struct cell *cell, double amount)
     double sum = cell->value + amount;
     if (!isfinite(sum))
         return false;
+    cell_touch(cell);
     cell->value = sum;
     return true;
 }
@@ -16,6 +17,7 @@ void cell_set(struct cell *cell, double value, int64_t stamp_ns)
 {
     if (stamp_ns < cell->stamp_ns)
         return;
+    cell_touch(cell);
     cell->value = value;
     cell->stamp_ns = stamp_ns;
 }
@@ -39,6 +41,7 @@ bool cell_observe(struct cell *cell, double value)
 
 void cell_max(struct cell *cell, double value)
 {
+    cell_touch(cell);
     if (value > cell->value)
         cell->value = value;
 }
@@ -47,6 +50,7 @@ bool cell_distinct_add(struct cell *cell, uint64_t key)
 {
     struct partition *partition = cell->column->partition;
     bool fresh;
+    cell_touch(cell);
     if (u64map_get(cell->keys, key))
         return true;
     if (partition->distinct_count >= partition->registry->distinct_max)
@@ -63,6 +67,7 @@ void cell_distinct_expect(const struct cell *cell, uint64_t key)
 
 void cell_distinct_remove(struct cell *cell, uint64_t key)
 {
+    cell_touch(cell);
     if (u64map_remove(cell->keys, key))
         cell->column->partition->distinct_count--;
 }

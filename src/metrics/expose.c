@@ -41,8 +41,7 @@ static const char *type_name(const struct metric_spec *spec, enum exposition_for
     return "gauge";
 }
 
-static void add_header(struct buf *out, const struct metric_spec *spec,
-                       enum exposition_format format)
+void expose_header(struct buf *out, const struct metric_spec *spec, enum exposition_format format)
 {
     /* OpenMetrics names the family of a counter without _total. */
     struct slice name = slice_of(spec->name);
@@ -92,7 +91,7 @@ static void add_sample(struct buf *out, struct slice name, const struct series *
 
 /* OpenMetrics wants a bucket's bound as a canonical float ("1.0"); both formats show the same text.
  */
-static void add_bound(struct buf *out, double bound)
+void expose_bound(struct buf *out, double bound)
 {
     char text[NUMBER_TEXT_MAX];
     size_t len = (size_t)(number_put_double(text, bound) - text);
@@ -111,7 +110,7 @@ static void note_bounds(struct scrape *scrape, const struct metric_spec *spec)
         if (b == spec->bucket_count)
             buf_add_str(&scrape->bounds, "+Inf");
         else
-            add_bound(&scrape->bounds, spec->buckets[b]);
+            expose_bound(&scrape->bounds, spec->buckets[b]);
         buf_add_str(&scrape->bounds, "\"} ");
     }
     scrape->bound_at[spec->bucket_count + 1] = scrape->bounds.len;
@@ -145,7 +144,7 @@ static void add_histogram(struct scrape *scrape, const struct family_copy *copy,
 
 static void begin_family(struct scrape *scrape, const struct metric_spec *spec, struct buf *out)
 {
-    add_header(out, spec, scrape->format);
+    expose_header(out, spec, scrape->format);
     if (spec->kind != METRIC_HISTOGRAM)
         return;
     note_bounds(scrape, spec);

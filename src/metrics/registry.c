@@ -229,6 +229,7 @@ static struct cell *add_cell(struct column *column, const struct label_text *tex
         column->counts[chunk] = xcalloc((size_t)FIRST_CHUNK << chunk, width * sizeof(uint64_t));
     struct cell *cell = column_cell(column, index);
     cell->column = column;
+    cell->watched = column->family->registry->watching;
     cell->series = find_or_add_series(column->family, buf_slice(&text->text), hash);
     if (spec->kind == METRIC_HISTOGRAM)
         cell->counts = column->counts[chunk] + (index - chunk_begin(chunk)) * width;
@@ -423,11 +424,44 @@ void registry_free(struct registry *registry)
         free(registry->texts);
         registry->texts = next;
     }
+    free(registry->touched);
     free(registry->partitions);
     free(registry->families);
     label_text_done(&registry->wanted);
     pthread_mutex_destroy(&registry->lock);
     free(registry);
+}
+
+/* --- watching --------------------------------------------------------------------------------- */
+
+void registry_watch(struct registry *registry)
+{
+    registry->watching = true;
+    for (size_t f = 0; f < registry->family_count; f++) {
+        for (size_t c = 0; c < registry->families[f]->column_count; c++) {
+            const struct column *column = registry->families[f]->columns[c];
+            for (uint32_t i = 0; i < column->count; i++)
+                column_cell(column, i)->watched = true;
+        }
+    }
+}
+
+void cell_note_touched(struct cell *cell)
+{
+    struct registry *registry = cell->column->family->registry;
+    cell->watched = false; /* noted once, until somebody looks */
+    GROW(registry->touched, registry->touched_count, registry->touched_room);
+    registry->touched[registry->touched_count++] = cell;
+}
+
+void registry_each_touched(struct registry *registry,
+                           void (*each)(void *context, const struct cell *cell), void *context)
+{
+    for (size_t i = 0; i < registry->touched_count; i++) {
+        registry->touched[i]->watched = true;
+        each(context, registry->touched[i]);
+    }
+    registry->touched_count = 0;
 }
 
 /* --- settings and totals ---------------------------------------------------------------------- */

@@ -136,6 +136,16 @@ void registry_each_dropped(const struct registry *registry,
 void registry_before_exposition(struct registry *registry, void (*call)(void *context),
                                 void *context);
 
+/*
+ * For whoever must know what a fold changed (metrics/history.h): from now on cells remember that
+ * they were written, and registry_each_touched() calls back once for each that was since the last
+ * call, in the order of their first write. Nothing may be cleared meanwhile. Costs one test a write
+ * where nobody watches.
+ */
+void registry_watch(struct registry *registry);
+void registry_each_touched(struct registry *registry,
+                           void (*each)(void *context, const struct cell *cell), void *context);
+
 enum exposition_format {
     EXPOSITION_PROMETHEUS,  /* text/plain; version=0.0.4 */
     EXPOSITION_OPENMETRICS, /* application/openmetrics-text; version=1.0.0 */

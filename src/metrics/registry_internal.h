@@ -36,6 +36,7 @@ struct cell {
     struct column *column;
     uint32_t series; /* its number in the family */
     bool overflow;   /* a label is `__overflow__` */
+    bool watched;    /* the next write is noted, see registry_watch() */
 };
 
 enum { NOT_HELD = 0, HELD_UNSEEN = -1 };
@@ -104,7 +105,22 @@ struct registry {
     struct label_text wanted;      /* working space of partition_cell() */
     void (*before)(void *context); /* an exposition */
     void *before_context;
+    bool watching;
+    struct cell **touched; /* written since they were looked at last, each once */
+    size_t touched_count, touched_room;
 };
+
+/* Before a cell is written: it is noted where somebody watches. */
+void cell_note_touched(struct cell *cell);
+static inline void cell_touch(struct cell *cell)
+{
+    if (__builtin_expect(cell->watched, false))
+        cell_note_touched(cell);
+}
+
+/* What an exposition is made of; history.c writes the same texts. */
+void expose_header(struct buf *out, const struct metric_spec *spec, enum exposition_format format);
+void expose_bound(struct buf *out, double bound);
 
 struct registry *registry_keep(struct registry *registry);
 

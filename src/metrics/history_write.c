@@ -1,0 +1,239 @@
+/* Sorted changes as samples, chunk by chunk, family by family, series by series. */
+#include <errno.h>
+#include <math.h>
+
+#include "base/instant.h"
+#include "base/memory.h"
+#include "metrics/history_internal.h"
+
+enum { FLUSH_BYTES = 1 << 20 };
+
+bool history_next(struct history *history, struct history_chunk *ret)
+{
+    uint64_t per = history->steps_per_chunk;
+    if (history->chunk > history->last_chunk)
+        return false;
+    history->chunk_first = (uint32_t)(history->chunk * per);
+    history->chunk_last = per ? (uint32_t)(history->chunk_first + per - 1) : UINT32_MAX;
+    if (history->chunk_first < history->from_step)
+        history->chunk_first = history->from_step;
+    *ret = (struct history_chunk){
+        .first_ns = history->chunk_first * history->options.step_ns,
+        .last_ns = history->chunk_last * history->options.step_ns,
+    };
+    return true;
+}
+
+/* --- lines ------------------------------------------------------------------------------------ */
+
+static bool is_target_label(const struct history *history, const char *name)
+{
+    for (size_t i = 0; i < history->options.label_count; i++) {
+        if (!strcmp(history->options.labels[i].name, name))
+            return true;
+    }
+    return false;
+}
+
+static void add_label(struct buf *out, bool *any, const char *name, struct slice value)
+{
+    if (!value.len) /* an empty label is none */
+        return;
+    buf_add_char(out, *any ? ',' : '{');
+    buf_add_str(out, name);
+    buf_add_str(out, "=\"");
+    expose_escaped(out, value, true);
+    buf_add_char(out, '"');
+    *any = true;
+}
+
+/* As a scrape would have it: the target's labels are added, and win over the series' own. */
+static bool add_labels(const struct history *history, struct buf *out, const struct series *series)
+{
+    bool any = false;
+    for (size_t i = 0; i < series->family->spec.label_count; i++) {
+        const char *name = series->family->spec.labels[i];
+        CLEANUP_FREE char *renamed =
+            is_target_label(history, name) ? xasprintf("exported_%s", name) : NULL;
+        add_label(out, &any, renamed ? renamed : name, series_value(series, i));
+    }
+    for (size_t i = 0; i < history->options.label_count; i++)
+        add_label(out, &any, history->options.labels[i].name,
+                  slice_of(history->options.labels[i].value));
+    return any;
+}
+
+/* The texts before the values of one series: each with a NUL behind it. */
+static void make_prefixes(struct history *history, const struct series *series)
+{
+    const struct metric_spec *spec = &series->family->spec;
+    struct buf *out = &history->prefixes;
+    buf_reset(out);
+    for (size_t b = 0; spec->kind == METRIC_HISTOGRAM && b <= spec->bucket_count; b++) {
+        buf_addf(out, "%s_bucket", spec->name);
+        buf_add_str(out, add_labels(history, out, series) ? ",le=\"" : "{le=\"");
+        if (b == spec->bucket_count)
+            buf_add_str(out, "+Inf");
+        else
+            expose_bound(out, spec->buckets[b]);
+        buf_add(out, "\"} ", sizeof "\"} ");
+    }
+    static const char *const suffixes[] = {"_sum", "_count"};
+    for (size_t i = 0; i < (spec->kind == METRIC_HISTOGRAM ? 2 : 1); i++) {
+        buf_addf(out, "%s%s", spec->name, spec->kind == METRIC_HISTOGRAM ? suffixes[i] : "");
+        buf_add_str(out, add_labels(history, out, series) ? "} " : " ");
+        buf_add_char(out, 0);
+    }
+}
+
+static void add_line(struct history *history, const char **prefix, double value, struct slice time)
+{
+    size_t len = strlen(*prefix);
+    buf_add(&history->out, *prefix, len);
+    expose_number(&history->out, value);
+    buf_add_slice(&history->out, time);
+    *prefix += len + 1;
+    history->samples++;
+}
+
+static void add_sample(struct history *history, const struct wanted *wanted, struct track *track,
+                       uint32_t step)
+{
+    char text[32];
+    const char *prefix = history->prefixes.ptr;
+    int64_t seconds = step * (history->options.step_ns / NS_PER_SECOND);
+    struct slice time = {text, (size_t)snprintf(text, sizeof text, " %lld\n", (long long)seconds)};
+    double total = 0;
+    track->written_step = step;
+    if (!history->first_written || step < history->first_written)
+        history->first_written = step;
+    if (step > history->last_written)
+        history->last_written = step;
+    if (wanted->parts == 1) {
+        add_line(history, &prefix, track->values[0], time);
+        return;
+    }
+    for (size_t part = 0; part + 1 < wanted->parts; part++) {
+        total += track->values[part];
+        add_line(history, &prefix, total, time);
+    }
+    add_line(history, &prefix, track->values[wanted->parts - 1], time);
+    add_line(history, &prefix, total, time);
+}
+
+/* --- one series ------------------------------------------------------------------------------- */
+
+/* Sums of fractions come out a little differently in the order of the times: the end is exact. */
+static double settled(double value, double last)
+{
+    return fabs(value - last) <= fabs(last) * 1e-9 ? last : value;
+}
+
+static void apply(const struct wanted *wanted, struct track *track, const struct change *change)
+{
+    double *value = &track->values[change->part];
+    switch (wanted->family->spec.kind) {
+    case METRIC_GAUGE: *value = change->amount; break;
+    case METRIC_TIMESTAMP: *value = change->amount > *value ? change->amount : *value; break;
+    case METRIC_COUNTER:
+    case METRIC_HISTOGRAM:
+        *value = settled(*value + change->amount, track->last[change->part]);
+        break;
+    case METRIC_DISTINCT: *value += change->amount; break;
+    }
+    track->born = true;
+}
+
+/* Nothing changes from `first` to `last`: a sample every idle interval, and one at the end. */
+static void add_idle(struct history *history, const struct wanted *wanted, struct track *track,
+                     uint64_t first, uint64_t last)
+{
+    uint64_t idle = history->idle_steps;
+    for (uint64_t step = (first + idle - 1) / idle * idle; step < last; step += idle)
+        add_sample(history, wanted, track, (uint32_t)step);
+    if (first <= last)
+        add_sample(history, wanted, track, (uint32_t)last);
+}
+
+static int write_track(struct history *history, const struct wanted *wanted, struct track *track,
+                       uint64_t place, struct error *err)
+{
+    const struct change *next = changes_peek(&history->changes);
+    uint64_t at = history->chunk_first;
+    uint32_t end =
+        wanted->last_step < history->chunk_last ? wanted->last_step : history->chunk_last;
+    if (!track->born && !(next && next->place == place))
+        return 0;
+    make_prefixes(history, track->series);
+    while (next && next->place == place) {
+        uint32_t step = next->step;
+        if (track->born && step)
+            add_idle(history, wanted, track, at, step - 1);
+        for (; next && next->place == place && next->step == step;
+             next = changes_peek(&history->changes)) {
+            apply(wanted, track, next);
+            if (changes_take(&history->changes, err) < 0)
+                return -1;
+        }
+        add_sample(history, wanted, track, step);
+        at = (uint64_t)step + 1;
+    }
+    add_idle(history, wanted, track, at, end);
+    return 0;
+}
+
+/* --- one chunk -------------------------------------------------------------------------------- */
+
+static int put_out(struct history *history, FILE *out, struct error *err)
+{
+    struct slice bytes = buf_slice(&history->out);
+    if (fwrite(bytes.ptr, 1, bytes.len, out) != bytes.len)
+        return error_set(err, EXIT_CODE_INTERNAL, "the samples cannot be written: %s",
+                         strerror(errno));
+    buf_reset(&history->out);
+    return 0;
+}
+
+static int write_family(struct history *history, size_t f, FILE *out, struct error *err)
+{
+    struct wanted *wanted = &history->families[f];
+    CLEANUP_BUF struct buf header = {0};
+    bool headed = false;
+    for (size_t t = 0; t < wanted->track_count; t++) {
+        size_t before = history->out.len;
+        uint64_t samples = history->samples;
+        if (write_track(history, wanted, &wanted->tracks[t], change_place(history->chunk, f, t),
+                        err) < 0)
+            return -1;
+        if (!headed && history->samples > samples) {
+            headed = true;
+            expose_header(&header, &wanted->family->spec, EXPOSITION_OPENMETRICS);
+            buf_reserve(&history->out, header.len);
+            memmove(history->out.ptr + before + header.len, history->out.ptr + before,
+                    history->out.len - before);
+            memcpy(history->out.ptr + before, header.ptr, header.len);
+            history->out.len += header.len;
+        }
+        if (history->out.len > FLUSH_BYTES && put_out(history, out, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int history_write(struct history *history, struct history_chunk *chunk, FILE *out,
+                  struct error *err)
+{
+    uint64_t before = history->samples;
+    for (size_t f = 0; f < history->family_count; f++) {
+        if (write_family(history, f, out, err) < 0)
+            return -1;
+    }
+    buf_add_str(&history->out, "# EOF\n");
+    history->chunk++;
+    chunk->samples = history->samples - before;
+    if (put_out(history, out, err) < 0)
+        return -1;
+    return fflush(out) == 0 ? 0
+                            : error_set(err, EXIT_CODE_INTERNAL,
+                                        "the samples cannot be written: %s", strerror(errno));
+}

@@ -15,7 +15,8 @@ monitor: base config json event metrics bus fold serve
 serve:   base json metrics fold bus
 source:  base json event bus
 stack:   base
-cmd:     base config json event metrics bus fold monitor serve source stack
+act:     base json event metrics bus fold stack
+cmd:     base config json event metrics bus fold monitor serve source stack act
 main:    base cmd
 '
 

@@ -10,6 +10,7 @@ static const struct command *const commands[] = {
     &command_down,     /* stop it */
     &command_monitor,  /* the event monitor: event streams in, metrics out */
     &command_rules,    /* check rules, list the metrics they make */
+    &command_backfill, /* the history of metrics, into Prometheus */
     &command_derive,   /* fold a file of events and print the metrics */
     &command_inspect,  /* the event view of messages in a file */
     &command_events,   /* the events themselves: tail, query, stats */

@@ -59,8 +59,29 @@ static const char *expected(enum option_kind kind)
     case OPTION_PORT: return "a port, 0 to 65535";
     case OPTION_DURATION: return "a duration such as 10s, 250ms or 5m";
     case OPTION_SIZE: return "a size such as 65536, 64KiB or 8MiB";
+    case OPTION_LIST: return "text, at most 64 times";
+    case OPTION_TIME: return "a time such as 2026-07-11T12:00:00Z, or how long ago, such as 2h";
     }
     return "";
+}
+
+static bool add_to_list(struct option_list *list, const char *text)
+{
+    if (list->count == OPTION_LIST_MAX)
+        return false;
+    list->items[list->count++] = text;
+    return true;
+}
+
+static bool parse_time(struct slice text, int64_t *ret)
+{
+    int64_t ago;
+    if (instant_parse_rfc3339(text, ret))
+        return true;
+    if (!duration_parse(text, &ago))
+        return false;
+    *ret = instant_now_ns() - ago;
+    return true;
 }
 
 /* `text` must outlive the values: a word of argv, of the environment or of the kept configuration.
@@ -81,6 +102,8 @@ static int assign(const struct option_spec *spec, const char *text, void *values
     case OPTION_PORT: ok = parse_u64(value, field) && *(uint64_t *)field <= 65535; break;
     case OPTION_DURATION: ok = duration_parse(value, field); break;
     case OPTION_SIZE: ok = parse_size(value, field); break;
+    case OPTION_LIST: ok = add_to_list(field, text); break;
+    case OPTION_TIME: ok = parse_time(value, field); break;
     }
     if (ok)
         return 0;

@@ -24,6 +24,14 @@ enum option_kind {
     OPTION_PORT,     /* uint64_t, 0 to 65535; 0 asks the system for a free one */
     OPTION_DURATION, /* int64_t nanoseconds: 10s, 250ms, 5m, 2h, 1d */
     OPTION_SIZE,     /* uint64_t bytes: 512, 64KiB, 8MiB, 1GiB */
+    OPTION_LIST,     /* struct option_list: may be given several times */
+    OPTION_TIME,     /* int64_t nanoseconds since 1970: RFC 3339, or a duration before now */
+};
+
+#define OPTION_LIST_MAX 64
+struct option_list {
+    const char *items[OPTION_LIST_MAX];
+    size_t count;
 };
 
 struct option_spec {
@@ -97,6 +105,7 @@ struct nats_values {
 int nats_values_check(const struct nats_values *values, struct error *err);
 
 /* The verbs; main.c lists them. */
+<<<<<<< HEAD
 extern const struct command command_up;
 extern const struct command command_status;
 extern const struct command command_down;
@@ -106,3 +115,7 @@ extern const struct command command_derive;
 extern const struct command command_inspect;
 extern const struct command command_events;
 extern const struct command command_simulate;
+=======
+extern const struct command command_up, command_status, command_down, command_monitor,
+    command_simulate, command_rules, command_derive, command_backfill, command_inspect;
+>>>>>>> 9d67348 (backfill: the history of metrics into Prometheus, joined to the live series)

@@ -26,7 +26,6 @@ struct history *history_new(struct registry *registry, const struct history_opti
     history->options = *options;
     history->idle_steps = (uint32_t)(options->idle_ns / step);
     history->steps_per_chunk = (uint64_t)(options->chunk_ns / step);
-    history->from_step = options->from_ns > 0 ? (uint32_t)((options->from_ns - 1) / step + 1) : 1;
     history->changes = (struct changes){
         .fd = -1,
         .temp_dir = options->temp_dir,
@@ -68,18 +67,25 @@ static size_t family_parts(const struct metric_spec *spec)
     return spec->kind == METRIC_HISTOGRAM ? spec->bucket_count + 2 : 1;
 }
 
-void history_want(struct history *history, const struct family *family, int64_t until_ns)
+/* The first step at or behind a time. */
+static uint32_t step_of(const struct history *history, int64_t ns)
 {
-    if (history->family_count == HISTORY_FAMILIES_MAX || until_ns < 0)
+    return ns > 0 ? (uint32_t)((ns - 1) / history->options.step_ns + 1) : 0;
+}
+
+void history_want(struct history *history, const struct family *family, int64_t from_ns,
+                  int64_t until_ns)
+{
+    if (history->family_count == HISTORY_FAMILIES_MAX)
         return;
-    uint32_t last_step = (uint32_t)(until_ns / history->options.step_ns);
     history->families =
         xrealloc(history->families, history->family_count + 1, sizeof *history->families);
     history->changes.kinds[history->family_count] = family->spec.kind;
     history->families[history->family_count++] = (struct wanted){
         .family = family,
-        .until_ns = last_step * history->options.step_ns,
-        .last_step = last_step,
+        .until_ns = until_ns / NS_PER_MS * NS_PER_MS, /* Prometheus counts in milliseconds */
+        .from_step = step_of(history, from_ns),
+        .last_step = step_of(history, until_ns),
         .parts = family_parts(&family->spec),
     };
 }
@@ -160,6 +166,7 @@ static void record(void *context, const struct cell *cell)
     if (!track || history->stored_ns > wanted->until_ns)
         return;
     uint32_t step = history->step < wanted->last_step ? history->step : wanted->last_step;
+    step = step > wanted->from_step ? step : wanted->from_step;
     enum metric_kind kind = wanted->family->spec.kind;
     double *shadow = shadow_of(history, cell, wanted->parts);
     for (size_t part = 0; part < wanted->parts; part++) {
@@ -198,8 +205,7 @@ int history_moment(struct history *history, int64_t event_ns, int64_t stored_ns,
 {
     if (event_ns > stored_ns)
         event_ns = stored_ns;
-    int64_t at = event_ns > 0 ? (event_ns - 1) / history->options.step_ns + 1 : 0;
-    uint32_t step = (uint32_t)at < history->from_step ? history->from_step : (uint32_t)at;
+    uint32_t step = step_of(history, event_ns);
     /* Streams come one after another: the stored time goes back, too. */
     bool crossed = stored_ns > history->next_until_ns || stored_ns < history->stored_ns;
     if (step != history->step || crossed || !history->begun) {
@@ -237,11 +243,11 @@ static void settle_track(struct history *history, const struct wanted *wanted, s
     }
     for (size_t part = 0; part < wanted->parts; part++)
         track->last[part] = a_little_less(track->last[part], cells);
-    if (!adds || wanted->last_step < history->from_step)
+    if (!adds || wanted->last_step < wanted->from_step)
         return;
     if (track->late)
         put_change(history, wanted, track, wanted->last_step, 0, 0);
-    else if (track->first_step > history->from_step)
+    else if (track->first_step > wanted->from_step)
         put_change(history, wanted, track, track->first_step - 1, 0, 0);
 }
 
@@ -271,8 +277,8 @@ struct history_figures history_figures(const struct history *history)
     struct history_figures figures = {.changes = history->changes.spilled + history->changes.count,
                                       .samples = history->samples,
                                       .runs = history->changes.run_count,
-                                      .first_ns = history->first_written * history->options.step_ns,
-                                      .last_ns = history->last_written * history->options.step_ns};
+                                      .first_ns = history->first_written_ns,
+                                      .last_ns = history->last_written_ns};
     for (size_t f = 0; f < history->family_count; f++)
         figures.series += history->families[f].track_count;
     return figures;

@@ -3,8 +3,8 @@
  *
  * Events are folded in stream order, as live; their effects are dated by the moment that the caller
  * gives, in any order. The value of a series at step s is then the sum (largest, newest) of all
- * effects dated up to s. A sample stands at a whole multiple of the step since 1970, so that two
- * runs over the same events write the same samples.
+ * effects dated up to s. Samples but the last stand at whole multiples of the step since 1970, so
+ * that two runs over the same events write the same ones.
  *
  *     fold ──cells touched──▶ changes {series, step, part, amount} ──sort, merge──▶ samples
  *                                     └── runs in a temporary file when memory is full
@@ -50,11 +50,12 @@ struct history *history_new(struct registry *registry, const struct history_opti
 void history_free(struct history *history);
 
 /*
- * This family is wanted, with what was stored up to `until_ns`; its last sample stands at that
- * time's step or before. What is stored later is not written, only that a series begins there: it
- * gets a last sample of 0. Before the first moment.
+ * This family is wanted, with what was stored up to `until_ns`: samples from `from_ns` on (0: from
+ * the first change), on the grid, and a last one at `until_ns` itself. What is stored later is not
+ * written, only that a series begins there: it gets a last sample of 0. Before the first moment.
  */
-void history_want(struct history *history, const struct family *family, int64_t until_ns);
+void history_want(struct history *history, const struct family *family, int64_t from_ns,
+                  int64_t until_ns);
 
 /* What is written to the registry from now on happened at `event_ns` and was stored at `stored_ns`;
  * an event is never dated behind its being stored. -1: the temporary file cannot be written. */

@@ -67,9 +67,8 @@ struct track {
     const struct series *series;
     uint32_t family; /* index into wanted families */
     uint32_t first_step;
-    bool born; /* writing: it has values */
-    bool late; /* begins behind the family's last step */
-    uint32_t written_step;
+    bool born;      /* writing: it has values */
+    bool late;      /* begins behind the family's last step */
     double *values; /* writing: of each part */
     double *last;   /* what counters and sums must come to, and never pass */
 };
@@ -77,7 +76,7 @@ struct track {
 struct wanted {
     const struct family *family;
     int64_t until_ns;
-    uint32_t last_step;
+    uint32_t from_step, last_step; /* the last one stands at until_ns, on the grid or not */
     size_t parts;
     struct track *tracks;
     size_t track_count, track_room;
@@ -93,7 +92,7 @@ struct history {
     double *shadows;         /* what each cell held when it was looked at last */
     size_t shadow_count, shadow_room;
     struct changes changes;
-    uint32_t from_step, step, idle_steps;
+    uint32_t step, idle_steps;
     uint64_t steps_per_chunk;
     int64_t stored_ns, next_until_ns;
     bool begun, failed;
@@ -101,7 +100,7 @@ struct history {
     uint64_t chunk, last_chunk; /* writing: the next one */
     uint32_t chunk_first, chunk_last;
     uint64_t samples;
-    uint32_t first_written, last_written;
+    int64_t first_written_ns, last_written_ns;
     struct buf out, prefixes;
 };
 

@@ -15,8 +15,6 @@ bool history_next(struct history *history, struct history_chunk *ret)
         return false;
     history->chunk_first = (uint32_t)(history->chunk * per);
     history->chunk_last = per ? (uint32_t)(history->chunk_first + per - 1) : UINT32_MAX;
-    if (history->chunk_first < history->from_step)
-        history->chunk_first = history->from_step;
     *ret = (struct history_chunk){
         .first_ns = history->chunk_first * history->options.step_ns,
         .last_ns = history->chunk_last * history->options.step_ns,
@@ -96,19 +94,28 @@ static void add_line(struct history *history, const char **prefix, double value,
     history->samples++;
 }
 
+/* Seconds, with three digits where they are not whole. */
+static size_t time_text(int64_t ns, char *out, size_t room)
+{
+    int64_t ms = ns / NS_PER_MS % 1000;
+    int len =
+        ms ? snprintf(out, room, " %lld.%03lld\n", (long long)(ns / NS_PER_SECOND), (long long)ms)
+           : snprintf(out, room, " %lld\n", (long long)(ns / NS_PER_SECOND));
+    return (size_t)len;
+}
+
 static void add_sample(struct history *history, const struct wanted *wanted, struct track *track,
                        uint32_t step)
 {
     char text[32];
     const char *prefix = history->prefixes.ptr;
-    int64_t seconds = step * (history->options.step_ns / NS_PER_SECOND);
-    struct slice time = {text, (size_t)snprintf(text, sizeof text, " %lld\n", (long long)seconds)};
+    int64_t at = step == wanted->last_step ? wanted->until_ns : step * history->options.step_ns;
+    struct slice time = {text, time_text(at, text, sizeof text)};
     double total = 0;
-    track->written_step = step;
-    if (!history->first_written || step < history->first_written)
-        history->first_written = step;
-    if (step > history->last_written)
-        history->last_written = step;
+    if (!history->first_written_ns || at < history->first_written_ns)
+        history->first_written_ns = at;
+    if (at > history->last_written_ns)
+        history->last_written_ns = at;
     if (wanted->parts == 1) {
         add_line(history, &prefix, track->values[0], time);
         return;

@@ -105,17 +105,13 @@ struct nats_values {
 int nats_values_check(const struct nats_values *values, struct error *err);
 
 /* The verbs; main.c lists them. */
-<<<<<<< HEAD
 extern const struct command command_up;
 extern const struct command command_status;
 extern const struct command command_down;
 extern const struct command command_monitor;
 extern const struct command command_rules;
 extern const struct command command_derive;
+extern const struct command command_backfill;
 extern const struct command command_inspect;
 extern const struct command command_events;
 extern const struct command command_simulate;
-=======
-extern const struct command command_up, command_status, command_down, command_monitor,
-    command_simulate, command_rules, command_derive, command_backfill, command_inspect;
->>>>>>> 9d67348 (backfill: the history of metrics into Prometheus, joined to the live series)

@@ -30,7 +30,7 @@ struct history *history_new(struct registry *registry, const struct history_opti
         .fd = -1,
         .temp_dir = options->temp_dir,
         .room = options->changes_max ? options->changes_max : HISTORY_CHANGES_MAX,
-        .kinds = xcalloc(HISTORY_FAMILIES_MAX, sizeof *history->changes.kinds),
+        .ways = xcalloc(HISTORY_FAMILIES_MAX, sizeof *history->changes.ways),
     };
     history->next_until_ns = INT64_MAX;
     registry_watch(registry);
@@ -67,6 +67,13 @@ static size_t family_parts(const struct metric_spec *spec)
     return spec->kind == METRIC_HISTOGRAM ? spec->bucket_count + 2 : 1;
 }
 
+static enum history_way family_way(const struct metric_spec *spec)
+{
+    if (spec->kind == METRIC_TIMESTAMP)
+        return WAY_MAX;
+    return spec->kind == METRIC_GAUGE && !spec->sums ? WAY_SET : WAY_ADD;
+}
+
 /* The first step at or behind a time. */
 static uint32_t step_of(const struct history *history, int64_t ns)
 {
@@ -80,27 +87,28 @@ void history_want(struct history *history, const struct family *family, int64_t 
         return;
     history->families =
         xrealloc(history->families, history->family_count + 1, sizeof *history->families);
-    history->changes.kinds[history->family_count] = family->spec.kind;
+    history->changes.ways[history->family_count] = family_way(&family->spec);
     history->families[history->family_count++] = (struct wanted){
         .family = family,
         .until_ns = until_ns / NS_PER_MS * NS_PER_MS, /* Prometheus counts in milliseconds */
         .from_step = step_of(history, from_ns),
         .last_step = step_of(history, until_ns),
         .parts = family_parts(&family->spec),
+        .way = family_way(&family->spec),
     };
 }
 
 /* --- recording -------------------------------------------------------------------------------- */
 
 /* The series' track; NULL: its family is not wanted. */
-static struct track *track_of(struct history *history, const struct series *series,
-                              struct wanted **ret_wanted)
+static struct track *track_of(struct history *history, const struct family *family,
+                              const struct series *series, struct wanted **ret_wanted)
 {
     bool fresh;
     uint64_t *slot = u64map_put(&history->by_series, address_key(series), &fresh);
     if (fresh) {
         size_t f = 0;
-        while (f < history->family_count && history->families[f].family != series->family)
+        while (f < history->family_count && history->families[f].family != family)
             f++;
         *slot = NOT_WANTED;
         if (f < history->family_count) {
@@ -137,7 +145,7 @@ static double *shadow_of(struct history *history, const struct cell *cell, size_
 
 static double cell_part(const struct cell *cell, size_t part)
 {
-    const struct metric_spec *spec = &cell->series->family->spec;
+    const struct metric_spec *spec = &cell->column->family->spec;
     if (spec->kind == METRIC_HISTOGRAM && part <= spec->bucket_count)
         return (double)cell->counts[part];
     return cell_value(cell);
@@ -162,20 +170,20 @@ static void record(void *context, const struct cell *cell)
 {
     struct history *history = context;
     struct wanted *wanted;
-    struct track *track = track_of(history, cell->series, &wanted);
+    const struct family *family = cell->column->family;
+    struct track *track = track_of(history, family, family_series(family, cell->series), &wanted);
     if (!track || history->stored_ns > wanted->until_ns)
         return;
     uint32_t step = history->step < wanted->last_step ? history->step : wanted->last_step;
     step = step > wanted->from_step ? step : wanted->from_step;
-    enum metric_kind kind = wanted->family->spec.kind;
     double *shadow = shadow_of(history, cell, wanted->parts);
     for (size_t part = 0; part < wanted->parts; part++) {
         double now = cell_part(cell, part);
-        bool adds = kind_adds(kind) || kind == METRIC_DISTINCT;
         /* A gauge set to what it was is a change too: a late event may lie between. */
-        if (kind != METRIC_GAUGE && now == shadow[part] && !(track->late && part == 0))
+        if (wanted->way != WAY_SET && now == shadow[part] && !(track->late && part == 0))
             continue;
-        put_change(history, wanted, track, step, part, adds ? now - shadow[part] : now);
+        put_change(history, wanted, track, step, part,
+                   wanted->way == WAY_ADD ? now - shadow[part] : now);
         shadow[part] = now;
     }
     track->late = false;
@@ -232,18 +240,19 @@ static double a_little_less(double value, size_t terms)
 static void settle_track(struct history *history, const struct wanted *wanted, struct track *track)
 {
     size_t cells = 0;
-    bool adds = kind_adds(wanted->family->spec.kind);
+    bool counts = kind_counts(wanted->family->spec.kind);
     track->values = xcalloc(wanted->parts, sizeof *track->values);
     track->last = xcalloc(wanted->parts, sizeof *track->last);
-    for (const struct cell *cell = track->series->cells; cell; cell = cell->next_in_series) {
-        const uint64_t *slot = u64map_get(&history->by_cell, address_key(cell));
+    for (size_t c = 0; c < wanted->family->column_count; c++) {
+        const struct cell *cell = column_find(wanted->family->columns[c], track->series);
+        const uint64_t *slot = cell ? u64map_get(&history->by_cell, address_key(cell)) : NULL;
         cells += slot != NULL;
         for (size_t part = 0; slot && part < wanted->parts; part++)
             track->last[part] += history->shadows[*slot + part];
     }
     for (size_t part = 0; part < wanted->parts; part++)
         track->last[part] = a_little_less(track->last[part], cells);
-    if (!adds || wanted->last_step < wanted->from_step)
+    if (!counts || wanted->last_step < wanted->from_step)
         return;
     if (track->late)
         put_change(history, wanted, track, wanted->last_step, 0, 0);

@@ -31,6 +31,9 @@ static inline bool change_before(const struct change *a, const struct change *b)
     return a->step != b->step ? a->step < b->step : a->part < b->part;
 }
 
+/* How the changes of a family come together. */
+enum history_way { WAY_ADD, WAY_SET, WAY_MAX };
+
 /* --- sorted changes (history_sort.c) ---------------------------------------------------------- */
 
 struct run {
@@ -49,8 +52,7 @@ struct changes {
     size_t *heap; /* of runs, by their first change; memory's own is the last run */
     size_t heap_count;
     const char *temp_dir;
-    /* May two changes of one place, step and part become one? By family. */
-    enum metric_kind *kinds;
+    enum history_way *ways; /* by family */
 };
 
 int changes_add(struct changes *changes, struct change change, struct error *err);
@@ -78,6 +80,7 @@ struct wanted {
     int64_t until_ns;
     uint32_t from_step, last_step; /* the last one stands at until_ns, on the grid or not */
     size_t parts;
+    enum history_way way;
     struct track *tracks;
     size_t track_count, track_room;
 };
@@ -104,7 +107,7 @@ struct history {
     struct buf out, prefixes;
 };
 
-static inline bool kind_adds(enum metric_kind kind)
+static inline bool kind_counts(enum metric_kind kind)
 {
     return kind == METRIC_COUNTER || kind == METRIC_HISTOGRAM;
 }

@@ -58,14 +58,12 @@ static void combine(struct changes *changes)
             changes->items[kept++] = *item;
             continue;
         }
-        switch (changes->kinds[place_family(item->place)]) {
-        case METRIC_GAUGE: last->amount = item->amount; break;
-        case METRIC_TIMESTAMP:
+        switch (changes->ways[place_family(item->place)]) {
+        case WAY_SET: last->amount = item->amount; break;
+        case WAY_MAX:
             last->amount = item->amount > last->amount ? item->amount : last->amount;
             break;
-        case METRIC_COUNTER:
-        case METRIC_HISTOGRAM:
-        case METRIC_DISTINCT: last->amount += item->amount; break;
+        case WAY_ADD: last->amount += item->amount; break;
         }
     }
     changes->count = kept;
@@ -241,7 +239,7 @@ void changes_done(struct changes *changes)
     free(changes->spare);
     free(changes->runs);
     free(changes->heap);
-    free(changes->kinds);
+    free(changes->ways);
     if (changes->fd >= 0)
         (void)close(changes->fd);
 }

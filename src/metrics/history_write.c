@@ -5,6 +5,7 @@
 #include "base/instant.h"
 #include "base/memory.h"
 #include "metrics/history_internal.h"
+#include "metrics/number.h"
 
 enum { FLUSH_BYTES = 1 << 20 };
 
@@ -24,47 +25,65 @@ bool history_next(struct history *history, struct history_chunk *ret)
 
 /* --- lines ------------------------------------------------------------------------------------ */
 
-static bool is_target_label(const struct history *history, const char *name)
+static void add_escaped(struct buf *out, struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (c == '\\' || c == '"' || c == '\n')
+            buf_add_char(out, '\\');
+        buf_add_char(out, c == '\n' ? 'n' : c);
+    }
+}
+
+static bool is_target_label(const struct history *history, struct slice name)
 {
     for (size_t i = 0; i < history->options.label_count; i++) {
-        if (!strcmp(history->options.labels[i].name, name))
+        if (slice_eq(slice_of(history->options.labels[i].name), name))
             return true;
     }
     return false;
 }
 
-static void add_label(struct buf *out, bool *any, const char *name, struct slice value)
+/* The labels of a series that the target has too become `exported_...`, as at a scrape. */
+static void add_own_labels(const struct history *history, struct buf *out, struct slice text)
 {
-    if (!value.len) /* an empty label is none */
-        return;
-    buf_add_char(out, *any ? ',' : '{');
-    buf_add_str(out, name);
-    buf_add_str(out, "=\"");
-    expose_escaped(out, value, true);
-    buf_add_char(out, '"');
-    *any = true;
+    while (text.len) {
+        const char *equals = memchr(text.ptr, '=', text.len);
+        struct slice name = {text.ptr, (size_t)(equals - text.ptr)};
+        size_t end = name.len + 2; /* behind the opening quote */
+        while (text.ptr[end] != '"')
+            end += text.ptr[end] == '\\' ? 2 : 1;
+        if (is_target_label(history, name))
+            buf_add_str(out, "exported_");
+        buf_add(out, text.ptr, end + 1);
+        text = slice_from(text, end + 1);
+        if (text.len) {
+            buf_add_char(out, ',');
+            text = slice_from(text, 1);
+        }
+    }
 }
 
-/* As a scrape would have it: the target's labels are added, and win over the series' own. */
 static bool add_labels(const struct history *history, struct buf *out, const struct series *series)
 {
-    bool any = false;
-    for (size_t i = 0; i < series->family->spec.label_count; i++) {
-        const char *name = series->family->spec.labels[i];
-        CLEANUP_FREE char *renamed =
-            is_target_label(history, name) ? xasprintf("exported_%s", name) : NULL;
-        add_label(out, &any, renamed ? renamed : name, series_value(series, i));
+    bool any = series->text_len > 0;
+    if (any)
+        buf_add_char(out, '{');
+    add_own_labels(history, out, (struct slice){series->text, series->text_len});
+    for (size_t i = 0; i < history->options.label_count; i++) {
+        buf_add_char(out, any ? ',' : '{');
+        buf_addf(out, "%s=\"", history->options.labels[i].name);
+        add_escaped(out, slice_of(history->options.labels[i].value));
+        buf_add_char(out, '"');
+        any = true;
     }
-    for (size_t i = 0; i < history->options.label_count; i++)
-        add_label(out, &any, history->options.labels[i].name,
-                  slice_of(history->options.labels[i].value));
     return any;
 }
 
 /* The texts before the values of one series: each with a NUL behind it. */
-static void make_prefixes(struct history *history, const struct series *series)
+static void make_prefixes(struct history *history, const struct metric_spec *spec,
+                          const struct series *series)
 {
-    const struct metric_spec *spec = &series->family->spec;
     struct buf *out = &history->prefixes;
     buf_reset(out);
     for (size_t b = 0; spec->kind == METRIC_HISTOGRAM && b <= spec->bucket_count; b++) {
@@ -87,8 +106,9 @@ static void make_prefixes(struct history *history, const struct series *series)
 static void add_line(struct history *history, const char **prefix, double value, struct slice time)
 {
     size_t len = strlen(*prefix);
+    char number[NUMBER_TEXT_MAX];
     buf_add(&history->out, *prefix, len);
-    expose_number(&history->out, value);
+    buf_add(&history->out, number, (size_t)(number_put_double(number, value) - number));
     buf_add_slice(&history->out, time);
     *prefix += len + 1;
     history->samples++;
@@ -139,14 +159,10 @@ static double settled(double value, double last)
 static void apply(const struct wanted *wanted, struct track *track, const struct change *change)
 {
     double *value = &track->values[change->part];
-    switch (wanted->family->spec.kind) {
-    case METRIC_GAUGE: *value = change->amount; break;
-    case METRIC_TIMESTAMP: *value = change->amount > *value ? change->amount : *value; break;
-    case METRIC_COUNTER:
-    case METRIC_HISTOGRAM:
-        *value = settled(*value + change->amount, track->last[change->part]);
-        break;
-    case METRIC_DISTINCT: *value += change->amount; break;
+    switch (wanted->way) {
+    case WAY_SET: *value = change->amount; break;
+    case WAY_MAX: *value = change->amount > *value ? change->amount : *value; break;
+    case WAY_ADD: *value = settled(*value + change->amount, track->last[change->part]); break;
     }
     track->born = true;
 }
@@ -171,7 +187,7 @@ static int write_track(struct history *history, const struct wanted *wanted, str
         wanted->last_step < history->chunk_last ? wanted->last_step : history->chunk_last;
     if (!track->born && !(next && next->place == place))
         return 0;
-    make_prefixes(history, track->series);
+    make_prefixes(history, &wanted->family->spec, track->series);
     while (next && next->place == place) {
         uint32_t step = next->step;
         if (track->born && step)

@@ -396,12 +396,12 @@ static int write_blocks(struct backfill *job, struct error *err)
     struct history_chunk chunk;
     while (history_next(job->history, &chunk)) {
         char text[INSTANT_TEXT_MAX];
-        progress_show(job->options->quiet, "writing: block %zu, %s", job->blocks.made + 1,
-                      time_text(chunk.first_ns, text));
+        backfill_progress(job->options->quiet, "writing: block %zu, %s", job->blocks.made + 1,
+                          time_text(chunk.first_ns, text));
         if (blocks_add(&job->blocks, job->history, &chunk, err) < 0)
             return -1;
     }
-    progress_show(job->options->quiet, "%s", "");
+    backfill_progress(job->options->quiet, "%s", "");
     note_done(job, false);
     if (done_save(&job->done, err) < 0 || blocks_move(&job->blocks, err) < 0)
         return -1;

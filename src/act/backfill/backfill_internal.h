@@ -96,4 +96,4 @@ struct fold_figures {
 int fold_streams(const struct fold_options *options, struct fold_figures *ret, struct error *err);
 
 /* Progress on a terminal: a line that is written over. */
-void progress_show(bool quiet, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void backfill_progress(bool quiet, const char *format, ...) __attribute__((format(printf, 2, 3)));

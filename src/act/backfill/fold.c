@@ -18,7 +18,7 @@ struct reading {
     struct error problem;
 };
 
-void progress_show(bool quiet, const char *format, ...)
+void backfill_progress(bool quiet, const char *format, ...)
 {
     va_list args;
     if (quiet)
@@ -92,9 +92,10 @@ static void show(struct reading *reading, const char *stream)
     uint64_t left = reading->expected > reading->figures->messages
                         ? reading->expected - reading->figures->messages
                         : 0;
-    progress_show(reading->options->quiet, "reading %s: %llu of %llu messages, %.0f/s, %.0f s left",
-                  stream, (unsigned long long)reading->figures->messages,
-                  (unsigned long long)reading->expected, rate, (double)left / rate);
+    backfill_progress(reading->options->quiet,
+                      "reading %s: %llu of %llu messages, %.0f/s, %.0f s left", stream,
+                      (unsigned long long)reading->figures->messages,
+                      (unsigned long long)reading->expected, rate, (double)left / rate);
 }
 
 static int read_all(struct reading *reading, const struct stream_info *info, struct pull *pull,
@@ -154,6 +155,6 @@ int fold_streams(const struct fold_options *options, struct fold_figures *ret, s
     }
     engine_watch(options->engine, NULL, NULL);
     ret->took_ns = instant_monotonic_ns() - reading.began_ns;
-    progress_show(options->quiet, "%s", "");
+    backfill_progress(options->quiet, "%s", "");
     return rc;
 }

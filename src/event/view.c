@@ -63,7 +63,7 @@ static bool member_number(struct slice object, struct slice key, int64_t *ret)
     const char *end = object.ptr + object.len;
     if (!at)
         return false;
-    for (at += key.len; at < end && (*at == '"' || *at == ':' || *at == ' '); at++) {
+    for (at += key.len; at < end && strchr("\": \t\r\n", *at) && *at; at++) {
     }
     const char *first = at;
     int64_t value = 0;

@@ -180,17 +180,11 @@ static bool read_payload(struct engine *engine, struct prepared *ret, struct jso
     return json_extract(plan, as_sent, engine->values, problem);
 }
 
-bool envelope_has_path(const struct engine *engine, const struct plan_group *group, size_t path)
-{
-    int slot = group->slot_of[path];
-    return slot >= 0 && engine->values[slot].type > JSON_TYPE_NULL;
-}
-
-static bool fits(const struct engine *engine, const struct plan_group *group,
-                 const struct envelope *envelope, const struct event_input *input)
+static bool fits(const struct engine *engine, const struct envelope *envelope,
+                 const struct event_input *input)
 {
     for (size_t i = 0; i < envelope->require_count; i++) {
-        if (!envelope_has_path(engine, group, envelope->requires[i]))
+        if (!expr_has(&engine->eval, &envelope->requires[i]))
             return false;
     }
     for (size_t i = 0; i < envelope->require_headers.count; i++) {
@@ -259,7 +253,7 @@ const char *engine_prepare(struct engine *engine, struct plan *plan,
         return problem.what;
 
     for (size_t i = 0; i < ret->group->envelope_count && !ret->envelope; i++) {
-        if (fits(engine, ret->group, ret->group->envelopes[i], &ret->input)) {
+        if (fits(engine, ret->group->envelopes[i], &ret->input)) {
             ret->envelope = ret->group->envelopes[i];
             ret->probes = &ret->group->probes[i];
         }
@@ -660,8 +654,13 @@ void engine_domain_of(struct engine *engine, struct slice subject, char *out)
     engine->eval.slot_of = group->slot_of;
     struct slice domain = SLICE_ABSENT;
     if (group->envelope_count) {
-        engine->eval.envelope = group->envelopes[0];
-        domain = expr_list_text(&engine->eval, &group->envelopes[0]->fields[EVENT_DOMAIN]);
+        /* What wants more than the subject may not be meant: the first that wants no more. */
+        size_t i = 0;
+        while (i + 1 < group->envelope_count &&
+               (group->envelopes[i]->require_count || group->envelopes[i]->require_headers.count))
+            i++;
+        engine->eval.envelope = group->envelopes[i];
+        domain = expr_list_text(&engine->eval, &group->envelopes[i]->fields[EVENT_DOMAIN]);
     }
     if (!slice_present(domain))
         domain = SLICE("unknown");

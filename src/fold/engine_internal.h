@@ -133,8 +133,6 @@ struct prepared {
 /* NULL, or why the message is malformed (constant text). */
 const char *engine_prepare(struct engine *engine, struct plan *plan,
                            const struct event_input *input, struct prepared *ret);
-/* Is there a value at the path (an index into rules.paths) of the event just prepared? */
-bool envelope_has_path(const struct engine *engine, const struct plan_group *group, size_t path);
 /* Prepares and fills engine->view, whose texts are then valid until the next call. NULL, or why. */
 const char *engine_view_prepared(struct engine *engine, const struct event_input *input,
                                  struct prepared *ret);

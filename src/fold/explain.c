@@ -43,8 +43,8 @@ static void find_tried(const struct engine *engine, const struct prepared *prepa
         if (envelope == prepared->envelope)
             break;
         for (size_t r = 0; r < envelope->require_count && !slice_present(missing); r++) {
-            if (!envelope_has_path(engine, group, envelope->requires[r]))
-                missing = slice_of(engine->rules->paths[envelope->requires[r]]);
+            if (!expr_has(&engine->eval, &envelope->requires[r]))
+                missing = slice_of(engine->rules->paths[envelope->requires[r].path]);
         }
         for (size_t h = 0; h < envelope->require_headers.count && !slice_present(missing); h++) {
             struct slice name = envelope->require_headers.items[h];

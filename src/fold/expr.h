@@ -52,6 +52,8 @@ void rewrite_memos_free(struct rewrite_memo **memos, size_t count);
 void eval_split_subject(struct eval *eval);
 /* The value before its transforms; *ret_value (may be NULL) is the JSON value when it is one. */
 struct slice expr_raw(struct eval *eval, const struct expr *expr, struct json_value *ret_value);
+/* Is there any value but null for a $payload, $key, $tag or $text reference? */
+bool expr_has(const struct eval *eval, const struct expr *expr);
 struct slice expr_text(struct eval *eval, const struct expr *expr);
 struct slice expr_transform(struct eval *eval, const struct expr *expr, struct slice raw);
 /* What a list's own rewriting makes of a present text of it. */

@@ -51,23 +51,36 @@ static int compile_transform(const struct yaml_node *node, struct slice text, st
         SLICE_ARG(name));
 }
 
+/* A number of at most two digits, negative ones too; *text moves behind it. */
+static bool cut_index(struct slice *text, int *ret)
+{
+    bool minus = text->len && text->ptr[0] == '-';
+    size_t at = minus, digits = 0;
+    int value = 0;
+    for (; at < text->len && text->ptr[at] >= '0' && text->ptr[at] <= '9'; at++, digits++)
+        value = digits < 2 ? value * 10 + (text->ptr[at] - '0') : SUBJECT_TOKENS_MAX;
+    *text = slice_from(*text, at);
+    *ret = minus ? -value : value;
+    return digits && value < SUBJECT_TOKENS_MAX && !(minus && !value);
+}
+
+/* text: "subject[2]", "subject[-1]", "subject[2:]" or "subject[1:-1]" */
 static int compile_subject(const struct yaml_node *node, struct slice text, struct expr *ret,
                            struct error *err)
 {
-    /* text: "subject[2]" or "subject[2:]" */
-    char copy[32];
-    unsigned token = 0;
-    char tail[4] = "";
-    (void)snprintf(copy, sizeof copy, "%.*s", SLICE_ARG(text));
-    bool digit = text.len > 8 && text.ptr[8] >= '0' && text.ptr[8] <= '9'; /* no sign, no blank */
-    int fields = digit ? sscanf(copy, "subject[%2u%3s", &token, tail) : 0;
+    struct slice rest = slice_from(text, strlen("subject["));
+    bool sound = cut_index(&rest, &ret->token);
     ret->kind = EXPR_SUBJECT;
-    ret->token = token;
-    ret->to_end = strcmp(tail, ":]") == 0;
-    if (fields != 2 || token >= SUBJECT_TOKENS_MAX || (!ret->to_end && strcmp(tail, "]") != 0))
-        return yaml_error(node, err,
-                          "'$%.*s': $subject[N] or $subject[N:] was expected, N below %d",
-                          SLICE_ARG(text), SUBJECT_TOKENS_MAX);
+    ret->to_end = slice_eq(rest, SLICE(":]"));
+    if (sound && !ret->to_end && slice_starts(rest, SLICE(":"))) {
+        rest = slice_from(rest, 1);
+        sound = cut_index(&rest, &ret->token_end) && ret->token_end != 0 &&
+                (ret->token < 0 || ret->token_end < 0 || ret->token < ret->token_end);
+    }
+    if (!sound || (!ret->to_end && !slice_eq(rest, SLICE("]"))))
+        return yaml_error(
+            node, err, "'$%.*s': $subject[N], $subject[N:] or $subject[N:M] was expected, below %d",
+            SLICE_ARG(text), SUBJECT_TOKENS_MAX);
     return 0;
 }
 
@@ -113,13 +126,15 @@ static int compile_reference(struct rules *rules, const struct yaml_node *node, 
         ret->text = rest;
     } else if (cut_prefix(&rest, SLICE("payload.")) && rest.len) {
         return compile_path(rules, node, rest, ret, err);
-    } else if (slice_eq(text, SLICE("text"))) {
+    } else if (slice_eq(text, SLICE("text")) || cut_prefix(&rest, SLICE("text."))) {
         ret->text_only = true;
-        return compile_path(rules, node, SLICE(""), ret, err);
-    } else if (slice_eq(text, SLICE("key"))) {
+        return compile_path(rules, node, rest.ptr == text.ptr ? SLICE("") : rest, ret, err);
+    } else if (slice_eq(text, SLICE("key")) || slice_eq(text, SLICE("tag"))) {
+        ret->tag_only = text.ptr[0] == 't';
         return compile_path(rules, node, SLICE("#"), ret, err);
-    } else if (cut_prefix(&rest, SLICE("key.")) && rest.len) {
+    } else if ((cut_prefix(&rest, SLICE("key.")) || cut_prefix(&rest, SLICE("tag."))) && rest.len) {
         CLEANUP_FREE char *path = xasprintf("%.*s.#", SLICE_ARG(rest));
+        ret->tag_only = text.ptr[0] == 't';
         return compile_path(rules, node, slice_of(path), ret, err);
     } else if (cut_prefix(&rest, SLICE("remembered.")) && rest.len) {
         ret->kind = EXPR_REMEMBERED;
@@ -129,11 +144,12 @@ static int compile_reference(struct rules *rules, const struct yaml_node *node, 
     } else if (slice_eq(text, SLICE("delay"))) {
         ret->kind = EXPR_DELAY;
     } else {
-        return yaml_error(node, err,
-                          "unknown reference '$%.*s'; a field of the event view, $subject[N], "
-                          "$header.NAME, $payload.PATH, $key.PATH, $text, $stored_at, $delay or "
-                          "$remembered.NAME was expected",
-                          SLICE_ARG(text));
+        return yaml_error(
+            node, err,
+            "unknown reference '$%.*s'; a field of the event view, $subject[N], "
+            "$header.NAME, $payload.PATH, $key.PATH, $tag.PATH, $text.PATH, $stored_at, $delay or "
+            "$remembered.NAME was expected",
+            SLICE_ARG(text));
     }
     return 0;
 }

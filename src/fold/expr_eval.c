@@ -5,6 +5,7 @@
 
 #include "base/instant.h"
 #include "base/memory.h"
+#include "event/cid.h"
 
 void eval_split_subject(struct eval *eval)
 {
@@ -43,56 +44,98 @@ static struct slice decoded(struct eval *eval, const struct json_value *value)
     return (struct slice){copy, text.len};
 }
 
-/* The JSON string at the start of the text; absent when there is none. */
-static struct slice leading_string(struct eval *eval, struct slice text)
+static const char *behind_space(const char *at)
 {
-    struct json_value value = {.type = JSON_TYPE_STRING};
-    size_t at = 1;
-    if (text.len < 2 || text.ptr[0] != '"')
-        return SLICE_ABSENT;
-    for (; at < text.len && text.ptr[at] != '"'; at++) {
-        if (text.ptr[at] == '\\') {
-            value.escaped = true;
-            at++;
-        }
-    }
-    if (at >= text.len)
-        return SLICE_ABSENT;
-    value.raw = (struct slice){text.ptr + 1, at - 1};
-    return present(decoded(eval, &value));
+    while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')
+        at++;
+    return at;
 }
 
-/* Wrapped ids ({"id":"…"}, {"Uuid":"…"}, {"kind":…,"value":"…"}): the text inside. */
+/* The string that begins at `at`, in well-formed JSON; *ret_behind is behind its closing quote. */
+static struct json_value string_at(const char *at, const char **ret_behind)
+{
+    struct json_value value = {.type = JSON_TYPE_STRING};
+    const char *end = at + 1;
+    for (; *end != '"'; end++) {
+        value.escaped = value.escaped || *end == '\\';
+        end += *end == '\\';
+    }
+    value.raw = (struct slice){at + 1, (size_t)(end - at - 1)};
+    *ret_behind = end + 1;
+    return value;
+}
+
+/* Ids in their wrapping: {"id":"…"}, {"Uuid":"…"}, {"Cid":"…"}, {"kind":…,"value":"…"}, and one in
+ * the other. The object is well-formed and holds nothing else that matters. */
 static struct slice unwrapped(struct eval *eval, struct slice object)
 {
-    static const struct slice keys[] = {SLICE("\"id\":"), SLICE("\"value\":"), SLICE("\"Uuid\":"),
-                                        SLICE("\"Cid\":")};
-    if (slice_starts(object, SLICE("{\"id\":\""))) { /* what it is nearly always */
-        struct slice text = leading_string(eval, slice_from(object, 6));
-        if (slice_present(text))
-            return text;
+    static const struct slice wrappers[] = {SLICE("id"), SLICE("value"), SLICE("Uuid"),
+                                            SLICE("Cid")};
+    const char *at = behind_space(object.ptr + 1), *end = object.ptr + object.len;
+    static const struct slice usual = SLICE("{\"id\":\"");
+    if (slice_starts(object, usual)) { /* what it is nearly always */
+        struct json_value value = string_at(object.ptr + usual.len - 1, &at);
+        return present(decoded(eval, &value));
     }
-    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-        const char *at = memmem(object.ptr, object.len, keys[i].ptr, keys[i].len);
-        if (!at)
+    while (at < end && *at == '"') {
+        struct slice name = string_at(at, &at).raw;
+        bool wraps = false;
+        at = behind_space(behind_space(at) + 1); /* the colon */
+        for (size_t i = 0; i < ARRAY_LEN(wrappers); i++)
+            wraps = wraps || slice_eq(name, wrappers[i]);
+        if (*at == '"') {
+            struct json_value value = string_at(at, &at);
+            if (wraps)
+                return present(decoded(eval, &value));
+        } else if (*at == '{' && wraps) {
+            at = behind_space(at + 1);
             continue;
-        struct slice rest = slice_from(object, (size_t)(at - object.ptr) + keys[i].len);
-        struct slice text = leading_string(eval, slice_trim(rest));
-        if (slice_present(text))
-            return text;
+        } else if (*at == '{' || *at == '[') {
+            return SLICE_ABSENT; /* no id: something larger */
+        }
+        while (at < end && *at != ',' && *at != '}')
+            at++;
+        if (*at == ',')
+            at = behind_space(at + 1);
     }
     return SLICE_ABSENT;
+}
+
+/* Rust's `cid` crate writes content ids as arrays of byte numbers: their text. */
+static struct slice cid_as_text(struct eval *eval, const struct json_value *array)
+{
+    struct cid cid;
+    char *out = cid_parse_json(array, &cid) == CID_READ ? eval_scratch(eval, CID_TEXT_MAX) : NULL;
+    return out ? (struct slice){out, cid_text(&cid, out)} : SLICE_ABSENT;
+}
+
+/* As Rust names the variants of an enum; a struct's members are in snake_case. */
+static bool is_type_name(struct slice text)
+{
+    bool sound = text.len && text.ptr[0] >= 'A' && text.ptr[0] <= 'Z';
+    for (size_t i = 1; i < text.len && sound; i++) {
+        char c = text.ptr[i];
+        sound = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    }
+    return sound;
+}
+
+bool expr_has(const struct eval *eval, const struct expr *expr)
+{
+    int slot = eval->slot_of[expr->path];
+    if (slot < 0 || !eval->values)
+        return false;
+    const struct json_value *value = &eval->values[slot];
+    return value->type > JSON_TYPE_NULL && !(expr->text_only && value->type != JSON_TYPE_STRING) &&
+           !(expr->tag_only && !is_type_name(value->raw));
 }
 
 static struct slice payload_raw(struct eval *eval, const struct expr *expr,
                                 struct json_value *ret_value)
 {
-    int slot = eval->slot_of[expr->path];
-    if (slot < 0 || !eval->values)
+    if (!expr_has(eval, expr))
         return SLICE_ABSENT;
-    const struct json_value *value = &eval->values[slot];
-    if (expr->text_only && value->type != JSON_TYPE_STRING)
-        return SLICE_ABSENT;
+    const struct json_value *value = &eval->values[eval->slot_of[expr->path]];
     if (ret_value)
         *ret_value = *value;
     switch (value->type) {
@@ -101,21 +144,30 @@ static struct slice payload_raw(struct eval *eval, const struct expr *expr,
     case JSON_TYPE_TRUE:
     case JSON_TYPE_FALSE: return value->raw;
     case JSON_TYPE_OBJECT: return ret_value ? value->raw : unwrapped(eval, value->raw);
+    case JSON_TYPE_ARRAY: return ret_value ? SLICE_ABSENT : cid_as_text(eval, value);
     case JSON_TYPE_ABSENT:
-    case JSON_TYPE_NULL:
-    case JSON_TYPE_ARRAY: break;
+    case JSON_TYPE_NULL: break;
     }
     return SLICE_ABSENT;
 }
 
+/* Subjects of more tokens than are kept have no end to count from. */
 static struct slice subject_part(const struct eval *eval, const struct expr *expr)
 {
-    if (expr->token >= eval->token_count)
+    int count = (int)eval->token_count;
+    int first = expr->token < 0 ? count + expr->token : expr->token;
+    int behind = expr->to_end          ? count
+                 : expr->token_end < 0 ? count + expr->token_end
+                 : expr->token_end > 0 ? expr->token_end
+                                       : first + 1;
+    bool counts_back = expr->token < 0 || expr->token_end < 0;
+    if (first < 0 || first >= count || behind <= first || behind > count ||
+        (counts_back && count == SUBJECT_TOKENS_MAX))
         return SLICE_ABSENT;
-    struct slice token = eval->tokens[expr->token];
-    if (expr->to_end)
-        token.len = (size_t)(eval->input->subject.ptr + eval->input->subject.len - token.ptr);
-    return present(token);
+    const char *begin = eval->tokens[first].ptr;
+    const char *end = expr->to_end ? eval->input->subject.ptr + eval->input->subject.len
+                                   : eval->tokens[behind - 1].ptr + eval->tokens[behind - 1].len;
+    return present((struct slice){begin, (size_t)(end - begin)});
 }
 
 static struct slice format_number(struct eval *eval, double value)
@@ -169,9 +221,9 @@ static struct slice known_type(const struct envelope *envelope, struct slice tex
     char wanted[128], have[128];
     size_t wanted_len = event_type_squash(text, wanted, sizeof wanted);
     for (size_t i = 0; envelope && i < envelope->type_count; i++) {
-        size_t len = event_type_squash(envelope->types[i], have, sizeof have);
+        size_t len = event_type_squash(envelope->types[i].spelling, have, sizeof have);
         if (len == wanted_len && memcmp(have, wanted, len) == 0)
-            return envelope->types[i];
+            return envelope->types[i].name;
     }
     return SLICE_ABSENT;
 }

@@ -211,7 +211,7 @@ static void want_envelopes(struct plan *plan, struct plan_group *group)
         const struct envelope *envelope = group->envelopes[i];
         group->byte_array = group->byte_array || envelope->byte_array;
         for (size_t r = 0; r < envelope->require_count; r++)
-            want_path(plan, group, envelope->requires[r]);
+            want_expr(plan, group, &envelope->requires[r]);
         for (size_t f = 0; f < EVENT_FIELDS; f++) {
             if (group->fields >> f & 1)
                 want_list(plan, group, &envelope->fields[f]);

@@ -44,17 +44,21 @@ uint64_t rules_fingerprint(const struct yaml_node *node, uint64_t seed)
 
 /* --- envelopes -------------------------------------------------------------------------------- */
 
-static int load_texts(const struct yaml_node *node, struct slice **ret, size_t *ret_count,
-                      struct error *err)
+/* Each a name, or {spelling: name} where the two are not spelled alike. */
+static int load_types(const struct yaml_node *node, struct envelope *ret, struct error *err)
 {
     if (!yaml_is_sequence(node))
-        return yaml_error(node, err, "a list of texts was expected");
-    *ret_count = yaml_size(node);
-    *ret = xcalloc(*ret_count + 1, sizeof **ret);
-    for (size_t i = 0; i < *ret_count; i++) {
-        if (!yaml_is_scalar(yaml_at(node, i)))
-            return yaml_error(yaml_at(node, i), err, "a text was expected");
-        (*ret)[i] = yaml_text(yaml_at(node, i));
+        return yaml_error(node, err, "a list of type names was expected");
+    ret->types = xcalloc(yaml_size(node) + 1, sizeof *ret->types);
+    for (; ret->type_count < yaml_size(node); ret->type_count++) {
+        const struct yaml_node *item = yaml_at(node, ret->type_count), *spelling = item;
+        if (yaml_is_mapping(item) && yaml_size(item) == 1) {
+            spelling = yaml_key_at(item, 0);
+            item = yaml_value_at(item, 0);
+        }
+        if (!yaml_is_scalar(item) || !yaml_text(item).len)
+            return yaml_error(item, err, "a type name, or {spelling: TypeName}, was expected");
+        ret->types[ret->type_count] = (struct type_name){yaml_text(spelling), yaml_text(item)};
     }
     return 0;
 }
@@ -69,10 +73,11 @@ static int load_requires(struct rules *rules, const struct yaml_node *node, stru
     for (size_t i = 0; rc == 0 && i < wanted.count; i++) {
         const struct expr *item = &wanted.items[i];
         if (item->transform_count || (item->kind != EXPR_PAYLOAD && item->kind != EXPR_HEADER))
-            rc =
-                yaml_error(node, err, "'requires' takes $payload.PATH, $key.PATH and $header.NAME");
+            rc = yaml_error(node, err,
+                            "'requires' takes $payload.PATH, $key.PATH, $tag.PATH, $text.PATH "
+                            "and $header.NAME");
         else if (item->kind == EXPR_PAYLOAD)
-        ret->requires[ret->require_count++] = item->path;
+        ret->requires[ret->require_count++] = *item;
         else ret->require_headers.items[ret->require_headers.count++] = item->text;
     }
     expr_list_done(&wanted);
@@ -117,7 +122,7 @@ static int load_envelope(struct rules *rules, const struct yaml_node *node,
         return -1;
     if (requires && load_requires(rules, requires, ret, err) < 0)
         return -1;
-    if (types && load_texts(types, &ret->types, &ret->type_count, err) < 0)
+    if (types && load_types(types, ret, err) < 0)
         return -1;
     if (chain && chain_names_load(rules, chain, ret, err) < 0)
         return -1;

@@ -7,11 +7,13 @@
  *
  * An expression (doc/rules.md, "Expressions") is constant text, or a reference:
  *   $domain, $event_type, ...     a field of the event view (event/view.h)
- *   $subject[2]  $subject[2:]     one token of the subject (from 0), or it and all behind it
+ *   $subject[2]  $subject[2:]     one token of the subject (from 0), or it and all behind it;
+ *   $subject[-1]  $subject[1:-1]  negative ones count from the end, which a range leaves out
  *   $header.NAME                  a header, spelled loosely
  *   $payload.PATH                 a value of the payload (json/extract.h, paths)
  *   $key.PATH, $key               the name of the first member of the object at PATH
- *   $text                         the whole payload, when it is a JSON string
+ *   $tag.PATH, $tag               the same, when it looks like a type's name: PascalCase
+ *   $text, $text.PATH             the whole payload, or a value of it, when it is a JSON string
  *   $stored_at, $delay            when it was stored; seconds between occurring and being stored
  *   $remembered.NAME              what a `remember` rule kept for this event's key
  * each with `| pascal`, `| lower`, `| strip TEXT`, `| prefix TEXT`, `| type` behind it. A list of
@@ -55,10 +57,11 @@ struct expr {
     enum expr_kind kind;
     struct slice text; /* constant, header name, remembered name */
     enum event_field field;
-    size_t token; /* of the subject */
+    int token, token_end; /* of the subject; behind the last one; negative: from its end */
     bool to_end;
     size_t path;    /* index into rules.paths */
     bool text_only; /* $text: nothing but a JSON string */
+    bool tag_only;  /* $tag: nothing but PascalCase */
     struct transform transforms[TRANSFORMS_MAX];
     size_t transform_count;
 };
@@ -115,6 +118,11 @@ struct filter_list {
     size_t count;
 };
 
+/* One of the producer's own type names, and a spelling that stands for it (often the same). */
+struct type_name {
+    struct slice spelling, name;
+};
+
 struct yaml_node;
 
 struct chain_rule; /* fold/chain.h */
@@ -122,13 +130,13 @@ struct chain_rule; /* fold/chain.h */
 struct envelope {
     struct slice name;
     struct filter_list subjects;
-    size_t *requires; /* paths that the payload must have */
+    struct expr *requires; /* what the payload must have */
     size_t require_count;
     struct filter_list require_headers;
     bool byte_array; /* the payload may be a JSON array of byte numbers: decode it once more */
     struct expr_list fields[EVENT_FIELDS];
     const struct yaml_node *node, *field_nodes[EVENT_FIELDS]; /* where they stand */
-    struct slice *types; /* the producer's own type names, for `| type` */
+    struct type_name *types;                                  /* for `| type` */
     size_t type_count;
     const struct chain_rule **chains; /* the CIDs that its events may carry, in this order */
     size_t chain_count;

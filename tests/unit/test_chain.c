@@ -106,8 +106,8 @@ static void verdicts_are_counted(void **state)
     (void)state;
     rig_open_shipped(&rig);
     fold_lines(&rig, 1, 5);
-    rig_shows(&rig, "cim_event_chain_verified_total{domain=\"events\"} 4");
-    rig_shows(&rig, "cim_event_chain_breaks_total{domain=\"events\",reason=\"cid_mismatch\"} 1");
+    rig_shows(&rig, "cim_event_chain_verified_total{domain=\"probe\"} 4");
+    rig_shows(&rig, "cim_event_chain_breaks_total{domain=\"probe\",reason=\"cid_mismatch\"} 1");
     assert_contains(buf_cstr(&rig.reports), "chain/S/5/cid_mismatch/1;");
 }
 
@@ -167,7 +167,7 @@ static void folding_again_counts_nothing_twice(void **state)
     assert_string_equal(have, want);
     /* And what comes next is linked to what was folded again. */
     fold_lines(&second, 11, 11);
-    rig_shows(&second, "cim_event_chain_verified_total{domain=\"events\"} 6");
+    rig_shows(&second, "cim_event_chain_verified_total{domain=\"probe\"} 6");
 }
 
 /* Messages gone from the stream: the chain is taken up behind them. */
@@ -178,7 +178,7 @@ static void a_gap_in_the_stream_is_no_break(void **state)
     rig_open_shipped(&rig);
     fold_lines(&rig, 1, 1);
     fold_lines(&rig, 4, 4); /* 2 and 3 are missing, and are between the two in their chain */
-    rig_shows(&rig, "cim_event_chain_verified_total{domain=\"events\"} 2");
+    rig_shows(&rig, "cim_event_chain_verified_total{domain=\"probe\"} 2");
     rig_shows_no(&rig, "cim_event_chain_breaks_total");
     rig_shows(&rig, "cim_monitor_missed_events_total{stream=\"S\"} 2");
 }
@@ -191,7 +191,7 @@ static void a_new_stream_and_a_rolled_back_one_begin_anew(void **state)
     fold_lines(&rig, 1, 4);
     state_begin_incarnation(rig.engine, rig.state, "2026-07-11T12:00:00Z");
     fold_lines(&rig, 1, 1); /* a genesis, under an aggregate that had one */
-    rig_shows(&rig, "cim_event_chain_verified_total{domain=\"events\"} 5");
+    rig_shows(&rig, "cim_event_chain_verified_total{domain=\"probe\"} 5");
     rig_shows_no(&rig, "cim_event_chain_breaks_total");
     fold_lines(&rig, 2, 4);
     state_roll_back(rig.state, 1);

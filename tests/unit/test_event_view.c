@@ -79,6 +79,7 @@ static void every_time_form_in_use(void **state)
          INT64_C(1783772500000000250)},
         {"{\"nanos_since_epoch\" : 7, \"secs_since_epoch\" : 5}", true, 5 * NS_PER_SECOND + 7},
         {"{\"secs_since_epoch\":5}", true, 5 * NS_PER_SECOND},
+        {"{\n\t\"secs_since_epoch\"\n:\n5 }", true, 5 * NS_PER_SECOND},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {

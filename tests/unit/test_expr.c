@@ -12,7 +12,12 @@ static const char payload[] =
     "\"empty\":\"\",\"list\":[1],\"wrapped\":{\"id\":\"w-1\"},\"kind\":{\"kind\":\"Single\","
     "\"value\":\"k-1\"},\"esc\":\"a\\u00e4\\nb\",\"deep\":{\"er\":{\"x\":\"y\"}},"
     "\"at\":\"2026-07-11T12:00:00.5Z\",\"snake\":\"hot_water.pump-on\",\"pre\":\"corr:abc\","
-    "\"opaque\":{\"a\":1},\"escaped\":{\"id\":\"a\\\"b\"},\"spread\":{ \"id\" : \"s-1\" }}";
+    "\"opaque\":{\"a\":1},\"escaped\":{\"id\":\"a\\\"b\"},\"spread\":{ \"id\" : \"s-1\" },"
+    "\"tagged\":{\"PumpStarted2\":{\"id\":1}},\"nested\":{\"kind\":1,\"value\":{\"Uuid\":\"u-1\"}},"
+    "\"late\":{\"a\":\"\\\"id\\\":\",\"id\":\"l-1\"},\"large\":{\"a\":{},\"id\":\"x\"},\"cid\":[1,"
+    "85,18,32,"
+    "227,176,196,66,152,252,28,20,154,251,244,200,153,111,185,36,39,174,65,228,100,155,147,76,164,"
+    "149,153,27,120,82,184,85]}";
 
 static void fold_one(struct rig *rig)
 {
@@ -60,6 +65,15 @@ static void references(void **state)
         {"\"$subject[5]\"", NULL},
         {"\"$subject[3:]\"", "hot_water.on"},
         {"\"$subject[0:]\"", subject},
+        {"\"$subject[-1]\"", "on"},
+        {"\"$subject[-5]\"", "plant"},
+        {"\"$subject[-6]\"", NULL},
+        {"\"$subject[1:3]\"", "pump.p-7"},
+        {"\"$subject[1:-1]\"", "pump.p-7.hot_water"},
+        {"\"$subject[-2:]\"", "hot_water.on"},
+        {"\"$subject[-3:-1]\"", "p-7.hot_water"},
+        {"\"$subject[3:-2]\"", NULL},
+        {"\"$subject[0:6]\"", NULL},
         {"$header.event-type", "Started"},
         {"$header.X-EVENT-TYPE", "Started"},
         {"$header.empty", NULL},
@@ -73,8 +87,12 @@ static void references(void **state)
         {"$payload.none", NULL},
         {"$payload.wrapped", "w-1"},
         {"$payload.kind", "k-1"},
-        {"$payload.spread", NULL}, /* only as serde writes it, without blanks */
+        {"$payload.spread", "s-1"},
         {"$payload.opaque", NULL},
+        {"$payload.nested", "u-1"},
+        {"$payload.late", "l-1"},
+        {"$payload.large", NULL},
+        {"$payload.cid", "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"},
         {"$payload.escaped", "a\\\"b"},
         {"$payload.deep.er.x", "y"},
         {"$payload.*.er.x", "y"},
@@ -82,7 +100,15 @@ static void references(void **state)
         {"$key", "type"},
         {"$key.deep", "er"},
         {"$key.list", NULL},
+        {"$tag", NULL},
+        {"$tag.deep", NULL},
+        {"$tag.tagged", "PumpStarted2"},
+        {"$tag.list", NULL},
+        {"$tag.none", NULL},
         {"$text", NULL},
+        {"$text.n", NULL},
+        {"$text.wrapped", NULL},
+        {"$text.esc", "a\xc3\xa4\\nb"},
         {"$stored_at", "1783771202"},
         {"$delay", "1.5"},
         {"$remembered.last", "hot_water.pump-on"},

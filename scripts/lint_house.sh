@@ -7,16 +7,17 @@ readonly ROOMS='
 base:
 config:  base
 json:    base
+schema:  base json
 event:   base json
 metrics: base
 bus:     base event
-fold:    base config json event metrics
-monitor: base config json event metrics bus fold serve
+fold:    base config json event metrics schema
+monitor: base config json event metrics bus fold schema serve
 serve:   base json metrics fold bus
 source:  base json event bus
 stack:   base
 act:     base json event metrics bus fold stack
-cmd:     base config json event metrics bus fold monitor serve source stack act
+cmd:     base config json event metrics bus fold schema monitor serve source stack act
 main:    base cmd
 '
 

@@ -5,11 +5,15 @@
 
 #include "base/instant.h"
 #include "base/memory.h"
+#include "bus/bus_internal.h"
 
 enum {
     API_STREAM_NOT_FOUND = 10059,
     API_NO_MESSAGE_FOUND = 10037,
     API_NAME_IN_USE = 10058,
+    API_NOT_ENABLED_FOR_ACCOUNT = 10039,
+    API_NOT_ENABLED = 10076,
+    API_NOBODY = -2, /* ours: no responders */
 };
 
 const char *stream_kind_name(enum stream_kind kind)
@@ -32,7 +36,11 @@ static int api_call(struct bus *bus, const char *subject, json_t *request, json_
     CLEANUP_BUF struct buf reply = {0};
     CLEANUP_FREE char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
     json_decref(request);
-    if (bus_request(bus, subject, slice_of(text ? text : ""), BUS_TIMEOUT_MS, &reply, err) < 0)
+    bool nobody = false;
+    int rc = bus_request_asking(bus, subject, slice_of(text ? text : ""), BUS_TIMEOUT_MS, &reply,
+                                &nobody, err);
+    *ret_api_code = nobody ? API_NOBODY : 0;
+    if (rc < 0)
         return -1;
     json_error_t problem;
     json_t *root = json_loadb(reply.ptr ? reply.ptr : "", reply.len, 0, &problem);
@@ -127,6 +135,7 @@ int stream_list(struct bus *bus, struct stream_list *ret, struct error *err)
 {
     struct stream_list list = {0};
     size_t room = 0, total = 0;
+    *ret = list;
     do {
         json_t *page = NULL;
         int api_code = 0;
@@ -134,6 +143,8 @@ int stream_list(struct bus *bus, struct stream_list *ret, struct error *err)
                      json_pack("{s:I}", "offset", (json_int_t)list.count), &page, &api_code,
                      err) < 0) {
             stream_list_done(&list);
+            ret->no_jetstream = api_code == API_NOBODY || api_code == API_NOT_ENABLED ||
+                                api_code == API_NOT_ENABLED_FOR_ACCOUNT;
             return -1;
         }
         json_t *items = json_object_get(page, "streams");

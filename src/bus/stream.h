@@ -30,6 +30,8 @@ struct stream_info {
 struct stream_list {
     struct stream_info *items;
     size_t count;
+    /* Why it cannot be had: the account has no JetStream. Then no stream stores anything now. */
+    bool no_jetstream;
 };
 
 #define STREAMS_MAX 4096

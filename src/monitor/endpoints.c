@@ -60,42 +60,60 @@ static void healthz(void *context, const struct http_request *request,
     buf_add_str(&response->body, "alive\n");
 }
 
-/* Ready: connected, and every stream caught up. The body says how far behind each one is. */
+struct readiness {
+    json_t *streams;
+    uint64_t behind;
+    bool all_told, all_readable, lagging;
+};
+
+/* Registry lock and streams_lock held. */
+static void look_at(struct readiness *found, const struct tracked *tracked, bool connected)
+{
+    uint64_t behind = tracked_behind(tracked);
+    bool told = behind != UINT64_MAX && connected, readable = !tracked_is_unreadable(tracked);
+    json_t *entry = json_pack("{s:s, s:I}", "stream", tracked->name, "sequence",
+                              (json_int_t)state_seq(tracked->state));
+    /* While NATS is away, what waits there is not known. */
+    (void)json_object_set_new(entry, "behind",
+                              told ? json_integer((json_int_t)behind) : json_null());
+    if (!readable)
+        (void)json_object_set_new(entry, "unreadable", json_true());
+    (void)json_array_append_new(found->streams, entry);
+    found->behind += told ? behind : 0;
+    found->all_told = found->all_told && told;
+    found->all_readable = found->all_readable && readable;
+    found->lagging = found->lagging || tracked_lag_ns(tracked) > READY_LAG_NS;
+}
+
+/*
+ * Ready: connected, and every stream was read to its end once since the start and is not behind for
+ * longer than READY_LAG_NS since. The body says how far behind each one is.
+ */
 static void readyz(void *context, const struct http_request *request,
                    struct http_response *response)
 {
     struct monitor *monitor = context;
     (void)request;
-    json_t *streams = json_array();
+    struct readiness found = {json_array(), 0, true, true, false};
     char problem[sizeof monitor->list_problem];
-    uint64_t total = 0;
-    bool known = atomic_load(&monitor->caught_up), connected = bus_is_up(monitor->bus);
+    bool connected = bus_is_up(monitor->bus), caught_up = atomic_load(&monitor->caught_up);
     pthread_rwlock_rdlock(&monitor->registry_guard);
     registry_lock(monitor->registry);
     pthread_mutex_lock(&monitor->streams_lock);
     for (size_t i = 0; i < monitor->tracked_count; i++) {
-        const struct tracked *tracked = monitor->tracked[i];
-        if (!tracked->present)
-            continue;
-        uint64_t behind = tracked_behind(tracked);
-        json_t *entry = json_pack("{s:s, s:I}", "stream", tracked->name, "sequence",
-                                  (json_int_t)state_seq(tracked->state));
-        /* While NATS is away, what waits there is not known. */
-        bool told = behind != UINT64_MAX && connected;
-        (void)json_object_set_new(entry, "behind",
-                                  told ? json_integer((json_int_t)behind) : json_null());
-        (void)json_array_append_new(streams, entry);
-        known = known && told;
-        total += told ? behind : 0;
+        if (monitor->tracked[i]->present)
+            look_at(&found, monitor->tracked[i], connected);
     }
     memcpy(problem, monitor->list_problem, sizeof problem);
     pthread_mutex_unlock(&monitor->streams_lock);
     registry_unlock(monitor->registry);
     pthread_rwlock_unlock(&monitor->registry_guard);
 
-    bool ready = connected && known && total == 0;
-    json_t *body = json_pack("{s:b, s:b, s:I, s:o}", "ready", ready, "nats_connected", connected,
-                             "behind", (json_int_t)total, "streams", streams);
+    bool ready = connected && caught_up && found.all_readable && !found.lagging;
+    json_t *body = json_pack(
+        "{s:b, s:b, s:o, s:o}", "ready", ready, "nats_connected", connected, "behind",
+        found.all_told && caught_up ? json_integer((json_int_t)found.behind) : json_null(),
+        "streams", found.streams);
     if (connected && problem[0])
         (void)json_object_set_new(body, "reason", json_string(problem));
     CLEANUP_FREE char *text = json_dumps(body, JSON_INDENT(2));
@@ -201,7 +219,8 @@ static void alerts(void *context, const struct http_request *request,
 static const struct http_route routes[] = {
     {"GET", "/metrics", "metrics, as Prometheus text or OpenMetrics by Accept", metrics},
     {"GET", "/healthz", "200 while the process is alive", healthz},
-    {"GET", "/readyz", "200 when caught up; says how far behind", readyz},
+    {"GET", "/readyz", "200 when read to the end once and not behind for long; says how far",
+     readyz},
     {"POST", "/alerts", "Alertmanager webhook: alerts become events", alerts},
 };
 

@@ -47,7 +47,7 @@ static void on_advisory(void *context, struct bus_message *message, const char *
     bus_message_release(message);
 }
 
-/* The only words on stderr: NATS is away, and it is back. */
+/* The only words on stderr: NATS or its JetStream is away, and it is back. */
 static void speak_of_link(struct monitor *monitor, bool *spoken)
 {
     int64_t since = atomic_load(&monitor->link_down_since_ns);
@@ -142,8 +142,47 @@ static void reload_rules(struct monitor *monitor)
 
 struct schedule {
     int64_t looked_ns, saved_ns, saving_took_ns;
-    bool spoken;
+    int64_t without_since_ns; /* JetStream; 0: it is there, or nobody can be asked */
+    bool spoken, spoken_of_jetstream;
 };
+
+/*
+ * NATS answers and has no JetStream. After a while that counts as an answer: no stream stores
+ * anything, so what comes by core subscription is all there is, and is counted and shown. When
+ * JetStream comes, the figures are withheld until the streams are read.
+ */
+static void without_jetstream(struct monitor *monitor, struct schedule *schedule, int64_t now)
+{
+    if (!schedule->without_since_ns)
+        schedule->without_since_ns = now;
+    if (now - schedule->without_since_ns < speak_after_ns)
+        return;
+    if (!schedule->spoken_of_jetstream)
+        (void)fprintf(stderr, "cim-ops monitor: this account has no JetStream; core events only\n");
+    schedule->spoken_of_jetstream = true;
+    streams_none(monitor);
+    core_resubscribe(monitor);
+    core_settle(monitor, now);
+    if (monitor->tracked_count == 0) { /* else figures of streams would be shown that are old */
+        registry_lock(monitor->registry);
+        registry_set_folds_shown(monitor->registry, true);
+        registry_unlock(monitor->registry);
+    }
+}
+
+static void with_jetstream(struct monitor *monitor, struct schedule *schedule)
+{
+    schedule->without_since_ns = 0;
+    if (!schedule->spoken_of_jetstream)
+        return;
+    (void)fprintf(stderr, "cim-ops monitor: JetStream is there\n");
+    schedule->spoken_of_jetstream = false;
+    if (atomic_load(&monitor->caught_up))
+        return;
+    registry_lock(monitor->registry);
+    registry_set_folds_shown(monitor->registry, false);
+    registry_unlock(monitor->registry);
+}
 
 /* Our own events need a stream; where none captures ops.>, it is the one thing that we create. */
 static void ensure_own_stream(struct monitor *monitor)
@@ -183,8 +222,13 @@ static void look_at_streams(struct monitor *monitor, struct schedule *schedule)
     if (rc < 0) {
         atomic_store(&monitor->look_now, true);
         schedule->looked_ns = now - look_every_ns + look_for_core_ns;
+        if (monitor->no_jetstream)
+            without_jetstream(monitor, schedule, now);
+        else
+            schedule->without_since_ns = 0;
         return;
     }
+    with_jetstream(monitor, schedule);
     ensure_own_stream(monitor);
     core_resubscribe(monitor);
     core_settle(monitor, now);

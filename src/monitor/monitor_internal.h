@@ -88,6 +88,7 @@ struct monitor {
     size_t tracked_count;
     struct stream_list known; /* all streams of the account, of any kind */
     bool listed_once;         /* main thread */
+    bool no_jetstream;        /* main thread: the last list could not be had for that reason */
     bool save_now;            /* main thread: something was counted that cannot be read again */
     /* Streams that changed while a list was on its way: what it says of them is old. */
     char forgotten[FORGOTTEN_MAX][256];
@@ -144,6 +145,8 @@ void monitor_wake(struct monitor *monitor);
 
 /* streams.c */
 int streams_refresh(struct monitor *monitor, struct error *err);
+/* There are no streams: what is known of them is nothing. */
+void streams_none(struct monitor *monitor);
 void streams_tend(struct monitor *monitor);
 void streams_suspect_all(struct monitor *monitor);
 void streams_close(struct monitor *monitor);
@@ -155,6 +158,9 @@ void streams_remember(struct monitor *monitor, const char *name);
 void streams_forget_subjects(struct monitor *monitor, struct slice name);
 /* Messages not yet folded in a tracked stream; UINT64_MAX: not known. Registry lock held. */
 uint64_t tracked_behind(const struct tracked *tracked);
+/* For how long at least its end has not been reached, by two clocks: whichever says less. 0: it is
+ * at its end. Registry lock held. */
+int64_t tracked_lag_ns(const struct tracked *tracked);
 /* It was tried often enough: nothing waits for it any more. */
 bool tracked_is_unreadable(const struct tracked *tracked);
 bool streams_all_caught_up(struct monitor *monitor);

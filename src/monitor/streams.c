@@ -370,6 +370,12 @@ void streams_forget_subjects(struct monitor *monitor, struct slice name)
     pthread_mutex_unlock(&monitor->streams_lock);
 }
 
+void streams_none(struct monitor *monitor)
+{
+    struct stream_list none = {0};
+    set_known(monitor, &none);
+}
+
 int streams_refresh(struct monitor *monitor, struct error *err)
 {
     struct stream_list list;
@@ -377,7 +383,9 @@ int streams_refresh(struct monitor *monitor, struct error *err)
     pthread_mutex_lock(&monitor->streams_lock);
     monitor->forgotten_count = 0;
     pthread_mutex_unlock(&monitor->streams_lock);
-    if (stream_list(monitor->bus, &list, err) < 0)
+    int rc = stream_list(monitor->bus, &list, err);
+    monitor->no_jetstream = rc < 0 && list.no_jetstream;
+    if (rc < 0)
         return -1;
     set_known(monitor, &list); /* first: core messages wait for it */
     for (size_t i = 0; i < monitor->tracked_count; i++)
@@ -418,6 +426,15 @@ uint64_t tracked_behind(const struct tracked *tracked)
     if (pending == UINT64_MAX)
         return UINT64_MAX;
     return pending + (next > folded ? next - folded : 0);
+}
+
+int64_t tracked_lag_ns(const struct tracked *tracked)
+{
+    if (tracked_behind(tracked) == 0)
+        return 0;
+    int64_t since_level = instant_monotonic_ns() - atomic_load(&tracked->level_ns);
+    int64_t since_last = instant_now_ns() - tracked->last_stored_at_ns;
+    return since_last < since_level ? since_last : since_level;
 }
 
 bool tracked_is_unreadable(const struct tracked *tracked)

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { connectNats, freePort, startMonitor, startNats, until } from './lib/index.mjs';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { counted, ownEvents, publish, withMonitor } from './monitor_tools.mjs';
+import { counted, event, ownEvents, publish, withMonitor } from './monitor_tools.mjs';
 
 const STREAM = { 'CIM-EVENTS': ['infrastructure.>'] };
 const FROZEN_S = Number(process.env.CIM_FROZEN_SECONDS ?? 60);
@@ -88,9 +88,30 @@ describe('link', { concurrency: 5 }, () => {
     await pause(1500); // time in which it could go wrong
     const metrics = await monitor.metrics();
     assert.equal(metrics.get('cim_monitor_caught_up'), 0);
-    assert.equal((await ready(monitor)).status, 503);
+    const answer = await ready(monitor);
+    assert.equal(answer.status, 503);
+    assert.match(answer.reason, /JetStream/);
     await monitor.child.stop({ deadline: 5000 });
     assert.equal(monitor.child.exit.code, 0);
+  });
+
+  test('without JetStream core events are counted, and it is said; with it streams are read', async (t) => {
+    const nats = await startNats(t, { jetstream: false });
+    const connection = await connectNats(t, nats.url);
+    const monitor = await startMonitor(t, { nats: nats.url, caughtUp: false,
+      args: ['--first-zero', '0s', '--event-subjects', 'infrastructure.>'] });
+    await monitor.child.printed(/no JetStream/);
+    for (let n = 0; n < 20; n++) connection.publish(event().subject, event().payload);
+    await monitor.until((m) => counted(m) === 20);
+    await nats.kill();
+    const better = await startNats(t, { port: nats.port });
+    const again = await connectNats(t, better.url);
+    const manager = await jetstreamManager(again);
+    await manager.streams.add({ name: 'CIM-EVENTS', subjects: ['infrastructure.>'] });
+    await publish(jetstream(again), 30);
+    await monitor.child.printed(/JetStream is there/);
+    await monitor.caughtUp();
+    await monitor.until((m) => counted(m) === 50);
   });
 
   test('credentials that the server refuses end it with code 3 and a reason', async (t) => {

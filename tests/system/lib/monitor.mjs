@@ -17,7 +17,7 @@ export function startCimOps(t, args, options) {
 }
 
 /**
- * Starts `cim-ops monitor` and waits until it answers /healthz; with `caughtUp` until /readyz does too.
+ * Starts `cim-ops monitor` and waits until it answers /healthz; with `caughtUp` until it has read all.
  *
  * @param {object} options
  * @param {string} options.nats URL of its server
@@ -84,10 +84,11 @@ export class Monitor {
     return scrape(`${this.url}/metrics`, options);
   }
 
-  /** Until /readyz says ready: every stream has been read to its end once. */
+  /** Until /readyz says ready, and that nothing waits: every stream has been read to its end. */
   async caughtUp({ deadline = 30_000 } = {}) {
     let answer;
-    await until(async () => (answer = await this.get('/readyz')).status === 200, {
+    await until(async () => (answer = await this.get('/readyz')).status === 200 &&
+      JSON.parse(answer.text).behind === 0, {
       deadline, alive: this.child, what: () => `the monitor is ready; /readyz said: ${answer?.text}`,
     });
   }

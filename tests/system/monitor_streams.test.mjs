@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { startMonitor, until } from './lib/index.mjs';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+
+import { connectNats, startMonitor, startNats, until } from './lib/index.mjs';
 import { counted, event, ownEvents, publish, withMonitor, withServer } from './monitor_tools.mjs';
 
 const QUICK = ['--first-zero', '0s', '--snapshot-interval', '200ms'];
@@ -233,5 +235,30 @@ describe('streams', { concurrency: 3 }, () => {
     await js.publish('events.person.1.created', event().payload);
     await monitor.caughtUp();
     assert.equal((await monitor.metrics()).get('cim_monitor_stream_sequence', { stream: 'FULL' }), 1);
+  });
+
+  test('a stream whose consumer may not be made, and one that cannot be read, hold back nobody', async (t) => {
+    const nats = await startNats(t, { config: `authorization { users: [
+      {user: all, password: all},
+      {user: monitor, password: monitor, permissions: {
+        publish: {allow: [">"], deny: ["$JS.API.CONSUMER.CREATE.DENIED", "$JS.API.CONSUMER.CREATE.DENIED.>"]}}},
+    ]}` });
+    const connection = await connectNats(t, nats.url, { user: 'all', pass: 'all' });
+    const manager = await jetstreamManager(connection), js = jetstream(connection);
+    for (const [name, subject] of [['CIM-OPS', 'ops.>'], ['DENIED', 'events.>'], ['ODD%SHARE', 'person.>'],
+      ['EVENTS', 'infrastructure.>']]) await manager.streams.add({ name, subjects: [subject] });
+    await js.publish('events.person.1.created', event().payload);
+    await js.publish('person.events.person.1.created', event().payload);
+    await publish(js, 12);
+    const monitor = await startMonitor(t, { nats: `nats://monitor:monitor@127.0.0.1:${nats.port}`, args: QUICK,
+      caughtUp: false });
+    await monitor.until((m) => counted(m) === 12, { deadline: 60_000 });
+    const answer = JSON.parse((await monitor.get('/readyz')).text);
+    assert.equal(answer.ready, false);
+    assert.equal(answer.streams.find((s) => s.stream === 'DENIED').unreadable, true);
+    assert.equal(answer.streams.find((s) => s.stream === 'EVENTS').behind, 0);
+    // A reader that dies at once is not made again at once, for ever.
+    const resets = (await monitor.metrics()).get('cim_monitor_consumer_resets_total', { stream: 'ODD%SHARE' });
+    assert.ok((resets ?? 0) < 20, `${resets} consumers were made of a stream that cannot be read`);
   });
 });

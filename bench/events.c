@@ -66,15 +66,62 @@ static void find_uuids(struct line *line)
     }
 }
 
-static bool read_line(struct slice json, size_t payload_min, struct line *ret)
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+/* A text that people or machines name freely: no id, no time, no type. */
+static bool is_free(const char *key, const char *text)
+{
+    static const char *const kept[] = {"type",  "status", "severity", "kind", "domain",
+                                       "state", "_id",    "id",       "cid",  "version"};
+    size_t len = strlen(text);
+    int64_t ns;
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+        if (strstr(key, kept[i]))
+            return false;
+    }
+    return !is_uuid(text, len) && !instant_parse_rfc3339((struct slice){text, len}, &ns);
+}
+
+static void vary(json_t *value, const char *key, uint64_t *seed, int depth)
+{
+    const char *name;
+    json_t *member;
+    size_t i;
+    *seed = mix(*seed + 1);
+    if (json_is_object(value) && depth < 16) {
+        json_object_foreach(value, name, member) vary(member, name, seed, depth + 1);
+    } else if (json_is_array(value) && depth < 16) {
+        json_array_foreach(value, i, member)
+        {
+            if (!json_is_number(member)) /* bytes of a CID, of a payload: as they are */
+                vary(member, key, seed, depth + 1);
+        }
+    } else if (json_is_string(value) && *seed % 2 && is_free(key, json_string_value(value))) {
+        CLEANUP_FREE char *longer =
+            xasprintf("%s%.*s", json_string_value(value), (int)(*seed / 2 % 10), "-abcdefghi");
+        (void)json_string_set(value, longer);
+    } else if (json_is_integer(value) && json_integer_value(value) < 1000000 && is_free(key, "")) {
+        static const json_int_t below[] = {10, 100, 1000, 10000};
+        (void)json_integer_set(value, (json_int_t)(*seed / 4) % below[*seed % 4] & INT32_MAX);
+    }
+}
+
+static bool read_line(struct slice json, size_t payload_min, uint64_t variant, struct line *ret)
 {
     json_t *root = json_loadb(json.ptr, json.len, 0, NULL);
     json_t *payload = json_object_get(root, "payload"), *value;
     const char *subject = json_string_value(json_object_get(root, "subject")), *name;
     if (!payload || !subject)
         die("a corpus line has no subject or payload", "");
-    CLEANUP_FREE char *compact =
-        json_dumps(payload, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY);
+    if (json_is_object(payload) && variant)
+        vary(payload, "", &variant, 0);
+    CLEANUP_FREE char *compact = json_dumps(payload, JSON_COMPACT | JSON_PRESERVE_ORDER |
+                                                         JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     *ret = (struct line){.subject_len = strlen(subject), .payload_len = strlen(compact)};
     bool wanted = ret->payload_len >= payload_min;
     if (wanted) {
@@ -94,13 +141,6 @@ static bool read_line(struct slice json, size_t payload_min, struct line *ret)
     return wanted;
 }
 
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
 /* The random part behind the last dash, of each occurrence of each id. */
 static void renew_ids(const struct line *line, size_t number, size_t event, char *copy)
 {
@@ -108,7 +148,7 @@ static void renew_ids(const struct line *line, size_t number, size_t event, char
     for (size_t p = 0; p < line->place_count; p++) {
         size_t i = line->places[p].uuid;
         uint64_t who = line->aggregate[i] ? event / 64 % BENCH_AGGREGATES : 1000000 + event;
-        uint64_t bits = mix(who * 4096 + number * UUIDS_MAX + i + 1);
+        uint64_t bits = mix(who * 65536 + number / BENCH_VARIANTS * UUIDS_MAX + i + 1);
         for (size_t d = 24; d < UUID_LEN; d++, bits >>= 4)
             copy[line->places[p].at + d] = digits[bits & 15];
     }
@@ -132,16 +172,21 @@ static void place(const struct line *line, char *at, struct event_header *header
 void bench_events_make(const char *corpus, size_t payload_min, size_t count,
                        struct bench_events *ret)
 {
-    enum { LINES_MAX = 512 };
-    static struct line lines[LINES_MAX];
+    enum { LINES_MAX = 512 * BENCH_VARIANTS };
+    struct line *lines = xcalloc(LINES_MAX, sizeof *lines);
     struct error err = ERROR_NONE;
     CLEANUP_BUF struct buf text = {0};
     if (file_read(corpus, 16u << 20, &text, &err) < 0)
         die("no corpus", err.text);
     *ret = (struct bench_events){.count = count};
     struct slice rest = buf_slice(&text), one;
-    while (slice_cut(&rest, '\n', &one) && ret->lines < LINES_MAX)
-        ret->lines += one.len && read_line(one, payload_min, &lines[ret->lines]);
+    while (slice_cut(&rest, '\n', &one) && ret->lines + BENCH_VARIANTS <= LINES_MAX) {
+        if (!one.len || !read_line(one, payload_min, 0, &lines[ret->lines]))
+            continue;
+        for (uint64_t v = 1; v < BENCH_VARIANTS; v++)
+            (void)read_line(one, 0, mix(ret->lines + v), &lines[ret->lines + v]);
+        ret->lines += BENCH_VARIANTS;
+    }
     if (!ret->lines)
         die("the corpus has no such line", corpus);
 
@@ -170,6 +215,8 @@ void bench_events_make(const char *corpus, size_t payload_min, size_t count,
     }
     for (size_t i = 0; i < ret->lines; i++)
         buf_done(&lines[i].text);
+    free(lines);
+    ret->lines /= BENCH_VARIANTS;
 }
 
 void bench_events_done(struct bench_events *events)

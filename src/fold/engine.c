@@ -173,13 +173,15 @@ static bool read_payload(struct engine *engine, struct prepared *ret, struct jso
 {
     const struct json_plan *plan = ret->group->json;
     struct slice as_sent = ret->input.payload;
+    uint64_t hint = eval_subject_hint(&engine->eval);
     if (ret->group->byte_array && decode_byte_array(as_sent, &engine->decoded)) {
         ret->input.payload = buf_slice(&engine->decoded);
-        if (json_extract(plan, ret->input.payload, engine->values, problem))
+        if (json_extract_shaped(plan, ret->group->shapes, ret->input.payload, hint, engine->values,
+                                problem))
             return true;
         ret->input.payload = as_sent; /* an array of small numbers, and nothing more */
     }
-    return json_extract(plan, as_sent, engine->values, problem);
+    return json_extract_shaped(plan, ret->group->shapes, as_sent, hint, engine->values, problem);
 }
 
 static bool fits(const struct engine *engine, const struct envelope *envelope,

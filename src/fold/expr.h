@@ -50,6 +50,14 @@ char *eval_scratch(struct eval *eval, size_t len);
 struct slice rewrite_apply(struct eval *eval, const struct rewrite *rewrite, struct slice text);
 void rewrite_memos_free(struct rewrite_memo **memos, size_t count);
 void eval_split_subject(struct eval *eval);
+/* The end of the subject, which mostly is the event's type. */
+static inline uint64_t eval_subject_hint(const struct eval *eval)
+{
+    struct slice last = eval->token_count ? eval->tokens[eval->token_count - 1] : SLICE("");
+    uint64_t hint = 0;
+    memcpy(&hint, last.ptr, last.len < sizeof hint ? last.len : sizeof hint);
+    return hint + last.len;
+}
 /* The value before its transforms; *ret_value (may be NULL) is the JSON value when it is one. */
 struct slice expr_raw(struct eval *eval, const struct expr *expr, struct json_value *ret_value);
 /* Is there any value but null for a $payload, $key, $tag or $text reference? */

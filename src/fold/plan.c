@@ -50,6 +50,7 @@ struct subject_state {
 struct plan {
     const struct rules *rules;
     bool all_fields;
+    size_t shape_budget;
     uint32_t uses_fields, uses_remembers; /* of the expressions just wanted */
     struct subject_state *states;         /* 0: before the first token */
     size_t state_count, state_room;
@@ -124,6 +125,7 @@ static void add_filters(struct plan *plan, const struct filter_list *filters, si
 
 static void free_group(struct plan_group *group)
 {
+    json_shapes_free(group->shapes);
     json_plan_free(group->json);
     free(group->probes);
     free(group->probe_slots);
@@ -327,6 +329,7 @@ static struct plan_group *new_group(struct plan *plan, const uint64_t *targets)
             group->remembers[group->remember_count++] = &rules->remembers[i];
     }
     group->json = json_plan_new();
+    group->shapes = json_shapes_new(&plan->shape_budget);
     group->slot_of = xcalloc(rules->path_count + 1, sizeof *group->slot_of);
     for (size_t i = 0; i < rules->path_count; i++)
         group->slot_of[i] = -1;
@@ -540,6 +543,7 @@ int plan_new(const struct rules *rules, bool all_fields, struct plan **ret, stru
     struct plan *plan = xcalloc(1, sizeof *plan);
     plan->rules = rules;
     plan->all_fields = all_fields;
+    plan->shape_budget = PLAN_SHAPES_MAX;
     (void)new_node(plan);
     size_t target = 0;
     for (size_t i = 0; i < rules->envelope_count; i++)

@@ -13,6 +13,7 @@
 #define PLAN_TARGETS_MAX 1024
 #define PLAN_WORDS       (PLAN_TARGETS_MAX / 64)
 #define PLAN_GROUPS_MAX  4096
+#define PLAN_SHAPES_MAX  2048 /* of texts, over all groups: about 4 MiB */
 
 struct plan;
 
@@ -36,6 +37,7 @@ struct plan_group {
     const struct remember_rule **remembers;
     size_t remember_count;
     struct json_plan *json;
+    struct json_shapes *shapes;
     int *slot_of; /* by rules.paths index; -1: not wanted here */
     bool byte_array;
     uint32_t fields; /* bit per field behind the class fields that is looked for */

@@ -10,10 +10,10 @@
 
 static const struct json_scanner scanners[] = {
 #if defined(__x86_64__)
-    {"avx512", json_scan_avx512, json_scan_avx512_supported},
-    {"avx2", json_scan_avx2, json_scan_avx2_supported},
+    {"avx512", json_scan_avx512, json_fits_avx512, json_scan_avx512_supported},
+    {"avx2", json_scan_avx2, json_fits_avx2, json_scan_avx2_supported},
 #endif
-    {"portable", NULL, NULL},
+    {"portable", NULL, NULL, NULL},
 };
 
 const struct json_scanner *json_scanner_at(size_t index)
@@ -65,6 +65,13 @@ bool json_extract(const struct json_plan *plan, struct slice bytes, struct json_
                   struct json_error *error)
 {
     return json_extract_by(chosen, plan, bytes, values, error);
+}
+
+bool json_extract_shaped(const struct json_plan *plan, struct json_shapes *shapes,
+                         struct slice bytes, uint64_t hint, struct json_value *values,
+                         struct json_error *error)
+{
+    return json_extract_shaped_by(chosen, shapes, plan, bytes, hint, values, error);
 }
 
 /* --- values ----------------------------------------------------------------------------------- */

@@ -61,6 +61,20 @@ size_t json_plan_slots(const struct json_plan *plan);
 bool json_extract(const struct json_plan *plan, struct slice bytes, struct json_value *values,
                   struct json_error *error);
 
+/*
+ * The same for texts that a plan sees again and again: what those of one producer have in common is
+ * remembered, and a text that fits it costs a fraction. One json_shapes per plan, for one thread;
+ * each shape of about 2 KiB takes 1 from *budget, which outlives it, and at 0 no more are learned.
+ * `hint` is any number that is mostly the same for texts alike, such as the type in their subject;
+ * it decides nothing but which shape is tried first.
+ */
+struct json_shapes;
+struct json_shapes *json_shapes_new(size_t *budget);
+void json_shapes_free(struct json_shapes *shapes);
+bool json_extract_shaped(const struct json_plan *plan, struct json_shapes *shapes,
+                         struct slice bytes, uint64_t hint, struct json_value *values,
+                         struct json_error *error);
+
 /* How this machine does it: "avx512", "avx2" or "portable"; $CIM_OPS_SIMD chooses at start. */
 const char *json_extract_method(void);
 

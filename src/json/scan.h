@@ -10,10 +10,14 @@
 
 #include "base/utf8.h"
 #include "json/plan.h"
+#include "json/shape.h"
 
 struct json_scanner {
     const char *name;
     bool (*scan)(const struct json_plan *plan, struct slice bytes, struct json_value *values);
+    /* Does the text fit the shape? Then the values are filled. */
+    bool (*fits)(const struct json_shape *shape, const struct json_plan *plan, struct slice text,
+                 struct json_value *values);
     bool (*supported)(void);
 };
 
@@ -27,7 +31,24 @@ bool json_scanner_supported(const struct json_scanner *scanner);
 bool json_extract_by(const struct json_scanner *scanner, const struct json_plan *plan,
                      struct slice bytes, struct json_value *values, struct json_error *error);
 
+bool json_extract_shaped_by(const struct json_scanner *scanner, struct json_shapes *shapes,
+                            const struct json_plan *plan, struct slice bytes, uint64_t hint,
+                            struct json_value *values, struct json_error *error);
+
+/* Of a sound word: number, true, false or null. */
+static inline enum json_type json_word_type(char c)
+{
+    return c == 't'   ? JSON_TYPE_TRUE
+           : c == 'f' ? JSON_TYPE_FALSE
+           : c == 'n' ? JSON_TYPE_NULL
+                      : JSON_TYPE_NUMBER;
+}
+
 bool json_scan_avx512(const struct json_plan *plan, struct slice bytes, struct json_value *values);
+bool json_fits_avx512(const struct json_shape *shape, const struct json_plan *plan,
+                      struct slice text, struct json_value *values);
 bool json_scan_avx512_supported(void);
 bool json_scan_avx2(const struct json_plan *plan, struct slice bytes, struct json_value *values);
+bool json_fits_avx2(const struct json_shape *shape, const struct json_plan *plan, struct slice text,
+                    struct json_value *values);
 bool json_scan_avx2_supported(void);

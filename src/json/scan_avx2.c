@@ -74,8 +74,26 @@ SCAN_TARGET static inline struct scan_classes scan_classify(scan_bytes v, uint64
     };
 }
 
+SCAN_TARGET static inline uint64_t scan_same(scan_bytes a, scan_bytes b)
+{
+    return bits_of(_mm256_cmpeq_epi8(a.low, b.low), _mm256_cmpeq_epi8(a.high, b.high));
+}
+
+SCAN_TARGET static inline __m256i is_digit(__m256i v)
+{
+    __m256i above = _mm256_sub_epi8(v, _mm256_set1_epi8('0')), nine = _mm256_set1_epi8(9);
+    return _mm256_cmpeq_epi8(_mm256_max_epu8(above, nine), nine);
+}
+
+SCAN_TARGET static inline uint64_t scan_no_digit(scan_bytes v)
+{
+    return ~bits_of(is_digit(v.low), is_digit(v.high));
+}
+
 #define SCAN_NAME json_scan_avx2
+#define SCAN_FITS json_fits_avx2
 #include "json/scan_blocks.h"
+#include "json/scan_shape.h"
 
 bool json_scan_avx2_supported(void)
 {

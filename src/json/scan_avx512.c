@@ -59,8 +59,20 @@ SCAN_TARGET static inline struct scan_classes scan_classify(scan_bytes v, uint64
     };
 }
 
+SCAN_TARGET static inline uint64_t scan_same(scan_bytes a, scan_bytes b)
+{
+    return _mm512_cmpeq_epi8_mask(a, b);
+}
+
+SCAN_TARGET static inline uint64_t scan_no_digit(scan_bytes v)
+{
+    return _mm512_cmpgt_epu8_mask(_mm512_sub_epi8(v, _mm512_set1_epi8('0')), _mm512_set1_epi8(9));
+}
+
 #define SCAN_NAME json_scan_avx512
+#define SCAN_FITS json_fits_avx512
 #include "json/scan_blocks.h"
+#include "json/scan_shape.h"
 
 bool json_scan_avx512_supported(void)
 {

@@ -301,14 +301,6 @@ SCAN_TARGET static inline uint32_t scan_child(const struct scan *s, const struct
     return json_plan_child(node, name, first, last);
 }
 
-static enum json_type word_type(char c)
-{
-    return c == 't'   ? JSON_TYPE_TRUE
-           : c == 'f' ? JSON_TYPE_FALSE
-           : c == 'n' ? JSON_TYPE_NULL
-                      : JSON_TYPE_NUMBER;
-}
-
 /* The member whose name opens at `at`, in an object described by `node`. */
 SCAN_TARGET static inline void visit_member(struct scan_walk *w, const struct json_node *node,
                                             size_t at, bool is_first)
@@ -348,7 +340,7 @@ SCAN_TARGET static inline void visit_member(struct scan_walk *w, const struct js
         while (!ends_word(s, stop))
             stop++;
         value.raw = (struct slice){s->text + value_at, stop - value_at};
-        value.type = word_type(c);
+        value.type = json_word_type(c);
     }
     scan_store(s, wanted->slots, wanted->slot_count, &value);
 }

@@ -5,6 +5,7 @@
 #include "base/instant.h"
 #include "base/memory.h"
 #include "bus/bus_internal.h"
+#include "bus/wire_server.h"
 #include "event/headers.h"
 
 enum {
@@ -118,8 +119,38 @@ static void on_async_error(natsConnection *connection, natsSubscription *subscri
     (void)context;
 }
 
+/*
+ * Older client libraries do not decode %XX in a user or password, newer ones do, and so does the
+ * wire: where there is any, the library gets the decoded texts of the first server beside its URLs.
+ */
+static natsStatus set_decoded_servers(natsOptions *options, const char *urls)
+{
+    struct wire_servers servers;
+    char *texts[WIRE_SERVERS_MAX];
+    if (wire_servers_parse(&servers, urls, NULL) < 0)
+        return NATS_INVALID_ARG;
+    for (size_t i = 0; i < servers.count; i++) {
+        const struct wire_server *s = &servers.items[i];
+        bool v6 = strchr(s->host, ':') != NULL;
+        texts[i] = xasprintf("%s://%s%s%s:%s", s->tls ? "tls" : "nats", v6 ? "[" : "", s->host,
+                             v6 ? "]" : "", s->port);
+    }
+    natsStatus s =
+        natsOptions_SetServers(options, (const char **)(uintptr_t)texts, (int)servers.count);
+    const struct wire_server *first = &servers.items[0];
+    if (s == NATS_OK && first->user)
+        s = first->password ? natsOptions_SetUserInfo(options, first->user, first->password)
+                            : natsOptions_SetToken(options, first->user);
+    for (size_t i = 0; i < servers.count; i++)
+        free(texts[i]);
+    wire_servers_done(&servers);
+    return s;
+}
+
 static natsStatus set_servers(natsOptions *options, const char *urls)
 {
+    if (strchr(urls, '%'))
+        return set_decoded_servers(options, urls);
     CLEANUP_FREE char *copy = xstrdup(urls);
     const char *servers[SERVERS_MAX];
     int count = 0;

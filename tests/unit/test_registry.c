@@ -220,7 +220,6 @@ static void overflow_series_have_a_limit(void **state)
 {
     struct registry *registry = *state;
     struct metric_spec spec = events_spec;
-    CLEANUP_BUF struct buf dropped = {0};
     spec.series_max = 10;
     struct family *family = registry_family(registry, &spec);
     for (int i = 0; i < 10; i++) {

@@ -105,7 +105,7 @@ void wire_give_up(struct wire *wire, const char *why)
     atomic_store(&wire->link, 0);
     buf_reset(&wire->out);
     wire->sent = 0;
-    (void)snprintf(wire->problem, sizeof wire->problem, "%s", why);
+    (void)snprintf(wire->problem, sizeof wire->problem, "%.*s", (int)sizeof wire->problem - 1, why);
     pthread_mutex_unlock(&wire->lock);
 }
 

@@ -65,6 +65,115 @@ static int compile_keyword(struct schema_set *set, struct schema *schema, uint32
     return keyword->compile ? keyword->compile(set, schema, place, err) : 0;
 }
 
+/* What a step is about: of another type of value it says nothing. */
+static bool applies(enum step_kind kind, enum json_type type)
+{
+    switch (kind) {
+    case STEP_MULTIPLE_OF:
+    case STEP_MAXIMUM:
+    case STEP_EXCLUSIVE_MAXIMUM:
+    case STEP_MINIMUM:
+    case STEP_EXCLUSIVE_MINIMUM: return type == JSON_TYPE_NUMBER;
+    case STEP_MAX_LENGTH:
+    case STEP_MIN_LENGTH:
+    case STEP_PATTERN: return type == JSON_TYPE_STRING;
+    case STEP_MAX_ITEMS:
+    case STEP_MIN_ITEMS:
+    case STEP_UNIQUE_ITEMS:
+    case STEP_ITEMS:
+    case STEP_CONTAINS:
+    case STEP_UNEVALUATED_ITEMS: return type == JSON_TYPE_ARRAY;
+    case STEP_MAX_PROPERTIES:
+    case STEP_MIN_PROPERTIES:
+    case STEP_REQUIRED:
+    case STEP_DEPENDENT_REQUIRED:
+    case STEP_PROPERTIES:
+    case STEP_PROPERTY_NAMES:
+    case STEP_DEPENDENT_SCHEMAS:
+    case STEP_UNEVALUATED_PROPERTIES: return type == JSON_TYPE_OBJECT;
+    case STEP_TYPE:
+    case STEP_CONST:
+    case STEP_ENUM:
+    case STEP_REF:
+    case STEP_DYNAMIC_REF:
+    case STEP_ALL_OF:
+    case STEP_ANY_OF:
+    case STEP_ONE_OF:
+    case STEP_NOT:
+    case STEP_IF: break;
+    }
+    return true;
+}
+
+/*
+ * Members that `properties` knows and `required` wants are both looked for in one go, where there
+ * are not too many: each gets a bit.
+ */
+static void merge_required(struct step *required, struct step *properties)
+{
+    size_t known_count = properties->properties.known_count;
+    if (required->needed.count > 64 || !required->needed.count)
+        return;
+    for (size_t i = 0; i < required->needed.count; i++) {
+        size_t k = 0;
+        while (k < known_count &&
+               !slice_eq(properties->properties.known[k].name, required->needed.names[i]))
+            k++;
+        if (k == known_count)
+            return; /* the bits of those before it are not asked for: nothing is lost */
+        properties->properties.known[k].needed = UINT64_C(1) << i;
+    }
+    for (size_t k = 0; k < known_count; k++)
+        properties->properties.needed |= properties->properties.known[k].needed;
+    required->values = 0;
+}
+
+static void prepare_steps(struct schema *schema)
+{
+    struct step *required = NULL, *properties = NULL;
+    for (size_t i = 0; i < schema->step_count; i++) {
+        struct step *step = &schema->steps[i];
+        for (unsigned type = JSON_TYPE_NULL; type <= JSON_TYPE_OBJECT; type++)
+            step->values |= applies(step->kind, (enum json_type)type) ? 1u << type : 0;
+        if (step->kind == STEP_REQUIRED)
+            required = step;
+        if (step->kind == STEP_PROPERTIES)
+            properties = step;
+    }
+    if (required && properties)
+        merge_required(required, properties);
+}
+
+static unsigned json_types(unsigned types)
+{
+    unsigned bits = 0;
+    bits |= types & TYPE_NULL ? 1u << JSON_TYPE_NULL : 0;
+    bits |= types & TYPE_BOOLEAN ? 1u << JSON_TYPE_TRUE | 1u << JSON_TYPE_FALSE : 0;
+    bits |= types & TYPE_NUMBER ? 1u << JSON_TYPE_NUMBER : 0; /* an integer takes a closer look */
+    bits |= types & TYPE_STRING ? 1u << JSON_TYPE_STRING : 0;
+    bits |= types & TYPE_ARRAY ? 1u << JSON_TYPE_ARRAY : 0;
+    bits |= types & TYPE_OBJECT ? 1u << JSON_TYPE_OBJECT : 0;
+    return bits;
+}
+
+static void note_simple(struct schema *schema)
+{
+    schema->simple_types = ~0u;
+    schema->most = UINT64_MAX;
+    for (size_t i = 0; i < schema->step_count; i++) {
+        const struct step *step = &schema->steps[i];
+        if (step->kind == STEP_TYPE)
+            schema->simple_types = json_types(step->types);
+        else if (step->kind == STEP_MIN_LENGTH)
+            schema->least = step->bound;
+        else if (step->kind == STEP_MAX_LENGTH)
+            schema->most = step->bound;
+        else
+            return;
+    }
+    schema->simple = true;
+}
+
 static int compare_steps(const void *a, const void *b)
 {
     return (int)((const struct step *)a)->kind - (int)((const struct step *)b)->kind;
@@ -91,6 +200,8 @@ static int compile(struct schema_set *set, struct schema *schema, struct error *
     }
     if (schema->step_count)
         qsort(schema->steps, schema->step_count, sizeof *schema->steps, compare_steps);
+    prepare_steps(schema);
+    note_simple(schema);
     return 0;
 }
 
@@ -110,6 +221,28 @@ static void begin_dynamic(struct schema_set *set)
     }
 }
 
+static struct schema *only_ref(const struct schema *schema)
+{
+    return schema->step_count == 1 && schema->steps[0].kind == STEP_REF ? schema->steps[0].schema
+                                                                        : NULL;
+}
+
+/*
+ * A schema that is but a $ref is passed over, unless somebody asks how we came there ($dynamicRef).
+ * A circle of them is left as it is.
+ */
+static void forward_all(struct schema_set *set)
+{
+    enum { HOPS_MAX = 16 };
+    for (size_t i = 0; i < set->schema_count; i++) {
+        struct schema *target = only_ref(set->schemas[i]);
+        for (int hops = 0; target && only_ref(target) && hops < HOPS_MAX; hops++)
+            target = only_ref(target);
+        bool ends = target && !only_ref(target);
+        set->schemas[i]->forward = ends && !set->dynamic_count ? target : NULL;
+    }
+}
+
 int schema_finish(struct schema_set *set, struct error *err)
 {
     do {
@@ -119,6 +252,7 @@ int schema_finish(struct schema_set *set, struct error *err)
         }
         begin_dynamic(set);
     } while (set->compiled < set->schema_count);
+    forward_all(set);
     return 0;
 }
 

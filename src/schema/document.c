@@ -26,12 +26,28 @@ static void skip_space(struct reading *r)
         r->at++;
 }
 
+/* The first byte of the text from `at` on that may be a quote or a backslash; eight at a time. */
+static const char *skip_plain(const char *at, const char *end)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    for (; end - at >= 8; at += 8) {
+        uint64_t word;
+        memcpy(&word, at, sizeof word);
+        uint64_t quote = word ^ (ones * '"'), slash = word ^ (ones * '\\');
+        uint64_t found = (((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & tops;
+        if (found)
+            return at + (__builtin_ctzll(found) >> 3);
+    }
+    return at;
+}
+
 /* At the opening quote. */
 static bool read_string(struct reading *r, struct slice *ret)
 {
     const char *start = ++r->at;
     bool escaped = false;
     for (;; r->at++) {
+        r->at = skip_plain(r->at, r->end);
         if (r->at >= r->end)
             return false;
         if (*r->at == '"')

@@ -243,7 +243,7 @@ static int read_map(struct schema_set *set, const struct schema *schema, uint32_
     *ret = xcalloc(document->values[place].count + 1, sizeof **ret);
     DOCUMENT_EACH(document, place, at)
     (*ret)[(*ret_count)++] =
-        (struct named_schema){document->values[at].name, child(set, schema, at), at};
+        (struct named_schema){document->values[at].name, child(set, schema, at), 0};
     if (*ret_count)
         qsort(*ret, *ret_count, sizeof **ret, compare_names);
     for (size_t i = 0; i + 1 < *ret_count; i++) {

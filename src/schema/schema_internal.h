@@ -59,7 +59,7 @@ enum type_bit {
 struct named_schema {
     struct slice name;
     struct schema *schema;
-    uint32_t place;
+    uint64_t needed; /* its bit in properties.needed, when it is required */
 };
 
 struct pattern_schema {
@@ -75,7 +75,8 @@ struct needed_names {
 
 struct step {
     enum step_kind kind;
-    uint32_t place; /* of the keyword's value in the schema's document */
+    unsigned values; /* bit per enum json_type: of other values it says nothing */
+    uint32_t place;  /* of the keyword's value in the schema's document */
     union {
         unsigned types;
         uint64_t bound;
@@ -102,6 +103,7 @@ struct step {
             struct pattern_schema *patterns;
             size_t pattern_count;
             struct schema *others;
+            uint64_t needed; /* these members must be there, for `required` */
         } properties;
         struct {
             struct schema **prefix;
@@ -127,6 +129,11 @@ struct schema {
     uint32_t place;
     struct resource *resource;
     bool is_false, unevaluated;
+    /* It asks for nothing but a type and a length of texts: what fits is seen at a glance. */
+    bool simple;
+    unsigned simple_types;  /* bit per enum json_type */
+    uint64_t least, most;   /* characters */
+    struct schema *forward; /* nothing but a $ref: what it leads to in the end */
     struct step *steps;
     size_t step_count, step_room;
 };

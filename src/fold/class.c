@@ -170,7 +170,8 @@ struct class_entry *class_find(struct engine *engine, struct stream_state *state
         }
     }
     struct class_entry *entry = new_class(engine, prepared, &key);
-    if (state->class_count >= CLASSES_MAX) {
+    if (state->class_count >= CLASSES_MAX || prepared->group->fleeting) {
+        engine->class_overflows += !prepared->group->fleeting;
         *ret_temporary = true;
         return entry;
     }

@@ -686,3 +686,8 @@ const char *engine_domain_name(const struct engine *engine, size_t domain)
 {
     return domain < engine->domain_count ? engine->domains[domain] : "unknown";
 }
+
+struct engine_overflows engine_overflows(const struct engine *engine)
+{
+    return (struct engine_overflows){engine->class_overflows, plan_overflows(engine->plan)};
+}

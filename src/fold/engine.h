@@ -60,6 +60,15 @@ struct stream_state *engine_stream(struct engine *engine, const char *name);
 int engine_fold(struct engine *engine, struct stream_state *state, const struct event_input *input);
 
 /*
+ * Caches that are full, since the engine was made: events folded without the class cache, messages
+ * for which a group of rules was put together anew. Slower, not wrong; restarts do not keep it.
+ */
+struct engine_overflows {
+    uint64_t classes, groups;
+};
+struct engine_overflows engine_overflows(const struct engine *engine);
+
+/*
  * The domain that the subject alone tells, for counting what waits; "unknown" when it does not
  * tell. `out` has room for DOMAIN_TEXT_MAX bytes, NUL-terminated.
  */

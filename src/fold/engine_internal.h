@@ -107,6 +107,7 @@ struct engine {
     size_t state_count, state_room;
     char domains[TALLY_DOMAINS_MAX][DOMAIN_TEXT_MAX];
     size_t domain_count;
+    uint64_t class_overflows;
 
     /* Working space of one event. */
     struct eval eval;

@@ -61,6 +61,8 @@ struct plan {
     struct plan_group **groups;
     size_t group_count, group_room;
     struct u64map by_targets; /* hash -> index */
+    struct plan_group *spare; /* past the limit: made anew for each message */
+    size_t spares;
 };
 
 /* Targets are numbered: envelopes, then metrics, then remember rules. */
@@ -151,6 +153,8 @@ void plan_free(struct plan *plan)
     }
     free(plan->states);
     u64map_done(&plan->by_state);
+    if (plan->spare)
+        free_group(plan->spare);
     free(plan->nodes);
     free(plan->groups);
     u64map_done(&plan->by_targets);
@@ -301,12 +305,12 @@ static void want_all(struct plan *plan, struct plan_group *group)
     make_probes(group);
 }
 
-static struct plan_group *new_group(struct plan *plan, const uint64_t *targets)
+static struct plan_group *new_group(struct plan *plan, const uint64_t *targets, size_t index)
 {
     const struct rules *rules = plan->rules;
     struct plan_group *group = xcalloc(1, sizeof *group);
     memcpy(group->targets, targets, sizeof group->targets);
-    group->index = plan->group_count;
+    group->index = index;
     group->envelopes = xcalloc(rules->envelope_count + 1, sizeof *group->envelopes);
     group->metrics = xcalloc(rules->metric_count + 1, sizeof *group->metrics);
     group->metric_remembers = xcalloc(rules->metric_count + 1, sizeof *group->metric_remembers);
@@ -335,8 +339,7 @@ static struct plan_group *new_group(struct plan *plan, const uint64_t *targets)
         group->slot_of[i] = -1;
     want_all(plan, group);
     (void)json_plan_compile(group->json); /* a part of what rules_check() has compiled */
-    GROW(plan->groups, plan->group_count, plan->group_room);
-    return plan->groups[plan->group_count++] = group;
+    return group;
 }
 
 static void add_words(uint64_t *into, const uint64_t *from)
@@ -374,10 +377,18 @@ static struct plan_group *group_of(struct plan *plan, const uint64_t *targets)
     uint64_t *index = u64map_get(&plan->by_targets, hash);
     if (index)
         return plan->groups[*index];
-    if (plan->group_count >= PLAN_GROUPS_MAX)
-        return plan->groups[0];
+    if (plan->group_count >= PLAN_GROUPS_MAX) {
+        if (plan->spare)
+            free_group(plan->spare);
+        plan->spare = new_group(plan, targets, PLAN_GROUPS_MAX);
+        plan->spare->fleeting = true;
+        plan->spares++;
+        return plan->spare;
+    }
     bool fresh;
-    struct plan_group *group = new_group(plan, targets);
+    struct plan_group *group = new_group(plan, targets, plan->group_count);
+    GROW(plan->groups, plan->group_count, plan->group_room);
+    plan->groups[plan->group_count++] = group;
     *u64map_put(&plan->by_targets, hash, &fresh) = group->index;
     return group;
 }
@@ -509,7 +520,10 @@ static const struct plan_group *group_at(struct plan *plan, uint32_t at)
         if (node->has_end)
             add_words(targets, node->end);
     }
-    return plan->states[at].group = group_of(plan, targets);
+    const struct plan_group *group = group_of(plan, targets);
+    if (!group->fleeting)
+        plan->states[at].group = group;
+    return group;
 }
 
 /* Without states, when there would be too many of them. */
@@ -557,4 +571,9 @@ int plan_new(const struct rules *rules, bool all_fields, struct plan **ret, stru
     (void)state_of(plan, xcalloc(1, sizeof(uint32_t)), 1, none); /* the root */
     *ret = plan;
     return 0;
+}
+
+size_t plan_overflows(const struct plan *plan)
+{
+    return plan->spares;
 }

@@ -40,6 +40,7 @@ struct plan_group {
     struct json_shapes *shapes;
     int *slot_of; /* by rules.paths index; -1: not wanted here */
     bool byte_array;
+    bool fleeting;   /* gone at the next plan_find() */
     uint32_t fields; /* bit per field behind the class fields that is looked for */
 };
 
@@ -49,5 +50,10 @@ struct plan_group {
  */
 int plan_new(const struct rules *rules, bool all_fields, struct plan **ret, struct error *err);
 void plan_free(struct plan *plan);
-/* Never NULL: past the limit of groups it is the group of the filters that match everything. */
+/*
+ * Valid until the next call. Past the limit of groups one is made for each message (`fleeting`):
+ * slow, but right.
+ */
 const struct plan_group *plan_find(struct plan *plan, const struct slice *tokens, size_t count);
+/* How often that was needed. */
+size_t plan_overflows(const struct plan *plan);

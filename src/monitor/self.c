@@ -29,6 +29,7 @@ enum self_metric {
     SELF_SERIES,
     SELF_KEYS,
     SELF_DROPPED,
+    SELF_OVERFLOWS,
     SELF_CORE,
     SELF_CORE_DROPPED,
     SELF_JOURNAL_DROPPED,
@@ -105,6 +106,11 @@ static const struct metric_spec specs[SELF_METRICS] = {
          .kind = METRIC_COUNTER,
          .help = "Events whose value of this label became __overflow__: a limit of the metric.",
          TWO_LABELS("metric", "label")},
+    [SELF_OVERFLOWS] = {.name = "cim_monitor_cache_overflows_total",
+                        .kind = METRIC_COUNTER,
+                        .help = "Messages folded the slow way because a cache is full: classes of "
+                                "events per stream, groups of rules per subject.",
+                        ONE_LABEL("cache")},
     [SELF_CORE] = {.name = "cim_monitor_core_events_total",
                    .kind = METRIC_COUNTER,
                    .help = "Messages folded that no stream captures."},
@@ -363,6 +369,9 @@ void self_refresh(struct monitor *monitor)
     set(&self, SELF_SERIES, (double)totals.series);
     set(&self, SELF_KEYS, (double)totals.distinct_keys);
     registry_each_dropped(monitor->registry, each_dropped, &self);
+    struct engine_overflows overflows = engine_overflows(monitor->engine);
+    set1(&self, SELF_OVERFLOWS, "classes", (double)overflows.classes);
+    set1(&self, SELF_OVERFLOWS, "groups", (double)overflows.groups);
     set(&self, SELF_CORE, (double)atomic_load(&monitor->core_events));
     pthread_mutex_lock(&monitor->core_lock);
     set(&self, SELF_CORE_DROPPED, (double)monitor->core_dropped);

@@ -436,6 +436,35 @@ static void more_classes_than_are_kept(void **state)
     rig_shows(&rig, "x_total{t=\"T16483\"} 2");
 }
 
+/* Thirteen filters match in 8192 ways; each message must still meet exactly its own. */
+static void more_groups_than_are_kept(void **state)
+{
+    enum { TOKENS = 13, SUBJECTS = 1 << TOKENS };
+    CLEANUP_RIG struct rig rig;
+    CLEANUP_BUF struct buf metrics = {0};
+    (void)state;
+    buf_addf(&metrics, "metrics:\n");
+    for (int m = 0; m < TOKENS; m++) {
+        buf_addf(&metrics, "  - {name: m%d_total, type: counter, help: h, subjects: [\"", m);
+        for (int token = 0; token < TOKENS; token++)
+            buf_addf(&metrics, "%s%s", token ? "." : "", token == m ? "x" : "*");
+        buf_addf(&metrics, "\"]}\n");
+    }
+    rig_open(&rig, RIG_ENVELOPES, buf_cstr(&metrics));
+    for (int i = 0; i < SUBJECTS; i++) {
+        CLEANUP_BUF struct buf subject = {0};
+        for (int token = 0; token < TOKENS; token++)
+            buf_addf(&subject, "%s%s", token ? "." : "", i >> token & 1 ? "x" : "y");
+        assert_true(rig_fold(&rig, (uint64_t)i + 1, buf_cstr(&subject), "{}") >= 0);
+    }
+    for (int m = 0; m < TOKENS; m++) {
+        CLEANUP_FREE char *line = xasprintf("m%d_total %d", m, SUBJECTS / 2);
+        rig_shows(&rig, line);
+    }
+    assert_true(engine_overflows(rig.engine).groups > 1000);
+    assert_int_equal(engine_overflows(rig.engine).classes, 0);
+}
+
 static void sums_do_not_become_infinite(void **state)
 {
     CLEANUP_RIG struct rig rig;
@@ -555,6 +584,7 @@ int main(void)
         cmocka_unit_test(remembered_texts_are_bounded),
         cmocka_unit_test(long_texts_are_cut_the_same_each_time),
         cmocka_unit_test(more_classes_than_are_kept),
+        cmocka_unit_test(more_groups_than_are_kept),
         cmocka_unit_test(sums_do_not_become_infinite),
         cmocka_unit_test(labels_have_limits_of_their_own),
         cmocka_unit_test(domains_are_numbered_up_to_a_limit),

@@ -18,7 +18,7 @@ build   libmicrohttpd-dev       deb
 build   libyaml-dev             deb
 build   libjansson-dev          deb
 build   libxxhash-dev           deb
-build   libsodium-dev           deb
+build   libssl-dev              deb
 build   libpcre2-dev            deb
 build   libcurl4-openssl-dev    deb
 build   libssl-dev              deb

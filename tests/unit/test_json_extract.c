@@ -45,10 +45,10 @@ static void each_case_has_its_verdict(void **state)
 static void jansson_agrees_on_the_cases(void **state)
 {
     static const char *const exempt[] = {
-        "y_object_escaped_key",    "y_object_key_with_escape", "y_string_escaped_nul",
-        "y_string_lone_high",      "y_string_lone_low",        "y_string_swapped_pair",
-        "y_string_high_then_text", "y_number_huge_exponent",   "y_number_very_long",
-        "y_number_tiny_exponent",  "n_text_nul_behind"};
+        "y_object_escaped_key",         "y_object_key_with_escape", "y_string_escaped_nul",
+        "y_string_lone_high",           "y_string_lone_low",        "y_string_swapped_pair",
+        "y_string_high_then_text",      "y_number_huge_exponent",   "y_number_very_long",
+        "n_number_many_digits_then_00", "y_number_tiny_exponent",   "n_text_nul_behind"};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(json_cases); i++) {
         const struct json_case *test = &json_cases[i];

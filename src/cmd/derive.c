@@ -12,7 +12,7 @@
 #define STREAMS_MAX    1024
 
 struct derive_values {
-    const char *rules, *output, *stream;
+    const char *rules, *output, *stream, *shard;
 };
 
 static const struct option_spec options[] = {
@@ -33,6 +33,11 @@ static const struct option_spec options[] = {
      .fallback = STREAM_DEFAULT,
      .offset = offsetof(struct derive_values, stream),
      .help = "the stream of lines that name none"},
+    {.name = "shard",
+     .arg = "I/N",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct derive_values, shard),
+     .help = "fold what the I-th of N monitors would count"},
 };
 
 struct derive {
@@ -137,6 +142,7 @@ static int run(const void *opaque, int count, char **operands, struct error *err
 {
     struct derive derive = {.values = opaque};
     enum exposition_format format;
+    struct shard shard = {0};
     struct engine_reporter reporter = {ignore_report, NULL};
     (void)count;
     CLEANUP_FREE char *folder =
@@ -148,8 +154,10 @@ static int run(const void *opaque, int count, char **operands, struct error *err
     derive.registry = registry_new();
     registry_set_folds_shown(derive.registry, true);
     if (read_form(derive.values->output, &format, err) == 0 &&
+        (!derive.values->shard || shard_parse(derive.values->shard, &shard, err) == 0) &&
         rules_load(folder, &derive.rules, err) == 0 &&
         engine_new(derive.rules, derive.registry, reporter, &derive.engine, err) == 0 &&
+        engine_set_shard(derive.engine, shard, err) == 0 &&
         fold_all(&derive, operands[0], err) == 0)
         (void)print(&derive, format, err);
     engine_free(derive.engine);

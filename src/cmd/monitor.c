@@ -11,7 +11,7 @@
 
 struct monitor_values {
     struct nats_values nats;
-    const char *rules, *state, *event_subjects, *bind;
+    const char *rules, *shard, *state, *event_subjects, *bind;
     uint64_t metrics_port, queue_messages, queue_bytes;
     int64_t first_zero_ns, snapshot_interval_ns, checksum_interval_ns;
 };
@@ -61,6 +61,11 @@ static const struct option_spec options[] = {
      .offset = offsetof(struct monitor_values, checksum_interval_ns),
      .help = "sum each stream's state once per so much of its time; monitors that are compared "
              "need the same"},
+    {.name = "shard",
+     .arg = "I/N",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct monitor_values, shard),
+     .help = "count the share of the I-th of N monitors, such as 2/3; Prometheus adds them up"},
     {.name = "first-zero",
      .arg = "TIME",
      .kind = OPTION_DURATION,
@@ -114,6 +119,9 @@ static int run(const void *opaque, int count, char **operands, struct error *err
     if (!rules)
         (void)error_set(err, EXIT_CODE_USAGE,
                         "the shipped rules were not found; name the folder by --rules DIR");
+    struct shard shard = {0};
+    if (values->shard && shard_parse(values->shard, &shard, err) < 0)
+        return EXIT_CODE_USAGE;
     if (nats_values_check(&values->nats, err) < 0 ||
         check_subjects(values->event_subjects, err) < 0)
         return EXIT_CODE_USAGE;
@@ -136,6 +144,7 @@ static int run(const void *opaque, int count, char **operands, struct error *err
         .port = (unsigned)values->metrics_port,
         .first_zero_ns = values->first_zero_ns,
         .snapshot_interval_ns = values->snapshot_interval_ns,
+        .shard = shard,
         .checksum_interval_ns = values->checksum_interval_ns,
         .queue_messages = values->queue_messages,
         .queue_bytes = values->queue_bytes,

@@ -105,6 +105,16 @@ void engine_free(struct engine *engine)
     free(engine);
 }
 
+int engine_set_shard(struct engine *engine, struct shard shard, struct error *err)
+{
+    engine->shard = shard;
+    if (!shard_is_divided(shard))
+        return 0;
+    plan_free(engine->plan);
+    engine->plan = NULL;
+    return plan_new(engine->rules, true, &engine->plan, err); /* the aggregate's id of all */
+}
+
 void engine_watch(struct engine *engine,
                   void (*before)(void *context, const struct event_input *input,
                                  const int64_t *occurred_at_ns),
@@ -356,9 +366,10 @@ static uint64_t id_hash(const struct engine *engine, const struct prepared *prep
 }
 
 static void check_duplicate(struct engine *engine, struct stream_state *state,
-                            const struct prepared *prepared, struct class_entry *class, uint64_t id)
+                            const struct prepared *prepared, struct class_entry *class, uint64_t id,
+                            bool mine)
 {
-    if (!id || !state_seen_before(state, id))
+    if (!id || !state_seen_before(state, id) || !mine)
         return;
     if (prepared->input.seq && prepared->input.seq <= state->applied_builtin)
         return;
@@ -372,11 +383,11 @@ static void check_duplicate(struct engine *engine, struct stream_state *state,
 }
 
 static void check_chain(struct engine *engine, struct stream_state *state, uint64_t seq,
-                        struct class_entry *class)
+                        struct class_entry *class, bool mine)
 {
     struct chain_finding finding = chain_check(&engine->eval, &state->chains, &engine->hashed);
     struct slice labels[METRIC_LABELS_MAX] = {class->field[EVENT_DOMAIN], slice_of(finding.reason)};
-    if (finding.verdict == CHAIN_NONE || finding.verdict == CHAIN_UNVERIFIABLE ||
+    if (!mine || finding.verdict == CHAIN_NONE || finding.verdict == CHAIN_UNVERIFIABLE ||
         (seq && seq <= state->applied_builtin))
         return;
     if (finding.verdict == CHAIN_BROKEN) {
@@ -496,7 +507,7 @@ static void act_distinct(struct engine *engine, struct stream_state *state,
                          struct class_action *action)
 {
     const struct metric_rule *rule = action->rule;
-    if (!action->has_key)
+    if (!action->has_key || !shard_has(engine->shard, action->key_hash))
         return;
     if (rule->until.count && decided(engine, action->until, &rule->until))
         cell_distinct_remove(action_cell(engine, state, action), action->key_hash);
@@ -551,10 +562,28 @@ static void act(struct engine *engine, struct stream_state *state, struct class_
 static void malformed(struct engine *engine, struct stream_state *state, uint64_t seq,
                       const char *why)
 {
-    if (seq && seq <= state->applied_builtin)
+    if ((seq && seq <= state->applied_builtin) ||
+        !shard_has(engine->shard, shard_hash_subject(engine->eval.input->subject)))
         return;
     cell_add(builtin_cell(engine, state, BUILTIN_MALFORMED), 1);
     engine->reporter.report(engine->reporter.context, REPORT_MALFORMED, state, seq, why, 1);
+}
+
+/* Is this event counted by this engine? */
+static bool is_mine(const struct engine *engine, const struct class_entry *class,
+                    const struct prepared *prepared)
+{
+    struct slice id = engine->view.field[EVENT_AGGREGATE_ID];
+    if (!shard_is_divided(engine->shard))
+        return true;
+    return shard_has(engine->shard, id.len ? shard_hash_aggregate(class->field[EVENT_DOMAIN], id)
+                                           : shard_hash_subject(prepared->input.subject));
+}
+
+/* Sets and spans are divided by their keys. */
+static bool is_by_key(const struct metric_rule *rule)
+{
+    return rule->spec.kind == METRIC_DISTINCT || rule_is_span(rule);
 }
 
 static int fold_event(struct engine *engine, struct stream_state *state,
@@ -569,9 +598,11 @@ static int fold_event(struct engine *engine, struct stream_state *state,
                        engine->view.has_occurred_at ? &engine->view.occurred_at_ns : NULL);
     uint64_t id = id_hash(engine, prepared);
     state_expect(state, id);
-    check_plausible(engine, state, prepared);
+    bool mine = is_mine(engine, class, prepared);
+    if (mine)
+        check_plausible(engine, state, prepared);
     if (prepared->envelope && prepared->envelope->chain_count)
-        check_chain(engine, state, seq, class);
+        check_chain(engine, state, seq, class, mine);
     if (class->remembers | class->uses_remembered)
         remember(engine, state, class);
     expect_keys(engine, class);
@@ -579,11 +610,13 @@ static int fold_event(struct engine *engine, struct stream_state *state,
     for (size_t i = 0; i < class->action_count; i++) {
         struct class_action *action = &class->actions[i];
         engine->eval.scratch_used = mark;
+        if (!mine && !is_by_key(action->rule))
+            continue;
         if (!seq || seq > state->applied_max || seq > state->applied[action->rule_index])
             act(engine, state, action);
     }
-    check_duplicate(engine, state, prepared, class, id);
-    int domain = (int)class->domain;
+    check_duplicate(engine, state, prepared, class, id, mine);
+    int domain = mine ? (int)class->domain : -1;
     if (temporary)
         class_free(class);
     return domain;

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "fold/rules.h"
+#include "fold/shard.h"
 #include "schema/schema.h"
 
 #define DUPLICATE_WINDOW     65536 /* ids remembered per stream */
@@ -43,6 +44,8 @@ struct engine;
 int engine_new(const struct rules *rules, struct registry *registry,
                struct engine_reporter reporter, struct engine **ret, struct error *err);
 void engine_free(struct engine *engine);
+/* Fold a share of the messages only; before the first one. */
+int engine_set_shard(struct engine *engine, struct shard shard, struct error *err);
 
 /*
  * Called within engine_fold() when it is known what a message is and before anything is counted:

@@ -100,6 +100,7 @@ struct engine {
     struct engine_reporter reporter;
     void (*before)(void *context, const struct event_input *input, const int64_t *occurred_at_ns);
     void *before_context;
+    struct shard shard;
     struct family **families; /* by rule */
     struct family *builtin[BUILTINS];
     struct family *spans_open, *spans_given_up;

@@ -247,6 +247,8 @@ static uint64_t key_of(struct engine *engine, const struct expr_list *own,
 {
     struct slice key = expr_list_text(&engine->eval, own->count ? own : shared);
     uint64_t hash = slice_present(key) ? XXH3_64bits(key.ptr, key.len) : 0;
+    if (!shard_has(engine->shard, hash))
+        return 0; /* another shard has this span */
     return slice_present(key) && !hash ? 1 : hash;
 }
 

@@ -10,7 +10,7 @@
 #include "fold/span.h"
 #include "metrics/snapshot.h"
 
-static const struct slice magic = SLICE("CIMSTATE3\n");
+static const struct slice magic = SLICE("CIMSTATE4\n");
 
 const char *state_name(const struct stream_state *state)
 {
@@ -137,7 +137,7 @@ static void forget_applied(struct engine *engine, struct stream_state *state)
 
 void state_begin_incarnation(struct engine *engine, struct stream_state *state, const char *created)
 {
-    if (state->created[0])
+    if (state->created[0] && engine->shard.index == 0)
         cell_add(partition_cell1(state->partition, engine->builtin[BUILTIN_RECREATED], state->name),
                  1);
     (void)snprintf(state->created, sizeof state->created, "%s", created);
@@ -182,6 +182,8 @@ void state_skip_to(struct engine *engine, struct stream_state *state, uint64_t f
     chain_heads_gap(&state->chains, first_seq);
     if (first_seq <= from + 1)
         return; /* gone now, but counted before: a fold over older messages for a new rule */
+    if (engine->shard.index)
+        return; /* the first shard counts it */
     uint64_t amount = first_seq - from - 1;
     cell_add(partition_cell1(state->partition, engine->builtin[BUILTIN_MISSED], state->name),
              (double)amount);
@@ -199,7 +201,7 @@ void state_pass(struct engine *engine, struct stream_state *state, uint64_t seq)
 /* --- snapshot --------------------------------------------------------------------------------- */
 
 /*
- *     magic, name, created, seq, applied_builtin,
+ *     magic, name, shard: index, count, created, seq, applied_builtin,
  *     families: count { name, kind, fingerprint, applied, cells }
  *     recent: total, count { fixed id } oldest first
  *     remembered: total, count { fixed key, text } oldest first
@@ -266,6 +268,8 @@ struct state_copy *state_copy_new(const struct engine *engine, const struct stre
     copy->parts = xcalloc(rules->metric_count + BUILTINS, sizeof *copy->parts);
     buf_add_slice(&copy->heads, magic);
     codec_put_text(&copy->heads, slice_of(state->name));
+    codec_put_u64(&copy->heads, engine->shard.index);
+    codec_put_u64(&copy->heads, engine->shard.count ? engine->shard.count : 1);
     codec_put_text(&copy->heads, slice_of(state->created));
     codec_put_u64(&copy->heads, state->seq);
     codec_put_u64(&copy->heads, max_u64(state->seq, state->applied_builtin));
@@ -461,14 +465,30 @@ void state_clear(struct engine *engine, struct stream_state *state)
     forget_applied(engine, state);
 }
 
-static void decode_body(struct engine *engine, struct stream_state *state, struct codec_reader *in)
+/* Of another share of the stream: of no use here. */
+static bool is_of_shard(const struct engine *engine, struct codec_reader *in, struct error *err)
+{
+    uint64_t index = codec_get_u64(in), count = codec_get_u64(in);
+    uint32_t own = engine->shard.count ? engine->shard.count : 1;
+    if (!in->ok || (index == engine->shard.index && count == own))
+        return true;
+    (void)error_set(
+        err, EXIT_CODE_DAMAGED, "the snapshot is of shard %llu/%llu, this monitor is %u/%u",
+        (unsigned long long)index + 1, (unsigned long long)count, engine->shard.index + 1, own);
+    return false;
+}
+
+static bool decode_body(struct engine *engine, struct stream_state *state, struct codec_reader *in,
+                        struct error *err)
 {
     struct slice name = codec_get_text(in);
+    if (!is_of_shard(engine, in, err))
+        return false;
     struct slice created = codec_get_text(in);
     uint64_t seq = codec_get_u64(in);
     in->ok = in->ok && slice_eq(name, slice_of(state->name)) && created.len < sizeof state->created;
     if (!in->ok)
-        return;
+        return true;
     (void)snprintf(state->created, sizeof state->created, "%.*s", SLICE_ARG(created));
     state->applied_builtin = codec_get_u64(in);
     state->applied_max = state->applied_builtin;
@@ -480,6 +500,7 @@ static void decode_body(struct engine *engine, struct stream_state *state, struc
     state->resumed = true;
     decode_memories(state, whole, in);
     spans_decode(engine, state, in);
+    return true;
 }
 
 int state_decode(struct engine *engine, struct stream_state *state, struct slice bytes,
@@ -493,7 +514,10 @@ int state_decode(struct engine *engine, struct stream_state *state, struct slice
     struct codec_reader tail = {slice_from(bytes, bytes.len - 8), true};
     if (codec_get_fixed(&tail) != XXH3_64bits(bytes.ptr, bytes.len - 8))
         return error_set(err, EXIT_CODE_DAMAGED, "the checksum does not match");
-    decode_body(engine, state, &in);
+    if (!decode_body(engine, state, &in, err)) {
+        state_clear(engine, state);
+        return -1;
+    }
     if (in.ok && !in.rest.len)
         return 0;
     state_clear(engine, state);

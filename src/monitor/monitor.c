@@ -80,7 +80,10 @@ static int build_engine(struct monitor *monitor, struct rules *rules,
 {
     struct registry *registry = registry_new();
     registry_set_first_zero(registry, monitor->options->first_zero_ns);
-    if (engine_new(rules, registry, folding_reporter(monitor), ret_engine, err) < 0) {
+    if (engine_new(rules, registry, folding_reporter(monitor), ret_engine, err) < 0 ||
+        engine_set_shard(*ret_engine, monitor->options->shard, err) < 0) {
+        engine_free(*ret_engine);
+        *ret_engine = NULL;
         registry_free(registry);
         return -1;
     }

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "bus/bus.h"
+#include "fold/shard.h"
 
 #define MONITOR_CORE_SUBJECTS_MAX 32
 
@@ -22,6 +23,7 @@ struct monitor_options {
     const char *bind;
     unsigned port;
     int64_t first_zero_ns, snapshot_interval_ns;
+    struct shard shard;           /* of the messages, see fold/shard.h */
     int64_t checksum_interval_ns; /* the same for all monitors that are to be compared */
     uint64_t queue_messages, queue_bytes;
     bool announce; /* print the address on stdout once listening */

@@ -23,6 +23,7 @@ enum self_metric {
     SELF_LAST_EVENT,
     SELF_CHECKSUM,
     SELF_CHECKSUM_SEQUENCE,
+    SELF_SHARD,
     SELF_RESETS,
     SELF_RECONNECTS,
     SELF_SNAPSHOT,
@@ -79,11 +80,15 @@ static const struct metric_spec specs[SELF_METRICS] = {
                        .help = "53 bits of the checksum of a stream's state at the sequence that "
                                "cim_monitor_state_checksum_sequence tells; monitors with the same "
                                "rules agree on it.",
-                       ONE_LABEL("stream")},
+                       TWO_LABELS("stream", "shard")},
     [SELF_CHECKSUM_SEQUENCE] = {.name = "cim_monitor_state_checksum_sequence",
                                 .kind = METRIC_GAUGE,
                                 .help = "The stream sequence of cim_monitor_state_checksum.",
-                                ONE_LABEL("stream")},
+                                TWO_LABELS("stream", "shard")},
+    [SELF_SHARD] = {.name = "cim_monitor_shard_info",
+                    .kind = METRIC_GAUGE,
+                    .help = "1: this monitor counts one share of the messages, of so many.",
+                    TWO_LABELS("shard", "shards")},
     [SELF_RESETS] = {.name = "cim_monitor_consumer_resets_total",
                      .kind = METRIC_COUNTER,
                      .help = "How often reading of a stream had to begin anew at its place.",
@@ -233,9 +238,29 @@ static void set_lag(const struct self *self, const struct monitor *monitor,
     }
 }
 
+/* "" where the work is not divided. */
+static void shard_number(const struct monitor *monitor, char out[static 16])
+{
+    struct shard shard = monitor->options->shard;
+    out[0] = 0;
+    if (shard_is_divided(shard))
+        (void)snprintf(out, 16, "%u", shard.index + 1);
+}
+
+static void set_shard(const struct self *self, const struct monitor *monitor)
+{
+    char number[16], count[16];
+    shard_number(monitor, number);
+    (void)snprintf(count, sizeof count, "%u", monitor->options->shard.count);
+    if (number[0])
+        set2(self, SELF_SHARD, number, count, 1);
+}
+
 static void set_streams(const struct self *self, struct monitor *monitor, bool connected)
 {
     int64_t now_ns = instant_now_ns();
+    char shard[16];
+    shard_number(monitor, shard);
     pthread_mutex_lock(&monitor->streams_lock);
     for (size_t i = 0; i < monitor->tracked_count; i++) {
         const struct tracked *tracked = monitor->tracked[i];
@@ -247,8 +272,8 @@ static void set_streams(const struct self *self, struct monitor *monitor, bool c
             set1(self, SELF_PENDING, tracked->name, (double)behind);
         set1(self, SELF_SEQUENCE, tracked->name, (double)state_seq(tracked->state));
         if (tracked->checksum.known) {
-            set1(self, SELF_CHECKSUM, tracked->name, tracked->checksum.value);
-            set1(self, SELF_CHECKSUM_SEQUENCE, tracked->name, (double)tracked->checksum.seq);
+            set2(self, SELF_CHECKSUM, tracked->name, shard, tracked->checksum.value);
+            set2(self, SELF_CHECKSUM_SEQUENCE, tracked->name, shard, (double)tracked->checksum.seq);
         }
         set1(self, SELF_RESETS, tracked->name, (double)atomic_load(&tracked->consumer_resets));
         if (tracked->last_stored_at_ns)
@@ -382,4 +407,5 @@ void self_refresh(struct monitor *monitor)
     set_queue(&self, monitor);
     set_process(&self);
     set1(&self, SELF_BUILD, CIM_OPS_VERSION, 1);
+    set_shard(&self, monitor);
 }

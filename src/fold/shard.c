@@ -1,0 +1,42 @@
+#include "fold/shard.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+static bool parse_number(struct slice text, uint32_t *ret)
+{
+    uint32_t value = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9' || value > SHARDS_MAX)
+            return false;
+        value = value * 10 + (uint32_t)(text.ptr[i] - '0');
+    }
+    *ret = value;
+    return text.len > 0 && value >= 1 && value <= SHARDS_MAX;
+}
+
+int shard_parse(const char *text, struct shard *ret, struct error *err)
+{
+    struct slice rest = slice_of(text), first = SLICE_ABSENT;
+    uint32_t index = 0, count = 0;
+    (void)slice_cut(&rest, '/', &first);
+    if (!slice_present(rest) || !parse_number(first, &index) || !parse_number(rest, &count) ||
+        index > count)
+        return error_set(err, EXIT_CODE_USAGE,
+                         "--shard: '%s' is not I/N with I from 1 to N and N up to %d, such as 2/3 "
+                         "for the second of three",
+                         text, SHARDS_MAX);
+    *ret = (struct shard){index - 1, count};
+    return 0;
+}
+
+uint64_t shard_hash_subject(struct slice subject)
+{
+    return XXH3_64bits(subject.ptr ? subject.ptr : "", subject.len);
+}
+
+uint64_t shard_hash_aggregate(struct slice domain, struct slice aggregate_id)
+{
+    return XXH3_64bits_withSeed(aggregate_id.ptr ? aggregate_id.ptr : "", aggregate_id.len,
+                                shard_hash_subject(domain));
+}

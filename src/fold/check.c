@@ -17,6 +17,7 @@ static const struct slice reserved[] = {
     SLICE("cim_event_chain_verified_total"),
     SLICE("cim_event_chain_breaks_total"),
     SLICE("cim_event_schema_violations_total"),
+    SLICE("cim_event_copies_total"),
     SLICE("cim_event_processing_lag_seconds"),
     SLICE("cim_event_processing_duration_seconds"),
     SLICE("cim_active_event_streams"),
@@ -48,6 +49,8 @@ struct users {
 
 static int check_expr(struct users *users, const struct expr *expr)
 {
+    if (expr->as_written)
+        return yaml_error(users->node, users->err, "$raw belongs to an envelope's 'fact'");
     if (expr->kind != EXPR_REMEMBERED)
         return 0;
     users->remembers = true;

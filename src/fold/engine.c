@@ -32,6 +32,12 @@ static const struct metric_spec builtin_specs[BUILTINS] = {
                            .kind = METRIC_COUNTER,
                            .label_count = 1,
                            .labels = {"domain"}},
+    [BUILTIN_COPIES] = {.name = "cim_event_copies_total",
+                        .help = "Second publications of a fact that its stream holds already, by "
+                                "another way; they are counted here and not as events.",
+                        .kind = METRIC_COUNTER,
+                        .label_count = 2,
+                        .labels = {"domain", "event_type"}},
     [BUILTIN_MISSED] = {.name = "cim_monitor_missed_events_total",
                         .help = "Messages that were gone from their stream (retention, deletion) "
                                 "before they could be read.",
@@ -405,6 +411,29 @@ static void check_chain(struct engine *engine, struct stream_state *state, uint6
     cell_add(cell, 1);
 }
 
+/* A second publication of a fact that was told before, by another way? */
+static bool is_copy(struct engine *engine, struct stream_state *state,
+                    const struct prepared *prepared, struct class_entry *class, bool mine)
+{
+    uint64_t fact;
+    uint32_t channel;
+    if (!prepared->envelope || !prepared->envelope->fact_count ||
+        !fact_read(&engine->eval, prepared->envelope, &fact, &channel) ||
+        !facts_take(&state->facts, fact, channel))
+        return false;
+    if (!mine || (prepared->input.seq && prepared->input.seq <= state->applied_builtin))
+        return true;
+    struct cell *cell = class->copies;
+    if (!cell) {
+        struct slice labels[METRIC_LABELS_MAX] = {class->field[EVENT_DOMAIN],
+                                                  class->field[EVENT_TYPE]};
+        cell = partition_cell(state->partition, engine->builtin[BUILTIN_COPIES], labels);
+        class->copies = cell_is_overflow(cell) ? NULL : cell;
+    }
+    cell_add(cell, 1);
+    return true;
+}
+
 static uint64_t remember_key(size_t rule, struct slice key)
 {
     return XXH3_64bits_withSeed(key.ptr, key.len, rule + 1);
@@ -586,6 +615,24 @@ static bool is_by_key(const struct metric_rule *rule)
     return rule->spec.kind == METRIC_DISTINCT || rule_is_span(rule);
 }
 
+/* What the rules make of an event. */
+static void apply_rules(struct engine *engine, struct stream_state *state,
+                        struct class_entry *class, uint64_t seq, bool mine)
+{
+    if (class->remembers | class->uses_remembered)
+        remember(engine, state, class);
+    expect_keys(engine, class);
+    size_t mark = engine->eval.scratch_used;
+    for (size_t i = 0; i < class->action_count; i++) {
+        struct class_action *action = &class->actions[i];
+        engine->eval.scratch_used = mark;
+        if (!mine && !is_by_key(action->rule))
+            continue;
+        if (!seq || seq > state->applied_max || seq > state->applied[action->rule_index])
+            act(engine, state, action);
+    }
+}
+
 static int fold_event(struct engine *engine, struct stream_state *state,
                       const struct prepared *prepared)
 {
@@ -603,18 +650,8 @@ static int fold_event(struct engine *engine, struct stream_state *state,
         check_plausible(engine, state, prepared);
     if (prepared->envelope && prepared->envelope->chain_count)
         check_chain(engine, state, seq, class, mine);
-    if (class->remembers | class->uses_remembered)
-        remember(engine, state, class);
-    expect_keys(engine, class);
-    size_t mark = engine->eval.scratch_used;
-    for (size_t i = 0; i < class->action_count; i++) {
-        struct class_action *action = &class->actions[i];
-        engine->eval.scratch_used = mark;
-        if (!mine && !is_by_key(action->rule))
-            continue;
-        if (!seq || seq > state->applied_max || seq > state->applied[action->rule_index])
-            act(engine, state, action);
-    }
+    if (!is_copy(engine, state, prepared, class, mine))
+        apply_rules(engine, state, class, seq, mine);
     check_duplicate(engine, state, prepared, class, id, mine);
     int domain = mine ? (int)class->domain : -1;
     if (temporary)

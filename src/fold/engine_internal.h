@@ -5,6 +5,7 @@
 #include "fold/chain.h"
 #include "fold/engine.h"
 #include "fold/expr.h"
+#include "fold/fact.h"
 #include "fold/plan.h"
 #include "fold/state.h"
 
@@ -12,6 +13,7 @@
 enum builtin {
     BUILTIN_MALFORMED,
     BUILTIN_DUPLICATE,
+    BUILTIN_COPIES,
     BUILTIN_MISSED,
     BUILTIN_RECREATED,
     BUILTIN_SUSPECT,
@@ -56,7 +58,7 @@ struct class_entry {
     size_t action_count;
     uint32_t remembers;       /* bit per remember rule whose class conditions hold */
     uint32_t uses_remembered; /* bit per remember rule that an action refers to */
-    struct cell *duplicates, *chains_verified;
+    struct cell *duplicates, *copies, *chains_verified;
     size_t domain; /* its number in the engine */
 };
 
@@ -82,6 +84,8 @@ struct stream_state {
     uint64_t *recent; /* ring of DUPLICATE_WINDOW id hashes */
     uint64_t recent_total;
     struct u64map recent_at; /* id hash -> its latest place in the order of arrival + 1 */
+
+    struct facts *facts; /* that wait for their copy; NULL: none ever did */
 
     struct remembered *remembered; /* ring of REMEMBERED_KEYS_MAX */
     uint64_t remembered_total;

@@ -126,8 +126,10 @@ static int compile_reference(struct rules *rules, const struct yaml_node *node, 
         ret->text = rest;
     } else if (cut_prefix(&rest, SLICE("payload.")) && rest.len) {
         return compile_path(rules, node, rest, ret, err);
-    } else if (slice_eq(text, SLICE("text")) || cut_prefix(&rest, SLICE("text."))) {
-        ret->text_only = true;
+    } else if (slice_eq(text, SLICE("text")) || cut_prefix(&rest, SLICE("text.")) ||
+               slice_eq(text, SLICE("raw")) || cut_prefix(&rest, SLICE("raw."))) {
+        ret->text_only = text.ptr[0] == 't';
+        ret->as_written = text.ptr[0] == 'r';
         return compile_path(rules, node, rest.ptr == text.ptr ? SLICE("") : rest, ret, err);
     } else if (slice_eq(text, SLICE("key")) || slice_eq(text, SLICE("tag"))) {
         ret->tag_only = text.ptr[0] == 't';

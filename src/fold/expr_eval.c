@@ -138,6 +138,8 @@ static struct slice payload_raw(struct eval *eval, const struct expr *expr,
     const struct json_value *value = &eval->values[eval->slot_of[expr->path]];
     if (ret_value)
         *ret_value = *value;
+    if (expr->as_written)
+        return value->raw;
     switch (value->type) {
     case JSON_TYPE_STRING: return present(decoded(eval, value));
     case JSON_TYPE_NUMBER:

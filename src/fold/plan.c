@@ -229,6 +229,16 @@ static void want_envelopes(struct plan *plan, struct plan_group *group)
     }
 }
 
+static void want_facts(struct plan *plan, struct plan_group *group)
+{
+    for (size_t i = 0; i < group->envelope_count; i++) {
+        const struct envelope *envelope = group->envelopes[i];
+        for (size_t p = 0; p < envelope->fact_count; p++)
+            want_list(plan, group, &envelope->fact[p]);
+        want_list(plan, group, &envelope->channel);
+    }
+}
+
 static void want_rules(struct plan *plan, struct plan_group *group)
 {
     uint32_t by_remembers = 0;
@@ -300,6 +310,7 @@ static void want_all(struct plan *plan, struct plan_group *group)
         for (size_t c = 0; c < group->envelopes[i]->chain_count; c++)
             want_list(plan, group, &group->envelopes[i]->chains[c]->key);
     }
+    want_facts(plan, group);
     group->fields = plan->all_fields ? ~0u : always | plan->uses_fields;
     want_envelopes(plan, group);
     make_probes(group);

@@ -11,6 +11,7 @@
 #include "fold/check.h"
 #include "fold/contract.h"
 #include "fold/expr.h"
+#include "fold/fact.h"
 #include "fold/rules_internal.h"
 
 #define RULE_FILES_MAX 256
@@ -94,6 +95,8 @@ static int check_field(const struct yaml_node *node, size_t field, const struct 
         const struct expr *item = &list->items[i];
         bool later = item->kind == EXPR_FIELD &&
                      (field < EVENT_CLASS_FIELDS || item->field >= EVENT_CLASS_FIELDS);
+        if (item->as_written)
+            return yaml_error(node, err, "$raw belongs to an envelope's 'fact'");
         if (later || item->kind == EXPR_DELAY || item->kind == EXPR_REMEMBERED)
             return yaml_error(node, err,
                               "an envelope's %s is found in subject, headers and payload only",
@@ -108,7 +111,7 @@ static int load_envelope(struct rules *rules, const struct yaml_node *node,
     static const char *const known[] = {
         "name",           "subjects",       "requires",    "decode",     "types",        "domain",
         "event_type",     "aggregate_type", "severity",    "error_type", "aggregate_id", "event_id",
-        "correlation_id", "causation_id",   "occurred_at", "chain"};
+        "correlation_id", "causation_id",   "occurred_at", "chain",      "fact",         "channel"};
     if (yaml_check_keys(node, known, ARRAY_LEN(known), "an envelope", err) < 0)
         return -1;
     const struct yaml_node *name = yaml_get(node, "name"), *subjects = yaml_get(node, "subjects"),
@@ -129,6 +132,8 @@ static int load_envelope(struct rules *rules, const struct yaml_node *node,
     if (decode && !slice_eq(yaml_text(decode), SLICE("byte_array")))
         return yaml_error(decode, err, "'decode' knows byte_array only");
     ret->byte_array = decode != NULL;
+    if (fact_compile(rules, yaml_get(node, "fact"), yaml_get(node, "channel"), ret, err) < 0)
+        return -1;
     for (size_t f = 0; f < EVENT_FIELDS; f++) {
         const char *field = event_field_name((enum event_field)f);
         const struct yaml_node *value = yaml_get(node, field);
@@ -317,6 +322,7 @@ static void free_envelope(struct envelope *envelope)
     free(envelope->require_headers.items);
     free(envelope->types);
     free(envelope->chains);
+    fact_done(envelope);
     for (size_t f = 0; f < EVENT_FIELDS; f++)
         expr_list_done(&envelope->fields[f]);
 }

@@ -13,6 +13,7 @@
  *   $payload.PATH                 a value of the payload (json/extract.h, paths)
  *   $key.PATH, $key               the name of the first member of the object at PATH
  *   $tag.PATH, $tag               the same, when it looks like a type's name: PascalCase
+ *   $raw, $raw.PATH               the bytes of the whole payload, or of a value of it (in `fact`)
  *   $text, $text.PATH             the whole payload, or a value of it, when it is a JSON string
  *   $stored_at, $delay            when it was stored; seconds between occurring and being stored
  *   $remembered.NAME              what a `remember` rule kept for this event's key
@@ -59,9 +60,10 @@ struct expr {
     enum event_field field;
     int token, token_end; /* of the subject; behind the last one; negative: from its end */
     bool to_end;
-    size_t path;    /* index into rules.paths */
-    bool text_only; /* $text: nothing but a JSON string */
-    bool tag_only;  /* $tag: nothing but PascalCase */
+    size_t path;     /* index into rules.paths */
+    bool text_only;  /* $text: nothing but a JSON string */
+    bool tag_only;   /* $tag: nothing but PascalCase */
+    bool as_written; /* $raw: the JSON itself */
     struct transform transforms[TRANSFORMS_MAX];
     size_t transform_count;
 };
@@ -136,7 +138,10 @@ struct envelope {
     bool byte_array; /* the payload may be a JSON array of byte numbers: decode it once more */
     struct expr_list fields[EVENT_FIELDS];
     const struct yaml_node *node, *field_nodes[EVENT_FIELDS]; /* where they stand */
-    struct type_name *types;                                  /* for `| type` */
+    struct expr_list *fact; /* what makes a fact the same, all of them; see fold/fact.h */
+    size_t fact_count;
+    struct expr_list channel; /* by which way it came */
+    struct type_name *types;  /* for `| type` */
     size_t type_count;
     const struct chain_rule **chains; /* the CIDs that its events may carry, in this order */
     size_t chain_count;

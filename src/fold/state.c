@@ -10,7 +10,7 @@
 #include "fold/span.h"
 #include "metrics/snapshot.h"
 
-static const struct slice magic = SLICE("CIMSTATE4\n");
+static const struct slice magic = SLICE("CIMSTATE5\n");
 
 const char *state_name(const struct stream_state *state)
 {
@@ -58,6 +58,8 @@ void state_free(struct stream_state *state)
     classes_clear(state);
     clear_recent(state);
     clear_remembered(state);
+    facts_free(state->facts);
+    state->facts = NULL;
     spans_clear(state);
     free(state->spans);
     chain_heads_clear(&state->chains);
@@ -206,6 +208,7 @@ void state_pass(struct engine *engine, struct stream_state *state, uint64_t seq)
  *     recent: total, count { fixed id } oldest first
  *     remembered: total, count { fixed key, text } oldest first
  *     chains: see chain_heads_encode()
+ *     facts that wait for their copy: see fold/fact.h
  *     spans: see fold/span.h
  *     checksum: XXH3 over all before it, 8 bytes
  */
@@ -283,6 +286,7 @@ struct state_copy *state_copy_new(const struct engine *engine, const struct stre
     encode_recent(state, &copy->memories);
     encode_remembered(state, &copy->memories);
     chain_heads_encode(&state->chains, &copy->memories);
+    facts_encode(state->facts, &copy->memories);
     spans_encode(engine, state, &copy->memories);
     return copy;
 }
@@ -448,6 +452,7 @@ static void decode_memories(struct stream_state *state, bool keep, struct codec_
             state_remember_put(state, key, text);
     }
     chain_heads_decode(&state->chains, keep, in);
+    facts_decode(&state->facts, keep, in);
 }
 
 void state_clear(struct engine *engine, struct stream_state *state)
@@ -457,6 +462,8 @@ void state_clear(struct engine *engine, struct stream_state *state)
     partition_clear(state->partition);
     clear_recent(state);
     clear_remembered(state);
+    facts_free(state->facts);
+    state->facts = NULL;
     spans_clear(state);
     chain_heads_clear(&state->chains);
     state->resumed = false;

@@ -6,6 +6,7 @@ import { seriesKey } from './lib/index.mjs';
 
 const NESTING_MAX = 1024;
 const SEEN_MAX = 65_536;
+const WAITING_MAX = 65_536;
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
@@ -63,15 +64,16 @@ const SCHEMES = [
     if (Array.isArray(body)) {
       const inner = JSON.parse(Buffer.from(body).toString('utf8'));
       return { domain: 'infrastructure', type: pascal(inner.type), aggregate: 'compute_resource',
-        id: inner.aggregate_id, event: inner.event_id, at: inner.timestamp };
+        fact: [inner.event_id], channel: 'service', id: inner.aggregate_id, event: inner.event_id, at: inner.timestamp };
     }
     return { domain: 'infrastructure', type: body.event_type, aggregate: body.data.aggregate_type,
-      id: body.aggregate_id, event: body.data.event.event_id, at: body.data.event.timestamp };
+      fact: [body.data.event.event_id], channel: 'store', id: body.aggregate_id, event: body.data.event.event_id, at: body.data.event.timestamp };
   }],
   [/^infrastructure\.[^.]+\.[^.]+$/, ({ body, tokens }) => ({ domain: 'infrastructure',
     type: body.event_type, aggregate: tokens[1], id: body.aggregate_id, event: body.event_id })],
   [/^agent\.events\.agent\./, ({ body }) => ({ domain: 'agent', type: body.event.type,
-    aggregate: 'agent', id: body.aggregate_id, at: body.timestamp })],
+    aggregate: 'agent', id: body.aggregate_id, at: body.timestamp,
+    fact: [body.aggregate_id, JSON.stringify(body.event)], channel: body.sequence === 0 ? 'publisher' : 'store' })],
   [/^agent\.model_config\.events\./, ({ body }) => ({ domain: 'agent', type: body.event.type,
     aggregate: 'model_config', id: body.aggregate_id, at: body.timestamp })],
   [/^events\.workflow\./, ({ body, headers, tokens }) => {
@@ -82,17 +84,21 @@ const SCHEMES = [
   [/^cim\.cim\.cim\./, ({ body, tokens }) => ({ domain: tokens[3],
     type: Object.values(body.event_type)[0], aggregate: 'workflow',
     id: body.context.workflow_instance_id, event: body.id, at: body.timestamp })],
-  [/^person\.events\.[^.]+\.person\./, ({ body }) => ({ domain: 'person', type: body.event.event_type,
+  [/^person\.events\.[^.]+\.person\./, ({ body, tokens }) => ({ domain: 'person',
+    fact: [body.aggregate_id.id, tokens[4], body.event.data.metadata.timestamp], channel: 'v2', type: body.event.event_type,
     aggregate: 'person', id: body.aggregate_id.id, event: body.event_id,
     at: body.event.data.metadata.timestamp })],
-  [/^person\.events\./, ({ body }) => ({ domain: 'person', type: soleKey(body.event),
+  [/^person\.events\./, ({ body, tokens }) => ({ domain: 'person',
+    fact: [body.aggregate_id.id, tokens[3], verbTime(Object.values(body.event)[0])], channel: 'v1', type: soleKey(body.event),
     aggregate: 'person', id: body.aggregate_id.id, at: body.timestamp })],
   [/^(organization\.events|events\.organization)\./, ({ body, tokens }) => ({ domain: 'organization',
     type: body.event_type, aggregate: 'organization', id: body.organization_id?.id ?? tokens[2],
-    event: body.event_id, at: body.occurred_at })],
-  [/^events\.policy\./, ({ body, tokens }) => ({ domain: 'policy', type: body.event_type,
+    event: body.event_id, at: body.occurred_at, fact: [body.event_id], channel: tokens[0] })],
+  [/^events\.policy\./, ({ body, tokens, headers }) => ({ domain: 'policy', type: body.event_type,
+    fact: [body.event_id], channel: headers.get('stream') ?? 'store',
     aggregate: 'policy', id: body.policy_id ?? tokens[2], event: body.event_id, at: verbTime(body) })],
-  [/^events\.location\./, ({ body }) => ({ domain: 'location', type: soleKey(body),
+  [/^events\.location\./, ({ body, tokens, data }) => ({ domain: 'location',
+    fact: [data.toString()], channel: tokens[4] ?? '', type: soleKey(body),
     aggregate: 'location', id: body[soleKey(body)].location_id })],
   [/^git\.event\./, ({ body, headers, tokens }) => ({ domain: 'git',
     type: body.event?.event_type ?? body.event_type, aggregate: tokens[2],
@@ -112,7 +118,7 @@ export function viewOf({ subject, headers, data }) {
   if (!parsed) return undefined;
   const [, read] = SCHEMES.find(([pattern]) => pattern.test(subject)) ?? [];
   if (!read) throw new Error(`no scheme has the subject ${subject}`);
-  return read({ body: parsed.value, headers, tokens: subject.split('.') });
+  return read({ body: parsed.value, headers, data, tokens: subject.split('.') });
 }
 
 const ERROR_CLASSES = [['Violation', 'violation'], ['TimedOut', 'timed_out'], ['Timeout', 'timed_out'],
@@ -144,6 +150,7 @@ export class Recount {
   #names = new Map();
   #seen = new Map();
   #noted = 0;
+  #waiting = new Map();
 
   constructor({ stream } = {}) {
     this.#stream = stream;
@@ -161,21 +168,38 @@ export class Recount {
       return;
     }
     const { domain, type, aggregate, id, event } = view;
+    if (event) {
+      if (this.#noted - this.#seen.get(event) <= SEEN_MAX) this.#bump('cim_duplicate_events_total', { domain });
+      this.#seen.set(event, this.#noted++);
+    }
+    if (this.#isCopy(view)) {
+      this.#bump('cim_event_copies_total', { domain, event_type: type });
+      return;
+    }
     this.#bump('cim_events_total', { domain, event_type: type, aggregate_type: aggregate });
     const failure = ERROR_CLASSES.find(([part]) => type.includes(part))?.[1];
     if (failure) {
       this.#bump('cim_events_failed_total', { domain, event_type: type, error_type: failure });
       this.#bump('cim_domain_errors_total', { domain, error_type: failure, aggregate_type: aggregate });
     }
-    if (event) {
-      if (this.#noted - this.#seen.get(event) <= SEEN_MAX) this.#bump('cim_duplicate_events_total', { domain });
-      this.#seen.set(event, this.#noted++);
-    }
     const group = seriesKey('cim_aggregate_count', { domain, aggregate_type: aggregate });
     if (!this.#alive.has(group)) this.#alive.set(group, new Set());
     if (ENDS.has(`${domain} ${type}`)) this.#alive.get(group).delete(id);
     else this.#alive.get(group).add(id);
     this.#workflow(view);
+  }
+
+  /** A fact that came by another way before, and was not told twice yet. */
+  #isCopy({ domain, fact, channel }) {
+    if (!fact || fact.includes(undefined)) return false;
+    const key = JSON.stringify([domain, ...fact]);
+    const other = this.#waiting.has(key) && this.#waiting.get(key) !== channel;
+    if (this.#waiting.size === WAITING_MAX && !this.#waiting.has(key)) {
+      this.#waiting.delete(this.#waiting.keys().next().value);
+    }
+    this.#waiting.delete(key);
+    if (!other) this.#waiting.set(key, channel);
+    return other;
   }
 
   #workflow({ type, id, name, at }) {

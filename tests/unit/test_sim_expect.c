@@ -24,6 +24,7 @@ static struct sim_account account_of(const char *event_type, bool second, uint64
             .form = form,
             .aggregate = uuid_v4(aggregate, 1),
             .event = uuid_v4(event, 2),
+            .told = fact->flags & FACT_TWIN ? event + 1 : 0,
             .series = (uint16_t)i,
             .domain = (uint8_t)domain,
         };
@@ -66,26 +67,46 @@ static void test_error_types(void **state)
     assert_null(expect_error_type("WorkflowCompleted"));
 }
 
-static void test_a_second_form_counts_as_its_scheme_says(void **state)
+static void test_a_second_form_is_a_copy_where_it_shows(void **state)
 {
     (void)state;
     struct expect *expect = expect_new();
     add(expect, "ResourceRegistered", false, 1, 1);
-    add(expect, "ResourceRegistered", true, 1,
-        1); /* the same event id: a duplicate, and an event */
+    add(expect, "ResourceRegistered", true, 1, 1); /* the same event id: a duplicate as well */
+    add(expect, "AgentDeployed", true, 2, 2);      /* whichever comes second is the copy */
     add(expect, "AgentDeployed", false, 2, 2);
-    add(expect, "AgentDeployed", true, 2, 2); /* no event id: two events */
     add(expect, "PersonCreated", false, 3, 3);
-    add(expect, "PersonCreated", true, 3, 3); /* V2 calls it Created */
+    add(expect, "PersonCreated", true, 3, 3);    /* V2 calls it Created */
+    add(expect, "LocationDefined", false, 4, 4); /* nothing tells these two apart */
+    add(expect, "LocationDefined", true, 4, 4);
     assert_says(expect,
                 "cim_events_total{domain=\"infrastructure\",event_type=\"ResourceRegistered\","
-                "aggregate_type=\"compute_resource\"} 2\n");
+                "aggregate_type=\"compute_resource\"} 1\n");
     assert_says(expect, "cim_events_total{domain=\"agent\",event_type=\"AgentDeployed\","
-                        "aggregate_type=\"agent\"} 2\n");
-    assert_says(expect, "event_type=\"Created\",aggregate_type=\"person\"} 1\n");
+                        "aggregate_type=\"agent\"} 1\n");
+    assert_says(expect, "cim_events_total{domain=\"location\",event_type=\"LocationDefined\","
+                        "aggregate_type=\"location\"} 2\n");
+    assert_silent(expect, "event_type=\"Created\",aggregate_type=\"person\"}");
+    assert_says(expect, "cim_event_copies_total{domain=\"person\",event_type=\"Created\"} 1\n");
+    assert_says(expect,
+                "cim_event_copies_total{domain=\"agent\",event_type=\"AgentDeployed\"} 1\n");
     assert_says(expect, "cim_duplicate_events_total{domain=\"infrastructure\"} 1\n");
     assert_silent(expect, "cim_duplicate_events_total{domain=\"agent\"}");
     assert_int_equal(expect_duplicates(expect), 1);
+    expect_free(expect);
+}
+
+static void test_the_same_form_again_is_no_copy(void **state)
+{
+    (void)state;
+    struct expect *expect = expect_new();
+    add(expect, "AgentDeployed", false, 2, 2);
+    add(expect, "AgentDeployed", false, 2, 2);
+    add(expect, "AgentDeployed", true, 2, 2);
+    add(expect, "AgentDeployed", true, 2, 2); /* its pair is complete: this one waits anew */
+    assert_says(expect, "event_type=\"AgentDeployed\",aggregate_type=\"agent\"} 3\n");
+    assert_says(expect,
+                "cim_event_copies_total{domain=\"agent\",event_type=\"AgentDeployed\"} 1\n");
     expect_free(expect);
 }
 
@@ -164,7 +185,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_error_types),
-        cmocka_unit_test(test_a_second_form_counts_as_its_scheme_says),
+        cmocka_unit_test(test_a_second_form_is_a_copy_where_it_shows),
+        cmocka_unit_test(test_the_same_form_again_is_no_copy),
         cmocka_unit_test(test_another_stream_knows_nothing_of_the_first),
         cmocka_unit_test(test_aggregates_end_and_revive),
         cmocka_unit_test(test_workflows_by_name),

@@ -521,8 +521,8 @@ static void damaged_snapshots_are_refused(void **state)
     refused(&rig, SLICE("CIMSTATE2\n"), "not a snapshot of this version");
     refused(&rig, SLICE("CIMSTATE9\n12345678"), "not a snapshot of this version");
     refused(&rig, SLICE("CIMSTATE2\n12345678"), "not a snapshot of this version");
-    refused(&rig, SLICE("CIMSTATE3\n12345678"), "not a snapshot of this version");
-    refused(&rig, SLICE("CIMSTATE4\n12345678"), "the checksum does not match");
+    refused(&rig, SLICE("CIMSTATE4\n12345678"), "not a snapshot of this version");
+    refused(&rig, SLICE("CIMSTATE5\n12345678"), "the checksum does not match");
     for (size_t len = 0; len < bytes.len; len += 37)
         refused(&rig, (struct slice){bytes.ptr, len}, "");
     for (int i = 0; i < 300; i++) {

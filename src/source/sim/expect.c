@@ -6,9 +6,10 @@
 #include "base/file.h"
 #include "base/instant.h"
 #include "base/memory.h"
+#include "base/u64map.h"
 #include "source/sim/idset.h"
 
-enum { STREAMS_KNOWN_MAX = 64, GROUPS_MAX = 64 };
+enum { STREAMS_KNOWN_MAX = 64, GROUPS_MAX = 64, WAITING_MAX = 65536 };
 
 /* One (domain, aggregate type): what cim_aggregate_count is kept for. */
 struct group {
@@ -18,14 +19,23 @@ struct group {
     bool touched;
 };
 
+/* Occurrences that were told in one form and wait for the other, oldest forgotten first. */
+struct waiting {
+    struct u64map form_of; /* told -> its place in the order, and the form: 2 * place + second */
+    uint64_t *told;        /* ring, by place */
+    uint64_t total;
+};
+
 struct stream_tally {
     char *name;
     uint64_t malformed;
     struct seen *seen;
+    struct waiting waiting;
 };
 
 struct expect {
     uint64_t *counts;  /* by series */
+    uint64_t *copies;  /* by series */
     uint8_t *group_of; /* by series */
     size_t series_count;
     struct group groups[GROUPS_MAX];
@@ -111,6 +121,7 @@ struct expect *expect_new(void)
     struct expect *expect = xcalloc(1, sizeof *expect);
     expect->series_count = sim_series_count();
     expect->counts = xcalloc(expect->series_count, sizeof *expect->counts);
+    expect->copies = xcalloc(expect->series_count, sizeof *expect->copies);
     expect->group_of = xcalloc(expect->series_count, sizeof *expect->group_of);
     const struct sim_fact *fact;
     const struct sim_form *form;
@@ -127,9 +138,12 @@ void expect_free(struct expect *expect)
     for (size_t i = 0; i < expect->stream_count; i++) {
         free(expect->streams[i].name);
         seen_free(expect->streams[i].seen);
+        u64map_done(&expect->streams[i].waiting.form_of);
+        free(expect->streams[i].waiting.told);
     }
     idset_done(&expect->alive);
     free(expect->counts);
+    free(expect->copies);
     free(expect->group_of);
     free(expect);
 }
@@ -172,6 +186,28 @@ static void keep_workflow(struct expect *expect, const struct sim_account *accou
     expect->failures[account->name] += !strcmp(type, "WorkflowFailed");
 }
 
+static bool is_copy(struct waiting *waiting, uint64_t told, bool second)
+{
+    bool fresh;
+    const uint64_t *known = u64map_get(&waiting->form_of, told);
+    if (known && (*known & 1) != second) {
+        (void)u64map_remove(&waiting->form_of, told);
+        return true;
+    }
+    if (!waiting->told)
+        waiting->told = xcalloc(WAITING_MAX, sizeof *waiting->told);
+    size_t slot = (size_t)(waiting->total % WAITING_MAX);
+    if (waiting->total >= WAITING_MAX) {
+        const uint64_t *oldest = u64map_get(&waiting->form_of, waiting->told[slot]);
+        if (oldest && *oldest / 2 == waiting->total - WAITING_MAX)
+            (void)u64map_remove(&waiting->form_of, waiting->told[slot]);
+    }
+    waiting->told[slot] = told;
+    *u64map_put(&waiting->form_of, told, &fresh) = 2 * waiting->total + second;
+    waiting->total++;
+    return false;
+}
+
 void expect_add(struct expect *expect, const struct sim_account *account, struct slice stream)
 {
     struct stream_tally *tally = find_stream(expect, stream);
@@ -179,9 +215,13 @@ void expect_add(struct expect *expect, const struct sim_account *account, struct
         tally->malformed++;
         return;
     }
-    expect->counts[account->series]++;
     if ((account->form->flags & FORM_ID) && seen_note(tally->seen, &account->event))
         expect->duplicates[account->domain]++;
+    if (account->told && is_copy(&tally->waiting, account->told, account->series % 2)) {
+        expect->copies[account->series]++;
+        return;
+    }
+    expect->counts[account->series]++;
     keep_aggregate(expect, account);
     if (account->domain == SIM_WORKFLOW)
         keep_workflow(expect, account);
@@ -245,17 +285,21 @@ static void print_rows(struct buf *ret, const char *metric, const struct row *ro
 
 static void print_events(const struct expect *expect, struct buf *ret)
 {
-    size_t events_count = 0, failed_count = 0, errors_count = 0;
-    CLEANUP_FREE struct row *events = xcalloc(3 * expect->series_count, sizeof *events);
-    struct row *failed = events + expect->series_count, *errors = failed + expect->series_count;
+    size_t events_count = 0, failed_count = 0, errors_count = 0, copies_count = 0;
+    CLEANUP_FREE struct row *events = xcalloc(4 * expect->series_count, sizeof *events);
+    struct row *failed = events + expect->series_count, *errors = failed + expect->series_count,
+               *copies = errors + expect->series_count;
     const struct sim_fact *fact;
     const struct sim_form *form;
     enum sim_domain d;
     for (size_t i = 0; sim_series_at(i, &fact, &form, &d); i++) {
         uint64_t count = expect->counts[i];
+        const char *domain = sim_domains[d].name, *type = type_of(fact, form);
+        if (expect->copies[i])
+            row_add(copies, &copies_count,
+                    (struct row){domain, type, NULL, NULL, expect->copies[i]});
         if (!count)
             continue;
-        const char *domain = sim_domains[d].name, *type = type_of(fact, form);
         const char *error_type = expect_error_type(type);
         row_add(events, &events_count,
                 (struct row){domain, type, fact->aggregate_type, NULL, count});
@@ -266,6 +310,7 @@ static void print_events(const struct expect *expect, struct buf *ret)
                 (struct row){domain, NULL, fact->aggregate_type, error_type, count});
     }
     print_rows(ret, "cim_events_total", events, events_count);
+    print_rows(ret, "cim_event_copies_total", copies, copies_count);
     print_rows(ret, "cim_events_failed_total", failed, failed_count);
     print_rows(ret, "cim_domain_errors_total", errors, errors_count);
 }

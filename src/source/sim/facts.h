@@ -92,9 +92,11 @@ struct sim_form {
 };
 
 enum fact_flag {
-    FACT_OPENS = 1, /* draws a new <open> id, which later facts of the aggregate refer to */
-    FACT_TIMED = 2, /* carries a time of its own: can be late */
-    FACT_FAILS = 4, /* chosen by --share-failed, never by weight */
+    FACT_OPENS = 1,  /* draws a new <open> id, which later facts of the aggregate refer to */
+    FACT_TIMED = 2,  /* carries a time of its own: can be late */
+    FACT_FAILS = 4,  /* chosen by --share-failed, never by weight */
+    FACT_TWIN = 8,   /* both forms tell so much alike that the second is known for a copy; */
+    FACT_BYTES = 16, /* by nothing but the same payload */
 };
 
 struct sim_fact {

@@ -6,6 +6,9 @@
  *              +- duplicate?   a recent message again, byte for byte
  *              +- a fact:      of a causal chain, a failure, or by weight
  */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "base/instant.h"
 #include "base/memory.h"
 #include "source/sim/malform.h"
@@ -269,6 +272,19 @@ static void set_flow(struct sim *sim, const struct sim_domain_spec *domain, stru
     live->last = v->event;
 }
 
+/* What makes an occurrence the same, however it is told; for facts without id and time that is
+ * their content. */
+static uint64_t told(const struct sim *sim, const struct sim_account *account)
+{
+    if (!(account->fact->flags & FACT_TWIN))
+        return 0;
+    if (account->fact->flags & FACT_BYTES)
+        return XXH3_64bits(sim->payload.ptr, sim->payload.len);
+    uint64_t parts[] = {(uint64_t)account->at_ns, account->series / 2u};
+    return XXH3_64bits_withSeed(account->aggregate.bytes, sizeof account->aggregate.bytes,
+                                XXH3_64bits(parts, sizeof parts));
+}
+
 static void set_other(struct sim *sim, const struct sim_fact *fact, int id_version)
 {
     const struct pool *pool = &sim->world.pools[fact->other];
@@ -310,6 +326,7 @@ static void happen(struct sim *sim, uint16_t fact_at, struct live *live, struct 
         .domain = (uint8_t)d,
     };
     render(sim, account.series, account.form);
+    account.told = told(sim, &account);
     remember(sim, &account);
     if (fact->second.subject && rng_chance(&sim->course, sim->config.shares.second)) {
         sim->second_of = fact_at;
@@ -328,6 +345,7 @@ static void say_second(struct sim *sim, struct sim_event *ret)
         account.event.bytes[15] ^= 0xff; /* some other id: only equality matters */
     sim->second_of = FACT_NONE;
     render(sim, account.series, account.form);
+    account.told = told(sim, &account);
     remember(sim, &account);
     say(sim, SORT_SECOND, &account, ret);
 }

@@ -5,8 +5,9 @@
  *     endtoend CIM-OPS RULES [events] [rounds] [JSON file]
  *
  * Starts its own nats-server (from PATH) in a temporary folder, loads it with `cim-ops simulate`,
- * then repeats: drain, monitor, drain, monitor ... Figures are medians; the CPU time and peak
- * memory are the kernel's own accounting of the finished process (wait4). Nothing is asserted.
+ * then repeats: drain, monitor, backfill (the history of all metrics, as Prometheus blocks,
+ * promtool included), drain ... Figures are medians; the CPU time and peak memory are the kernel's
+ * own accounting of the finished process (wait4). Nothing is asserted.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -264,6 +265,39 @@ static struct figure measure_monitor(const char *program, const char *rules, con
     return figure_of(&usage, events, seconds);
 }
 
+/* --- the history ------------------------------------------------------------------------------ */
+
+/* What looks like the data folder of a Prometheus that is not running. */
+static char *empty_data_folder(const char *folder, size_t round)
+{
+    struct error err = ERROR_NONE;
+    char *data = xasprintf("%s/data-%zu", folder, round);
+    CLEANUP_FREE char *wal = xasprintf("%s/wal", data);
+    if (folder_create(wal, 0755, &err) < 0)
+        die(err.text);
+    return data;
+}
+
+static struct figure measure_backfill(const char *program, const char *rules, const char *folder,
+                                      unsigned port, uint64_t events, size_t round)
+{
+    struct rusage usage;
+    int status = 0;
+    CLEANUP_FREE char *url = xasprintf("nats://127.0.0.1:%u", port);
+    CLEANUP_FREE char *data = empty_data_folder(folder, round);
+    CLEANUP_FREE char *log = xasprintf("%s/backfill.out", folder);
+    const char *argv[] = {program,   "backfill",     "--nats",
+                          url,       "--rules",      rules,
+                          "--until", "0s",           "--prometheus-data",
+                          data,      "--prometheus", "http://127.0.0.1:1",
+                          NULL};
+    int64_t began = instant_monotonic_ns();
+    pid_t pid = spawn(argv, log);
+    if (wait4(pid, &status, 0, &usage) < 0 || status != 0)
+        die("backfill failed; see backfill.out");
+    return figure_of(&usage, events, (double)(instant_monotonic_ns() - began) / 1e9);
+}
+
 /* --- figures ---------------------------------------------------------------------------------- */
 
 static int compare(const void *a, const void *b)
@@ -290,16 +324,16 @@ static double median_ratio(const struct figure *a, const struct figure *b, size_
     return values[count / 2];
 }
 
-static void report(const struct figure *drain, const struct figure *monitor, size_t rounds,
-                   uint64_t events, const char *json)
+static void report(const struct figure *drain, const struct figure *monitor,
+                   const struct figure *backfill, size_t rounds, uint64_t events, const char *json)
 {
-    const struct figure *rows[] = {drain, monitor};
-    const char *names[] = {"bare socket drain", "cim-ops monitor"};
+    const struct figure *rows[] = {drain, monitor, backfill};
+    const char *names[] = {"bare socket drain", "cim-ops monitor", "cim-ops backfill"};
     CLEANUP_BUF struct buf out = {0};
     (void)printf("\n%-20s %14s %16s %12s\n", "end to end", "events/s", "CPU ns/event", "peak MiB");
     buf_addf(&out, "{\"bench\": \"endtoend\", \"events\": %llu, \"rounds\": %zu, \"rows\": [",
              (unsigned long long)events, rounds);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         double rate = median(rows[i], rounds, offsetof(struct figure, events_per_s));
         double cpu = median(rows[i], rounds, offsetof(struct figure, cpu_ns_per_event));
         double peak = median(rows[i], rounds, offsetof(struct figure, peak_mib));
@@ -310,9 +344,11 @@ static void report(const struct figure *drain, const struct figure *monitor, siz
                  i ? ", " : "", names[i], rate, cpu, peak);
     }
     double ratio = median_ratio(monitor, drain, rounds);
+    double history = median_ratio(backfill, monitor, rounds);
     (void)printf("\nmonitor / drain: %.2f (median of %zu pairs, %llu events each)\n", ratio, rounds,
                  (unsigned long long)events);
-    buf_addf(&out, "], \"ratio\": %.3f}\n", ratio);
+    (void)printf("backfill / monitor: %.2f\n", history);
+    buf_addf(&out, "], \"ratio\": %.3f, \"backfill_ratio\": %.3f}\n", ratio, history);
     struct error err = ERROR_NONE;
     if (json && file_write_atomic(json, buf_slice(&out), 0644, &err) < 0)
         (void)fprintf(stderr, "endtoend: %s\n", err.text);
@@ -378,7 +414,7 @@ int main(int argc, char **argv)
     }
     uint64_t events = argc > 3 ? strtoull(argv[3], NULL, 10) : 1000000;
     size_t rounds = argc > 4 ? strtoul(argv[4], NULL, 10) : 5;
-    struct figure drain[ROUNDS_MAX], monitor[ROUNDS_MAX];
+    struct figure drain[ROUNDS_MAX], monitor[ROUNDS_MAX], backfill[ROUNDS_MAX];
     if (rounds < 1 || rounds > ROUNDS_MAX || !mkdtemp(temp_folder))
         die("temporary folder, or rounds");
     (void)atexit(remove_temp);
@@ -404,14 +440,16 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < rounds; i++) {
         drain[i] = measure_drain(port, events);
         monitor[i] = measure_monitor(argv[1], argv[2], temp_folder, port, events, i);
+        backfill[i] = measure_backfill(argv[1], argv[2], temp_folder, port, events, i);
         (void)printf("round %zu: drain %.0f/s at %.0f ns, monitor %.0f/s at %.0f ns CPU/event, "
-                     "ratio %.2f\n",
+                     "ratio %.2f; backfill %.0f/s, ratio %.2f\n",
                      i + 1, drain[i].events_per_s, drain[i].cpu_ns_per_event,
                      monitor[i].events_per_s, monitor[i].cpu_ns_per_event,
-                     monitor[i].events_per_s / drain[i].events_per_s);
+                     monitor[i].events_per_s / drain[i].events_per_s, backfill[i].events_per_s,
+                     backfill[i].events_per_s / monitor[i].events_per_s);
         (void)fflush(stdout);
     }
-    report(drain, monitor, rounds, events, argc > 5 ? argv[5] : NULL);
+    report(drain, monitor, backfill, rounds, events, argc > 5 ? argv[5] : NULL);
     (void)kill(nats, SIGTERM);
     (void)waitpid(nats, NULL, 0);
     return 0;

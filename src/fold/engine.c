@@ -111,16 +111,6 @@ void engine_free(struct engine *engine)
     free(engine);
 }
 
-int engine_set_shard(struct engine *engine, struct shard shard, struct error *err)
-{
-    engine->shard = shard;
-    if (!shard_is_divided(shard))
-        return 0;
-    plan_free(engine->plan);
-    engine->plan = NULL;
-    return plan_new(engine->rules, true, &engine->plan, err); /* the aggregate's id of all */
-}
-
 void engine_watch(struct engine *engine,
                   void (*before)(void *context, const struct event_input *input,
                                  const int64_t *occurred_at_ns),
@@ -598,23 +588,6 @@ static void malformed(struct engine *engine, struct stream_state *state, uint64_
     engine->reporter.report(engine->reporter.context, REPORT_MALFORMED, state, seq, why, 1);
 }
 
-/* Is this event counted by this engine? */
-static bool is_mine(const struct engine *engine, const struct class_entry *class,
-                    const struct prepared *prepared)
-{
-    struct slice id = engine->view.field[EVENT_AGGREGATE_ID];
-    if (!shard_is_divided(engine->shard))
-        return true;
-    return shard_has(engine->shard, id.len ? shard_hash_aggregate(class->field[EVENT_DOMAIN], id)
-                                           : shard_hash_subject(prepared->input.subject));
-}
-
-/* Sets and spans are divided by their keys. */
-static bool is_by_key(const struct metric_rule *rule)
-{
-    return rule->spec.kind == METRIC_DISTINCT || rule_is_span(rule);
-}
-
 /* What the rules make of an event. */
 static void apply_rules(struct engine *engine, struct stream_state *state,
                         struct class_entry *class, uint64_t seq, bool mine)
@@ -626,7 +599,7 @@ static void apply_rules(struct engine *engine, struct stream_state *state,
     for (size_t i = 0; i < class->action_count; i++) {
         struct class_action *action = &class->actions[i];
         engine->eval.scratch_used = mark;
-        if (!mine && !is_by_key(action->rule))
+        if (!mine && !rule_is_by_key(action->rule))
             continue;
         if (!seq || seq > state->applied_max || seq > state->applied[action->rule_index])
             act(engine, state, action);
@@ -645,7 +618,7 @@ static int fold_event(struct engine *engine, struct stream_state *state,
                        engine->view.has_occurred_at ? &engine->view.occurred_at_ns : NULL);
     uint64_t id = id_hash(engine, prepared);
     state_expect(state, id);
-    bool mine = is_mine(engine, class, prepared);
+    bool mine = engine_has_event(engine, class, &prepared->input);
     if (mine)
         check_plausible(engine, state, prepared);
     if (prepared->envelope && prepared->envelope->chain_count)

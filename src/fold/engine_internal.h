@@ -160,3 +160,12 @@ void state_expect(const struct stream_state *state, uint64_t id);
 /* Was this id among the last DUPLICATE_WINDOW? It is the newest one from now on. */
 bool state_seen_before(struct stream_state *state, uint64_t id);
 void state_free(struct stream_state *state);
+
+/* Is this event, of which the view is known, in the engine's share? */
+bool engine_has_event(const struct engine *engine, const struct class_entry *class,
+                      const struct event_input *input);
+/* Sets and spans are shared out by their keys instead. */
+static inline bool rule_is_by_key(const struct metric_rule *rule)
+{
+    return rule->spec.kind == METRIC_DISTINCT || rule_is_span(rule);
+}

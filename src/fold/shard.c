@@ -3,6 +3,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "fold/engine_internal.h"
+
 static bool parse_number(struct slice text, uint32_t *ret)
 {
     uint32_t value = 0;
@@ -39,4 +41,24 @@ uint64_t shard_hash_aggregate(struct slice domain, struct slice aggregate_id)
 {
     return XXH3_64bits_withSeed(aggregate_id.ptr ? aggregate_id.ptr : "", aggregate_id.len,
                                 shard_hash_subject(domain));
+}
+
+int engine_set_shard(struct engine *engine, struct shard shard, struct error *err)
+{
+    engine->shard = shard;
+    if (!shard_is_divided(shard))
+        return 0;
+    plan_free(engine->plan);
+    engine->plan = NULL;
+    return plan_new(engine->rules, true, &engine->plan, err); /* the aggregate's id of all */
+}
+
+bool engine_has_event(const struct engine *engine, const struct class_entry *class,
+                      const struct event_input *input)
+{
+    struct slice id = engine->view.field[EVENT_AGGREGATE_ID];
+    if (!shard_is_divided(engine->shard))
+        return true;
+    return shard_has(engine->shard, id.len ? shard_hash_aggregate(class->field[EVENT_DOMAIN], id)
+                                           : shard_hash_subject(input->subject));
 }

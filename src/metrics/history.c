@@ -281,6 +281,15 @@ int history_finish(struct history *history, struct error *err)
     return 0;
 }
 
+size_t history_series(const struct history *history, const struct family *family)
+{
+    for (size_t f = 0; f < history->family_count; f++) {
+        if (history->families[f].family == family)
+            return history->families[f].track_count;
+    }
+    return 0;
+}
+
 struct history_figures history_figures(const struct history *history)
 {
     struct history_figures figures = {.changes = history->changes.spilled + history->changes.count,

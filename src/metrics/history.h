@@ -80,4 +80,6 @@ struct history_figures {
     size_t runs;
     int64_t first_ns, last_ns; /* of the samples; 0: there are none */
 };
+/* Of one family that is wanted. */
+size_t history_series(const struct history *history, const struct family *family);
 struct history_figures history_figures(const struct history *history);

@@ -9,8 +9,10 @@ import { withMonitor, withServer } from './monitor_tools.mjs';
 
 const STREAM = { 'CIM-EVENTS': ['events.>'] };
 const RULE = `metrics:
-  - {name: site_things_total, type: counter, help: h, when: [$event_type == ThingMade], labels: {kind: $payload.kind}}
-  - {name: site_size_bytes, type: histogram, help: h, buckets: [100, 1000], value: $payload.size, labels: {kind: $payload.kind}}
+  - {name: site_things_total, type: counter, help: h, when: [$event_type == ThingMade],
+     labels: {kind: $payload.kind}}
+  - {name: site_size_bytes, type: histogram, help: h, buckets: [100, 1000], value: $payload.size,
+     labels: {kind: $payload.kind}}
   - {name: site_alive, type: distinct, help: h, key: $aggregate_id, labels: {kind: $payload.kind}}
   - {name: site_last_size_bytes, type: gauge, help: h, value: $payload.size, labels: {kind: $payload.kind}}
 `;
@@ -58,11 +60,13 @@ describe('backfill', { concurrency: 4 }, () => {
     const times = await publishPast(js, 3000, 6 * HOUR);
     const prometheus = await startPrometheus(t, { targets: { 'cim-monitor': [monitor.address] } });
     const data = join(prometheus.dir, 'data');
-    await until(async () => await value(prometheus, 'sum(cim_events_total)') >= 3000, { what: 'the old rules are scraped' });
+    await until(async () => await value(prometheus, 'sum(cim_events_total)') >= 3000,
+      { what: 'the old rules are scraped' });
 
     await writeFile(join(rules, 'site.yaml'), RULE);
     monitor.child.signal('SIGHUP');
-    await until(async () => await value(prometheus, 'site_things_total') >= 3000, { what: 'the new rule is scraped' });
+    await until(async () => await value(prometheus, 'site_things_total') >= 3000,
+      { what: 'the new rule is scraped' });
     const trickle = { on: true, count: 0 };
     const publishing = (async () => {
       while (trickle.on) {
@@ -76,7 +80,8 @@ describe('backfill', { concurrency: 4 }, () => {
       '--metric', 'site_things_total', 'site_size_bytes', 'site_alive', 'site_last_size_bytes'];
     const plan = await cimOps([...args, '--dry-run']);
     assert.match(plan.stdout, /site_things_total: from .* until .*where its live series begins/);
-    assert.match(plan.stdout, new RegExp(`job="cim-monitor" instance="${monitor.address}"|instance="${monitor.address}" job="cim-monitor"`));
+    assert.match(plan.stdout, /job="cim-monitor"/);
+    assert.ok(plan.stdout.includes(`instance="${monitor.address}"`), plan.stdout);
     assert.deepEqual(await blocksOf(data), []);
     const first = await cimOps(args, { deadline: 60_000 });
     assert.equal(first.code, 0, first.stderr);
@@ -99,7 +104,8 @@ describe('backfill', { concurrency: 4 }, () => {
     trickle.on = false;
     await publishing;
     const total = 3000 + trickle.count;
-    await until(async () => await value(prometheus, 'site_things_total') === total, { what: 'the last events are scraped' });
+    await until(async () => await value(prometheus, 'site_things_total') === total,
+      { what: 'the last events are scraped' });
     const seam = async () => {
       assert.equal((await prometheus.query('site_things_total')).length, 1, 'one series');
       assert.equal(await value(prometheus, 'resets(site_things_total[8h])'), 0);
@@ -107,8 +113,11 @@ describe('backfill', { concurrency: 4 }, () => {
       assert.equal(await value(prometheus, 'resets(site_size_bytes_bucket{le="100.0"}[8h])'), 0);
       assert.equal(await value(prometheus, 'min_over_time(site_things_total[8h])'), 0);
       assert.equal(await value(prometheus, 'max_over_time(site_things_total[8h])'), total);
-      assert.equal(Math.round(await value(prometheus, 'increase(site_things_total[8h])')), total);
-      const steps = await value(prometheus, 'max(max_over_time((site_things_total - site_things_total offset 1m)[8h:15s]))');
+      // Prometheus extrapolates from the last sample to the end of the window: some seconds of six hours.
+      const increase = await value(prometheus, 'increase(site_things_total[8h])');
+      assert.ok(Math.abs(increase - total) < total / 1000, `increase() says ${increase} of ${total}`);
+      const steps = await value(prometheus,
+        'max(max_over_time((site_things_total - site_things_total offset 1m)[8h:15s]))');
       assert.ok(steps < 700, `the largest rise within a minute is the live one's: ${steps}`);
     };
     await seam();
@@ -121,7 +130,8 @@ describe('backfill', { concurrency: 4 }, () => {
     const again = await startPrometheus(t, { dir: prometheus.dir, port: prometheus.port,
       targets: { 'cim-monitor': [monitor.address] } });
     prometheus.query = again.query;
-    assert.equal(await value(again, `count_over_time(up[30m] @ ${before})`), scrapes, 'no scrape was lost');
+    assert.equal(await value(again, `count_over_time(up[30m] @ ${before})`), scrapes,
+      'no scrape was lost');
     await until(async () => await value(again, 'site_things_total') === total, { what: 'it scrapes again' });
     await seam();
 
@@ -166,7 +176,8 @@ describe('backfill', { concurrency: 4 }, () => {
       assert.ok(samples[i][1] - samples[i - 1][1] <= 60, 'never silent for long');
     }
     const stored = await cimOps([...args, '--time', 'stored']);
-    const first = stored.stdout.split('\n').find((line) => line.startsWith('site_things_total') && !/ 0 [\d.]+$/.test(line));
+    const first = stored.stdout.split('\n')
+      .find((line) => line.startsWith('site_things_total') && !/ 0 [\d.]+$/.test(line));
     assert.ok(Number(first.split(' ').at(-1)) * 1000 > times.at(-1), 'all were stored behind the last event');
     assert.equal((await cimOps(args)).stdout, stdout, 'the same events give the same bytes');
   });
@@ -186,7 +197,8 @@ describe('backfill', { concurrency: 4 }, () => {
       [['--idle', '5m'], 2, /at most 4m/],
       [['--label', 'job'], 2, /NAME=VALUE/],
       [['--prometheus', 'http://127.0.0.1:1'], 3, /Prometheus does not answer/],
-      [['--prometheus', 'http://127.0.0.1:1', '--until', '1m', '--prometheus-data', '/tmp'], 2, /does not look like a data folder/],
+      [['--prometheus', 'http://127.0.0.1:1', '--until', '1m', '--prometheus-data', '/tmp'], 2,
+        /does not look like a data folder/],
     ];
     for (const [more, code, text] of cases) {
       const result = await cimOps([...args, ...more]);
@@ -197,21 +209,22 @@ describe('backfill', { concurrency: 4 }, () => {
     await mkdir(join(data, 'wal'));
     const bare = await tempDir(t, 'path'); // nothing but what starts the program under test
     await symlink('/usr/bin/setpriv', join(bare, 'setpriv'));
-    const without = await cimOps([...args, '--prometheus', 'http://127.0.0.1:1', '--until', '1m', '--prometheus-data', data],
-      { env: { ...process.env, PATH: bare, HOME: bare } });
+    const into = [...args, '--prometheus', 'http://127.0.0.1:1', '--until', '1m', '--prometheus-data', data];
+    const without = await cimOps(into, { env: { ...process.env, PATH: bare, HOME: bare } });
     assert.equal(without.code, 3, without.stderr);
     assert.match(without.stderr, /promtool is not installed/);
     const nobody = await cimOps(['backfill', '--nats', 'nats://127.0.0.1:1', '--output', 'openmetrics']);
     assert.equal(nobody.code, 3, nobody.stderr);
     const dead = join(data, 'cim-ops-backfill.json');
     await writeFile(dead, '{"version": 7}');
-    const damaged = await cimOps([...args, '--prometheus', 'http://127.0.0.1:1', '--until', '1m', '--prometheus-data', data]);
+    const damaged = await cimOps(into);
     assert.equal(damaged.code, 5, damaged.stderr);
     assert.match(damaged.stderr, /cim-ops-backfill\.json/);
   });
 
   test('events that retention has dropped are said to be missing', async (t) => {
-    const { js, nats } = await withServer(t, { 'CIM-EVENTS': { subjects: ['events.>'], max_msgs: 10 } });
+    const { js, nats } = await withServer(t,
+      { 'CIM-EVENTS': { subjects: ['events.>'], max_msgs: 10 } });
     await publish(js, 25);
     const { code, stdout, stderr } = await cimOps(['backfill', '--nats', nats.url, '--output', 'openmetrics',
       '--until', new Date(Date.now()).toISOString(), '--step', '1s', '--metric', 'cim_events_total']);

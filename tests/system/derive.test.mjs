@@ -64,7 +64,8 @@ metrics:
 
 test('bad lines are named and passed over', async (t) => {
   const file = join(await tempDir(t, 'events'), 'e.jsonl');
-  await writeFile(file, '{"subject":"events.a.b","payload":{}}\nnonsense\n{"subject":"events.a.b","payload":{},"seq":9}\n' +
+  await writeFile(file, '{"subject":"events.a.b","payload":{}}\nnonsense\n' +
+    '{"subject":"events.a.b","payload":{},"seq":9}\n' +
     '{"subject":"events.a.b","payload":{},"seq":9}\n{"subject":"events.a.b","payload_text":"{"}\n');
   const { code, stdout, stderr } = await cimOps(['derive', file]);
   assert.equal(code, 5);
@@ -73,7 +74,8 @@ test('bad lines are named and passed over', async (t) => {
   assert.equal(stderr.trimEnd().split('\n').length, 2);
   const metrics = new Metrics(stdout);
   assert.equal(metrics.sum('cim_events_total'), 2);
-  assert.equal(metrics.get('cim_events_malformed_total', { stream: 'FILE' }), 1, 'a payload that is no JSON is no bad line');
+  assert.equal(metrics.get('cim_events_malformed_total', { stream: 'FILE' }), 1,
+    'a payload that is no JSON is no bad line');
 });
 
 test('usage', async () => {

@@ -10,7 +10,8 @@ import { ownEvents, withServer } from './monitor_tools.mjs';
 
 /** What shards may share: not what the largest or newest of them tells, nor what each tells of itself. */
 function additive(metrics) {
-  return new Map([...metrics.samples].filter(([key]) => !/_timestamp_seconds|^cim_monitor_(?!missed|suspect)/.test(key)));
+  return new Map([...metrics.samples].filter(([key]) =>
+    !/_timestamp_seconds|^cim_monitor_(?!missed|suspect)/.test(key)));
 }
 
 function assertSum(whole, parts) {
@@ -62,8 +63,8 @@ describe('shards', { concurrency: 2 }, () => {
     const monitors = [await start('--shard', '1/3'), await start('--shard', '2/3'), await start('--shard', '3/3')];
     // Our own events go on being written; they are compared by derive above.
     const withoutOwn = (metrics) => {
-      for (const key of metrics.samples.keys()) if (/domain="monitor"|CIM-OPS/.test(key)) metrics.samples.delete(key);
-      for (const key of metrics.samples.keys()) if (/^cim_event_(processing|queue)|^cim_active|^process_/.test(key)) metrics.samples.delete(key);
+      const own = /domain="monitor"|CIM-OPS|^cim_event_(processing|queue)|^cim_active|^process_/;
+      for (const key of metrics.samples.keys()) if (own.test(key)) metrics.samples.delete(key);
       return metrics;
     };
     const whole = withoutOwn(await one.metrics());
@@ -74,11 +75,13 @@ describe('shards', { concurrency: 2 }, () => {
     assert.equal((await one.metrics()).has('cim_monitor_shard_info'), false);
 
     await monitors[1].child.stop();
-    const other = await startMonitor(t, { ...options, dir: monitors[1].dir, args: ['--first-zero', '0s', '--shard', '1/2'] });
+    const other = await startMonitor(t, { ...options, dir: monitors[1].dir,
+      args: ['--first-zero', '0s', '--shard', '1/2'] });
     const second = await start('--shard', '2/2');
     assertSum(whole, [withoutOwn(await other.metrics()), withoutOwn(await second.metrics())]);
     const rejected = (await ownEvents(connection)).filter(({ type }) => type === 'SnapshotRejected');
-    assert.ok(rejected.some(({ data }) => /of shard 2\/3, this monitor is 1\/2/.test(data.reason)), JSON.stringify(rejected));
+    assert.ok(rejected.some(({ data }) => /of shard 2\/3, this monitor is 1\/2/.test(data.reason)),
+      JSON.stringify(rejected));
   });
 
   test('what is no shard is refused', async () => {

@@ -40,8 +40,9 @@ static void make_effects(struct world *world)
     for (size_t i = 0; i < EVENTS; i++) {
         struct effect *effect = &world->effects[i];
         int64_t late_s = random_below(&seed, 20) ? 0 : (int64_t)random_below(&seed, 7200);
+        int64_t ms = (int64_t)(i % 1000);
         effect->stored_ns =
-            (begin_s + 7200 + (int64_t)i * SPAN_S / EVENTS) * NS_PER_SECOND + NS_PER_MS * (int64_t)(i % 1000);
+            (begin_s + 7200 + (int64_t)i * SPAN_S / EVENTS) * NS_PER_SECOND + NS_PER_MS * ms;
         effect->event_ns = effect->stored_ns - late_s * NS_PER_SECOND;
         effect->series = (int)random_below(&seed, SERIES);
         effect->value = (double)random_below(&seed, 1000) / 100 + 0.013;

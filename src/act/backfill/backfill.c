@@ -288,7 +288,9 @@ static size_t print_plan(const struct backfill *job, FILE *out)
     for (size_t i = 0; i < job->goal_count; i++) {
         const struct goal *goal = &job->goals[i];
         open += !goal->skipped;
-        if (!out || (goal->skipped && !job->options->metric_count && !goal->redone))
+        bool named = job->options->metric_count > 0;
+        bool empty = job->history && !goal->skipped && !history_series(job->history, goal->family);
+        if (!out || (!named && (empty || (goal->skipped && !goal->redone))))
             continue;
         (void)fprintf(out, "%s: ", goal->spec->name);
         if (goal->skipped && goal->redone)
@@ -301,6 +303,8 @@ static size_t print_plan(const struct backfill *job, FILE *out)
                           time_text(goal->live_ns, until));
         else if (goal->skipped)
             (void)fprintf(out, "nothing to do: --until lies before --from\n");
+        else if (empty)
+            (void)fprintf(out, "no event of these streams makes it\n");
         else
             (void)fprintf(out, "from %s until %s%s\n",
                           goal->from_ns ? time_text(goal->from_ns, from) : "the first event",

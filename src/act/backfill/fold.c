@@ -2,20 +2,27 @@
 #include <stdio.h>
 
 #include "act/backfill/backfill_internal.h"
-#include "bus/pull.h"
+#include "bus/ordered.h"
+#include "event/headers.h"
 
 /* 2000-01-01T00:00:00Z: an event that says it is older has a clock that was never set. */
 static const int64_t oldest_plausible_ns = INT64_C(946684800) * NS_PER_SECOND;
 static const int64_t show_every_ns = 500 * NS_PER_MS;
-enum { WAIT_MS = 2000, SILENCES_MAX = 15, LOOK_AT_CLOCK = 4096 };
+enum { WAIT_MS = 500, CONNECT_MS = 5000, RESTARTS_MAX = 20, RESTART_APART_MS = 500 };
 
 struct reading {
     const struct fold_options *options;
     struct fold_figures *figures;
+    struct ordered_hub *hub;
     int64_t began_ns, shown_ns;
     uint64_t expected; /* messages in all streams */
     bool failed;
     struct error problem;
+
+    /* The stream at hand. */
+    const struct stream_info *info;
+    struct stream_state *state;
+    bool ended;
 };
 
 void backfill_progress(bool quiet, const char *format, ...)
@@ -44,13 +51,15 @@ static void date_message(void *context, const struct event_input *input,
 }
 
 /* A message sourced from another stream that is read too is counted there. */
-static bool is_copy(const struct stream_list *streams, const struct event_header *headers,
-                    int header_count)
+static bool is_copy(const struct stream_list *streams, struct slice header_block)
 {
-    for (int i = 0; i < header_count; i++) {
-        struct slice rest = headers[i].value, origin;
-        if (!slice_eq(headers[i].name, SLICE("Nats-Stream-Source")) ||
-            !slice_cut(&rest, ' ', &origin))
+    struct event_headers walk;
+    struct event_header header;
+    if (!slice_present(header_block) || !event_headers_begin(&walk, header_block, NULL))
+        return false;
+    while (event_headers_next(&walk, &header)) {
+        struct slice rest = header.value, origin;
+        if (!slice_eq(header.name, SLICE("Nats-Stream-Source")) || !slice_cut(&rest, ' ', &origin))
             continue;
         for (size_t s = 0; s < streams->count; s++) {
             if (streams->items[s].kind == STREAM_EVENTS &&
@@ -61,24 +70,25 @@ static bool is_copy(const struct stream_list *streams, const struct event_header
     return false;
 }
 
-static void fold_message(struct reading *reading, const struct stream_info *info,
-                         struct stream_state *state, const struct bus_message *message)
+static void on_message(void *context, const struct bus_message *message)
 {
-    struct event_header headers[EVENT_HEADERS_MAX];
-    struct bus_header raw[EVENT_HEADERS_MAX];
+    struct reading *reading = context;
     struct event_input input = {.subject = message->subject,
                                 .payload = message->payload,
-                                .headers = headers,
+                                .header_block = message->header_block,
                                 .seq = message->seq,
                                 .stored_at_ns = message->stored_at_ns};
-    input.header_count = bus_message_headers(message, raw, EVENT_HEADERS_MAX);
-    for (int i = 0; i < input.header_count; i++)
-        headers[i] = (struct event_header){raw[i].name, raw[i].value};
+    /* What came in since we began, or behind the seam, is live's; so is all behind it. */
+    if (input.seq > reading->info->last_seq || input.stored_at_ns > reading->options->stop_ns)
+        reading->ended = true;
+    if (reading->ended || reading->failed)
+        return;
     reading->figures->messages++;
-    if (info->has_sources && is_copy(reading->options->streams, headers, input.header_count))
-        state_pass(reading->options->engine, state, input.seq);
-    else if (engine_fold(reading->options->engine, state, &input) >= 0)
+    if (reading->info->has_sources && is_copy(reading->options->streams, message->header_block))
+        state_pass(reading->options->engine, reading->state, input.seq);
+    else if (engine_fold(reading->options->engine, reading->state, &input) >= 0)
         reading->figures->events++;
+    reading->ended = input.seq == reading->info->last_seq || message->pending == 0;
 }
 
 static void show(struct reading *reading, const char *stream)
@@ -98,42 +108,52 @@ static void show(struct reading *reading, const char *stream)
                       (unsigned long long)reading->expected, rate, (double)left / rate);
 }
 
-static int read_all(struct reading *reading, const struct stream_info *info, struct pull *pull,
-                    struct stream_state *state, struct error *err)
+/* The link broke, or the server fell silent: from the same place again, for a while. */
+static int mend(struct reading *reading, struct ordered *reader, int *restarts, struct error *err)
 {
-    struct bus_message message;
-    int silences = 0;
-    while (!pull_ended(pull) && !reading->failed) {
-        int got = pull_next(pull, &message, WAIT_MS, err);
-        if (got < 0)
+    if (++*restarts > RESTARTS_MAX)
+        return error_set(err, EXIT_CODE_UNREACHABLE, "stream %s: %s", reading->info->name,
+                         ordered_trouble(reader));
+    if (ordered_hub_connect(reading->hub, CONNECT_MS, err) < 0)
+        return -1;
+    (void)ordered_hub_wait(reading->hub, RESTART_APART_MS);
+    return ordered_restart(reader, ordered_next_seq(reader), err);
+}
+
+static int read_all(struct reading *reading, struct ordered *reader, struct error *err)
+{
+    int restarts = 0;
+    uint64_t seen = 0;
+    while (!reading->ended && !reading->failed) {
+        if (ordered_hub_wait(reading->hub, WAIT_MS))
+            ordered_hub_deliver(reading->hub);
+        if (reading->figures->messages != seen)
+            restarts = 0;
+        seen = reading->figures->messages;
+        if (!reading->ended && ordered_trouble(reader) && mend(reading, reader, &restarts, err) < 0)
             return -1;
-        if (!got && !pull_ended(pull) && ++silences == SILENCES_MAX)
-            return error_set(err, EXIT_CODE_UNREACHABLE, "%s: no message came for %d s", info->name,
-                             SILENCES_MAX * WAIT_MS / 1000);
-        if (!got)
-            continue;
-        silences = 0;
-        bool wanted = message.stored_at_ns <= reading->options->stop_ns;
-        if (wanted)
-            fold_message(reading, info, state, &message);
-        bus_message_release(&message);
-        if (!wanted) /* and so is none behind it */
+        /* What is left has been deleted meanwhile. */
+        if (ordered_is_alive(reader) && ordered_pending(reader) == 0 && !ordered_trouble(reader))
             break;
-        if (reading->figures->messages % LOOK_AT_CLOCK == 0)
-            show(reading, info->name);
+        show(reading, reading->info->name);
     }
     return reading->failed ? error_set(err, reading->problem.code, "%s", reading->problem.text) : 0;
 }
 
 static int read_stream(struct reading *reading, const struct stream_info *info, struct error *err)
 {
-    struct pull *pull = NULL;
-    struct pull_options options = {.stream = info->name};
-    struct stream_state *state = engine_stream(reading->options->engine, info->name);
-    if (pull_open(reading->options->bus, &options, &pull, err) < 0)
+    struct ordered *reader = NULL;
+    reading->info = info;
+    reading->ended = false;
+    reading->state = engine_stream(reading->options->engine, info->name);
+    int rc =
+        ordered_open(reading->hub, info->name, info->first_seq, on_message, reading, &reader, err);
+    if (rc < 0)
         return error_wrap(err, "stream %s", info->name);
-    int rc = read_all(reading, info, pull, state, err);
-    pull_close(pull);
+    rc = ordered_begin(reader, err);
+    if (rc == 0)
+        rc = read_all(reading, reader, err);
+    ordered_close(reader);
     return rc;
 }
 
@@ -146,14 +166,17 @@ int fold_streams(const struct fold_options *options, struct fold_figures *ret, s
         if (options->streams->items[i].kind == STREAM_EVENTS)
             reading.expected += options->streams->items[i].messages;
     }
+    if (ordered_hub_open(options->bus, &reading.hub, err) < 0)
+        return -1;
     engine_watch(options->engine, date_message, &reading);
-    int rc = 0;
+    int rc = ordered_hub_connect(reading.hub, CONNECT_MS, err);
     for (size_t i = 0; i < options->streams->count && rc == 0; i++) {
         const struct stream_info *info = &options->streams->items[i];
         if (info->kind == STREAM_EVENTS && info->messages)
             rc = read_stream(&reading, info, err);
     }
     engine_watch(options->engine, NULL, NULL);
+    ordered_hub_close(reading.hub);
     ret->took_ns = instant_monotonic_ns() - reading.began_ns;
     backfill_progress(options->quiet, "%s", "");
     return rc;

@@ -274,6 +274,7 @@ int history_finish(struct history *history, struct error *err)
     if (history->failed || changes_sort(&history->changes, &history->problem) < 0)
         return error_set(err, history->problem.code, "%s", history->problem.text);
     const struct change *first = changes_peek(&history->changes);
+    history->last_step = last;
     history->chunk = first ? place_chunk(first->place) : 1;
     history->last_chunk = !first                     ? 0
                           : history->steps_per_chunk ? last / history->steps_per_chunk

@@ -101,6 +101,7 @@ struct history {
     bool begun, failed;
     struct error problem;
     uint64_t chunk, last_chunk; /* writing: the next one */
+    uint32_t last_step;         /* of all families */
     uint32_t chunk_first, chunk_last;
     uint64_t samples;
     int64_t first_written_ns, last_written_ns;

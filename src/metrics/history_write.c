@@ -15,7 +15,7 @@ bool history_next(struct history *history, struct history_chunk *ret)
     if (history->chunk > history->last_chunk)
         return false;
     history->chunk_first = (uint32_t)(history->chunk * per);
-    history->chunk_last = per ? (uint32_t)(history->chunk_first + per - 1) : UINT32_MAX;
+    history->chunk_last = per ? (uint32_t)(history->chunk_first + per - 1) : history->last_step;
     *ret = (struct history_chunk){
         .first_ns = history->chunk_first * history->options.step_ns,
         .last_ns = history->chunk_last * history->options.step_ns,

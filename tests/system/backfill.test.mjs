@@ -62,6 +62,9 @@ describe('backfill', { concurrency: 4 }, () => {
     const data = join(prometheus.dir, 'data');
     await until(async () => await value(prometheus, 'sum(cim_events_total)') >= 3000,
       { what: 'the old rules are scraped' });
+    // Live samples from before the seam: those that a careless block would hide after a restart.
+    await until(async () => await value(prometheus, 'count_over_time(up[5m])') >= 15,
+      { deadline: 40_000, every: 200, what: 'fifteen scrapes' });
 
     await writeFile(join(rules, 'site.yaml'), RULE);
     monitor.child.signal('SIGHUP');

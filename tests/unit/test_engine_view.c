@@ -40,7 +40,6 @@ static char *read_input(json_t *line, struct event_header *headers, struct event
     const char *name;
     json_t *value;
     char *payload = json_dumps(json_object_get(line, "payload"), JSON_COMPACT | JSON_ENCODE_ANY);
-    assert_non_null(payload);
     input->subject = slice_of(json_string_value(json_object_get(line, "subject")));
     input->payload = slice_of(payload);
     input->headers = headers;
@@ -57,6 +56,7 @@ static size_t check_line(struct rig *rig, json_t *line, const char *where)
     struct event_view view;
     const char *envelope = NULL, *why = NULL;
     CLEANUP_FREE char *payload = read_input(line, headers, &input);
+    assert_non_null(payload);
     if (!engine_view(rig->engine, &input, &view, &envelope, &why)) {
         print_error("%s: malformed: %s\n", where, why);
         return 1;
@@ -115,6 +115,7 @@ static size_t note_own_envelope(struct rig *rig, json_t *line, const char *where
     struct event_view view;
     const char *envelope, *why;
     CLEANUP_FREE char *payload = read_input(line, headers, &input);
+    assert_non_null(payload);
     if (!engine_view(rig->engine, &input, &view, &envelope, &why))
         fail_msg("%s: %s", where, why);
     buf_addf(&rig->reports, "%s;", envelope);

@@ -111,7 +111,7 @@ function eventTypes() {
     .map((file) => readFileSync(join(monitor, file), 'utf8')).join('\n');
   // In a call, the type is the first text with a capital letter and a small one after it.
   const calls = [/(?:journal_add|say)\(\s*monitor\b[^;]*?"([A-Z][a-z]\w+)"/g,
-    /\[REPORT_\w+\] = "(\w+)"/g, /"(Alert\w+)" : "Alert\w+"/g, /"Alert\w+" : "(Alert\w+)"/g];
+    /\[REPORT_\w+\] = "(\w+)"/g, /\btype\[\] = "(\w+)"/g, /"(Alert\w+)" : "Alert\w+"/g, /"Alert\w+" : "(Alert\w+)"/g];
   const published = new Set(calls.flatMap((call) => [...source.matchAll(call)].map(([, type]) => type)));
   const text = readFileSync(join(DOC, 'events.md'), 'utf8');
   const documented = new Set([...text.matchAll(/^\| `ops\.\S+\.(\w+)` \|/gm)].map(([, type]) => type));

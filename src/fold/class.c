@@ -108,6 +108,21 @@ static enum decision decide(struct engine *engine, const struct condition_list *
     return conditions_hold(&engine->eval, list) ? DECISION_YES : DECISION_NO;
 }
 
+/* Distinct keys come last: their memory is being fetched. */
+static void order_actions(struct class_entry *entry)
+{
+    struct class_action late[64];
+    size_t kept = 0, late_count = 0;
+    for (size_t i = 0; i < entry->action_count; i++) {
+        struct class_action *action = &entry->actions[i];
+        if (action->rule->spec.kind == METRIC_DISTINCT && late_count < ARRAY_LEN(late))
+            late[late_count++] = *action;
+        else
+            entry->actions[kept++] = *action;
+    }
+    memcpy(entry->actions + kept, late, late_count * sizeof late[0]);
+}
+
 static void fill_actions(struct engine *engine, const struct prepared *prepared,
                          struct class_entry *entry)
 {
@@ -135,6 +150,7 @@ static void fill_actions(struct engine *engine, const struct prepared *prepared,
         entry->actions[entry->action_count++] = action;
         entry->uses_remembered |= group->metric_remembers[i];
     }
+    order_actions(entry);
     for (size_t i = 0; i < group->remember_count; i++) {
         const struct remember_rule *rule = group->remembers[i];
         if (!rule->when.class_only || conditions_hold(&engine->eval, &rule->when))

@@ -75,8 +75,8 @@ enum schema_verdict contract_check(struct engine *engine, const struct stream_st
     const struct event_input *input = engine->eval.input;
     if (!engine->checker)
         engine->checker = schema_checker_new();
-    enum schema_verdict verdict =
-        schema_check(engine->checker, contract, input->payload, &engine->violation);
+    enum schema_verdict verdict = schema_check_shaped(engine->checker, contract, input->payload,
+                                                      engine->shapes, &engine->violation);
     if (verdict == SCHEMA_VIOLATED && reporter->violation)
         reporter->violation(reporter->context, state, input->seq, &engine->view,
                             &engine->violation);

@@ -180,6 +180,7 @@ static bool read_payload(struct engine *engine, struct prepared *ret, struct jso
     const struct json_plan *plan = ret->group->json;
     struct slice as_sent = ret->input.payload;
     uint64_t hint = eval_subject_hint(&engine->eval);
+    engine->shapes = ret->group->shapes;
     if (ret->group->byte_array && decode_byte_array(as_sent, &engine->decoded)) {
         ret->input.payload = buf_slice(&engine->decoded);
         if (json_extract_shaped(plan, ret->group->shapes, ret->input.payload, hint, engine->values,
@@ -401,15 +402,31 @@ static void check_chain(struct engine *engine, struct stream_state *state, uint6
     cell_add(cell, 1);
 }
 
-/* A second publication of a fact that was told before, by another way? */
-static bool is_copy(struct engine *engine, struct stream_state *state,
-                    const struct prepared *prepared, struct class_entry *class, bool mine)
-{
+/* What the event tells, and by which way. */
+struct told {
+    bool has_fact;
     uint64_t fact;
     uint32_t channel;
-    if (!prepared->envelope || !prepared->envelope->fact_count ||
-        !fact_read(&engine->eval, prepared->envelope, &fact, &channel) ||
-        !facts_take(&state->facts, fact, channel))
+};
+
+static struct told read_fact(struct engine *engine, const struct stream_state *state,
+                             const struct prepared *prepared)
+{
+    struct told told = {0};
+    if (!prepared->envelope || !prepared->envelope->fact_count)
+        return told;
+    told.has_fact = fact_read(&engine->eval, prepared->envelope, &told.fact, &told.channel);
+    if (told.has_fact)
+        facts_expect(state->facts, told.fact);
+    return told;
+}
+
+/* A second publication of a fact that was told before, by another way? */
+static bool is_copy(struct engine *engine, struct stream_state *state,
+                    const struct prepared *prepared, struct class_entry *class,
+                    const struct told *told, bool mine)
+{
+    if (!told->has_fact || !facts_take(&state->facts, told->fact, told->channel))
         return false;
     if (!mine || (prepared->input.seq && prepared->input.seq <= state->applied_builtin))
         return true;
@@ -618,12 +635,13 @@ static int fold_event(struct engine *engine, struct stream_state *state,
                        engine->view.has_occurred_at ? &engine->view.occurred_at_ns : NULL);
     uint64_t id = id_hash(engine, prepared);
     state_expect(state, id);
+    struct told told = read_fact(engine, state, prepared);
     bool mine = engine_has_event(engine, class, &prepared->input);
     if (mine)
         check_plausible(engine, state, prepared);
     if (prepared->envelope && prepared->envelope->chain_count)
         check_chain(engine, state, seq, class, mine);
-    if (!is_copy(engine, state, prepared, class, mine))
+    if (!is_copy(engine, state, prepared, class, &told, mine))
         apply_rules(engine, state, class, seq, mine);
     check_duplicate(engine, state, prepared, class, id, mine);
     int domain = mine ? (int)class->domain : -1;

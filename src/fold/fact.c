@@ -154,6 +154,12 @@ static void wait_for_copy(struct facts *facts, uint64_t fact, uint32_t channel)
     *u64map_put(&facts->at, fact, &fresh) = at;
 }
 
+void facts_expect(const struct facts *facts, uint64_t fact)
+{
+    if (facts)
+        u64map_prefetch(&facts->at, fact);
+}
+
 bool facts_take(struct facts **facts, uint64_t fact, uint32_t channel)
 {
     if (!*facts)

@@ -35,6 +35,8 @@ bool fact_read(struct eval *eval, const struct envelope *envelope, uint64_t *ret
 /* Is this the copy of a fact that waits? If not, it waits itself from now on. *facts is made when
  * first needed. */
 bool facts_take(struct facts **facts, uint64_t fact, uint32_t channel);
+/* facts_take() is about to be called: its memory is fetched meanwhile. */
+void facts_expect(const struct facts *facts, uint64_t fact);
 void facts_free(struct facts *facts);
 size_t facts_waiting(const struct facts *facts);
 

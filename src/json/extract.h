@@ -75,6 +75,22 @@ bool json_extract_shaped(const struct json_plan *plan, struct json_shapes *shape
                          struct slice bytes, uint64_t hint, struct json_value *values,
                          struct json_error *error);
 
+/*
+ * What the last text fitted, for those who judge whole texts: the texts of one shape differ in its
+ * values only, so what depends on nothing else is the same for all of them. NULL: it fitted none,
+ * and must be looked at as a whole. Valid until the next call of json_extract_shaped().
+ */
+struct json_shape *json_shapes_fitted(const struct json_shapes *shapes);
+/* Strings, numbers, true and false, in the order of the text; nulls are part of the shape. */
+size_t json_shape_count(const struct json_shape *shape);
+/* Value `index` of the last text, which begins at `text`. A string of a shape has no escapes. */
+struct json_value json_shapes_value(const struct json_shapes *shapes, size_t index,
+                                    const char *text);
+/* What was found out about a shape, by whom (`key`); a note is one block of the heap and is freed
+ * with its shape. False: there is no room for one more, the note stays the caller's. */
+void *json_shape_note(const struct json_shape *shape, const void *key);
+bool json_shape_add_note(struct json_shape *shape, const void *key, void *note);
+
 /* How this machine does it: "avx512", "avx2" or "portable"; $CIM_OPS_SIMD chooses at start. */
 const char *json_extract_method(void);
 

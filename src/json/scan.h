@@ -15,9 +15,10 @@
 struct json_scanner {
     const char *name;
     bool (*scan)(const struct json_plan *plan, struct slice bytes, struct json_value *values);
-    /* Does the text fit the shape? Then the values are filled. */
+    /* Does the text fit the shape? Then the values are filled. `borders` has room for
+     * SHAPE_BORDERS_MAX. */
     bool (*fits)(const struct json_shape *shape, const struct json_plan *plan, struct slice text,
-                 struct json_value *values);
+                 uint32_t *borders, struct json_value *values);
     bool (*supported)(void);
 };
 
@@ -46,9 +47,9 @@ static inline enum json_type json_word_type(char c)
 
 bool json_scan_avx512(const struct json_plan *plan, struct slice bytes, struct json_value *values);
 bool json_fits_avx512(const struct json_shape *shape, const struct json_plan *plan,
-                      struct slice text, struct json_value *values);
+                      struct slice text, uint32_t *borders, struct json_value *values);
 bool json_scan_avx512_supported(void);
 bool json_scan_avx2(const struct json_plan *plan, struct slice bytes, struct json_value *values);
 bool json_fits_avx2(const struct json_shape *shape, const struct json_plan *plan, struct slice text,
-                    struct json_value *values);
+                    uint32_t *borders, struct json_value *values);
 bool json_scan_avx2_supported(void);

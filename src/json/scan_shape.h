@@ -74,12 +74,11 @@ SCAN_TARGET static inline size_t fit_otherwise(const struct json_shape *shape,
 }
 
 bool SCAN_FITS(const struct json_shape *shape, const struct json_plan *plan, struct slice text,
-               struct json_value *values);
+               uint32_t *borders, struct json_value *values);
 
 SCAN_TARGET bool SCAN_FITS(const struct json_shape *shape, const struct json_plan *plan,
-                           struct slice text, struct json_value *values)
+                           struct slice text, uint32_t *borders, struct json_value *values)
 {
-    uint32_t borders[2 * SHAPE_VALUES_MAX + 1];
     size_t at = shape->head;
     if (text.len < at || memcmp(text.ptr, shape->text, at) != 0)
         return false;

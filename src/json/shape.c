@@ -138,6 +138,8 @@ void json_shape_free(struct json_shape *shape)
 {
     if (!shape)
         return;
+    for (size_t i = 0; i < SHAPE_NOTES_MAX; i++)
+        free(shape->notes[i].note);
     free(shape->text);
     free(shape->captures);
     free(shape);
@@ -192,16 +194,25 @@ static void move_to_front(struct json_shapes *shapes, size_t place)
     shapes->recent[0] = index;
 }
 
+static bool fits(struct json_shapes *shapes, size_t index, const struct json_scanner *scanner,
+                 const struct json_plan *plan, struct slice text, struct json_value *values)
+{
+    struct json_shape *shape = shapes->shapes[index];
+    bool good = scanner->fits(shape, plan, text, shapes->borders, values);
+    shapes->fitted = good ? shape : NULL;
+    return good;
+}
+
 static bool try_shapes(struct json_shapes *shapes, const struct json_scanner *scanner,
                        const struct json_plan *plan, struct slice text, uint64_t hint,
                        struct json_value *values)
 {
     uint8_t *guess = guess_of(shapes, text, hint);
-    if (*guess && scanner->fits(shapes->shapes[*guess - 1], plan, text, values))
+    if (*guess && fits(shapes, (size_t)*guess - 1, scanner, plan, text, values))
         return true;
     for (size_t i = 0; i < shapes->count && i < SHAPE_TRIES; i++) {
         uint8_t index = shapes->recent[i];
-        if (index + 1 == *guess || !scanner->fits(shapes->shapes[index], plan, text, values))
+        if (index + 1 == *guess || !fits(shapes, index, scanner, plan, text, values))
             continue;
         *guess = (uint8_t)(index + 1);
         move_to_front(shapes, i);
@@ -248,6 +259,7 @@ bool json_extract_shaped_by(const struct json_scanner *scanner, struct json_shap
                             const struct json_plan *plan, struct slice bytes, uint64_t hint,
                             struct json_value *values, struct json_error *error)
 {
+    shapes->fitted = NULL;
     bool may_fit = scanner->fits && bytes.len >= 8 && bytes.len <= JSON_SCAN_BYTES_MAX;
     if (may_fit && try_shapes(shapes, scanner, plan, bytes, hint, values))
         return true;
@@ -256,4 +268,47 @@ bool json_extract_shaped_by(const struct json_scanner *scanner, struct json_shap
     if (may_fit)
         learn(shapes, plan, bytes, hint, values);
     return true;
+}
+
+/* --- what others know of a shape -----------------------------------------------------------------
+ */
+
+struct json_shape *json_shapes_fitted(const struct json_shapes *shapes)
+{
+    return shapes->fitted;
+}
+
+size_t json_shape_count(const struct json_shape *shape)
+{
+    return shape->value_count;
+}
+
+struct json_value json_shapes_value(const struct json_shapes *shapes, size_t index,
+                                    const char *text)
+{
+    uint32_t from = shapes->borders[2 * index + 1], to = shapes->borders[2 * index + 2];
+    bool is_word = shapes->fitted->values[index].is_word;
+    return (struct json_value){
+        {text + from, to - from}, is_word ? json_word_type(text[from]) : JSON_TYPE_STRING, false};
+}
+
+void *json_shape_note(const struct json_shape *shape, const void *key)
+{
+    for (size_t i = 0; i < SHAPE_NOTES_MAX && shape->notes[i].note; i++) {
+        if (shape->notes[i].key == key)
+            return shape->notes[i].note;
+    }
+    return NULL;
+}
+
+bool json_shape_add_note(struct json_shape *shape, const void *key, void *note)
+{
+    for (size_t i = 0; i < SHAPE_NOTES_MAX; i++) {
+        if (shape->notes[i].note)
+            continue;
+        shape->notes[i].key = key;
+        shape->notes[i].note = note;
+        return true;
+    }
+    return false;
 }

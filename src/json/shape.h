@@ -19,6 +19,8 @@ enum {
     SHAPE_TRIES = 4,    /* per text */
     SHAPE_PADDING = 64, /* readable bytes behind a learned text */
     SHAPE_GUESSES = 256,
+    SHAPE_NOTES_MAX = 4, /* of one shape */
+    SHAPE_BORDERS_MAX = 2 * SHAPE_VALUES_MAX + 1,
     SHAPE_PATIENCE = 64, /* misses per text tried to learn, once that many were in vain */
 };
 
@@ -44,6 +46,10 @@ struct json_shape {
     size_t head; /* fixed bytes before the first value */
     size_t value_count, capture_count;
     struct shape_capture *captures;
+    struct {
+        const void *key;
+        void *note;
+    } notes[SHAPE_NOTES_MAX];
     struct shape_value values[];
 };
 
@@ -53,6 +59,8 @@ struct json_shapes {
     size_t count;
     size_t misses; /* since the last one was learned */
     size_t *budget;
+    struct json_shape *fitted; /* by the last text; NULL: by none */
+    uint32_t borders[SHAPE_BORDERS_MAX];
     uint8_t guesses[SHAPE_GUESSES]; /* by beginning and hint: index + 1 */
 };
 

@@ -150,7 +150,7 @@ static bool check_properties(struct schema_checker *checker, const struct subjec
         bool taken = known != NULL;
         if (!check_spend(checker, 1))
             return false;
-        if (known && !fits_simply(known->schema, value_of(checker, member)) &&
+        if (known && (checker->tracer || !fits_simply(known->schema, value_of(checker, member))) &&
             !evaluate(checker, known->schema, member, subject->scope, NULL))
             return false;
         met |= known ? known->needed : 0;
@@ -397,7 +397,12 @@ static bool run_steps(struct schema_checker *checker, const struct subject *subj
         const struct step *step = &subject->schema->steps[i];
         if (!(step->values >> type & 1))
             continue;
-        if (!check_spend(checker, 1) || !run_step(checker, subject, step))
+        if (!check_spend(checker, 1))
+            return false;
+        bool good = run_step(checker, subject, step);
+        if (checker->tracer)
+            trace_add(checker, subject, step, good);
+        if (!good)
             return false;
     }
     return true;

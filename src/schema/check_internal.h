@@ -21,6 +21,7 @@ struct schema_checker {
     const char *gave_up;
     uint32_t named_by; /* the member whose name stands behind the last value (propertyNames) */
     struct schema_violation *violation;
+    struct tracer *tracer; /* NULL: nobody keeps what single values were found to be */
 };
 
 /* Which resources were entered on the way here, the innermost first ("dynamic scope"). */
@@ -89,3 +90,9 @@ static inline uint64_t check_code_points(struct slice text)
         count -= ((unsigned char)text.ptr[i] & 0xc0) == 0x80;
     return count;
 }
+
+/* --- traces: trace.c -------------------------------------------------------------------------- */
+
+/* An assertion was held against a value: what it says of other values there is asked again. */
+void trace_add(struct schema_checker *checker, const struct subject *subject,
+               const struct step *step, bool result);

@@ -82,3 +82,12 @@ void schema_checker_free(struct schema_checker *checker);
 /* `json` is well-formed (json_extract() said so). For SCHEMA_GAVE_UP, reason is set. */
 enum schema_verdict schema_check(struct schema_checker *checker, const struct schema *schema,
                                  struct slice json, struct schema_violation *ret);
+
+/*
+ * The same, of a text that json_extract_shaped() has just taken: where it fits a shape that was
+ * found valid before, only its values are looked at.
+ */
+struct json_shapes;
+enum schema_verdict schema_check_shaped(struct schema_checker *checker, const struct schema *schema,
+                                        struct slice json, const struct json_shapes *shapes,
+                                        struct schema_violation *ret);

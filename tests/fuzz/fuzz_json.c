@@ -58,8 +58,28 @@ static void check_scanner(const struct json_scanner *scanner, const struct json_
     }
 }
 
+/* What other inputs have taught must not change the answer for this one. */
+static void check_shapes(const struct json_scanner *scanner, struct json_shapes *shapes,
+                         const struct json_plan *plan, struct slice text, bool verdict,
+                         const struct json_value *want)
+{
+    struct json_value values[16];
+    struct json_error why = {0};
+    for (int times = 0; times < 2; times++) { /* learned from it, and held against it */
+        if (json_extract_shaped_by(scanner, shapes, plan, text, 0, values, &why) != verdict)
+            abort();
+        for (size_t i = 0; verdict && i < json_plan_slots(plan); i++) {
+            if (values[i].type != want[i].type || values[i].raw.ptr != want[i].raw.ptr ||
+                values[i].raw.len != want[i].raw.len || values[i].escaped != want[i].escaped)
+                abort();
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static struct json_shapes *shapes[4];
+    static size_t budget = 1000;
     static struct json_plan *plan;
     struct json_value values[16];
     struct json_error error = {0};
@@ -71,6 +91,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; json_scanner_at(i); i++) {
         if (json_scanner_supported(json_scanner_at(i)))
             check_scanner(json_scanner_at(i), plan, bytes, ours, values, &error);
+        if (!shapes[i])
+            shapes[i] = json_shapes_new(&budget);
+        if (json_scanner_supported(json_scanner_at(i)))
+            check_shapes(json_scanner_at(i), shapes[i], plan, bytes, ours, values);
     }
     if (ours)
         check_values(values, json_plan_slots(plan), text, size);

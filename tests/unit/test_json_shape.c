@@ -72,12 +72,13 @@ static bool fits(const struct json_scanner *scanner, const struct json_shape *sh
                  struct slice text)
 {
     struct json_value want[SLOTS_MAX], have[SLOTS_MAX];
+    uint32_t borders[SHAPE_BORDERS_MAX];
     struct json_error error;
     /* Behind the text lies memory that must not be read: an allocation of just its size. */
     char *copy = xmalloc(text.len + 1);
     memcpy(copy, text.ptr, text.len);
     struct slice exact = {realloc(copy, text.len ? text.len : 1), text.len};
-    bool ok = scanner->fits(shape, plan, exact, have);
+    bool ok = scanner->fits(shape, plan, exact, borders, have);
     if (ok && !json_extract_portable(plan, exact, want, &error))
         fail_msg("%s takes '%.*s'", scanner->name, SLICE_ARG(text));
     if (ok)

@@ -269,7 +269,8 @@ SCAN_TARGET static inline size_t next_quote(const struct marks *marks, size_t at
 
 static inline size_t scan_skip_space(const struct scan *s, size_t at)
 {
-    while (s->text[at] == ' ' || s->text[at] == '\n' || s->text[at] == '\t' || s->text[at] == '\r')
+    while (at < s->len && (s->text[at] == ' ' || s->text[at] == '\n' || s->text[at] == '\t' ||
+                           s->text[at] == '\r'))
         at++;
     return at;
 }
@@ -336,8 +337,9 @@ SCAN_TARGET static inline void visit_member(struct scan_walk *w, const struct js
         value.raw = (struct slice){s->text + value_at + 1, close - value_at - 1};
         value.escaped = s->has_escape && memchr(value.raw.ptr, '\\', value.raw.len);
     } else {
+        /* Where the name has no colon, which the next block may have to tell, this is any text. */
         size_t stop = value_at + 1;
-        while (!ends_word(s, stop))
+        while (stop < s->len && !ends_word(s, stop))
             stop++;
         value.raw = (struct slice){s->text + value_at, stop - value_at};
         value.type = json_word_type(c);

@@ -24,7 +24,7 @@ static struct sim_account account_of(const char *event_type, bool second, uint64
             .form = form,
             .aggregate = uuid_v4(aggregate, 1),
             .event = uuid_v4(event, 2),
-            .told = fact->flags & FACT_TWIN ? event + 1 : 0,
+            .told = fact->twin ? event + 1 : 0,
             .series = (uint16_t)i,
             .domain = (uint8_t)domain,
         };

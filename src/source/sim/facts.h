@@ -92,11 +92,18 @@ struct sim_form {
 };
 
 enum fact_flag {
-    FACT_OPENS = 1,  /* draws a new <open> id, which later facts of the aggregate refer to */
-    FACT_TIMED = 2,  /* carries a time of its own: can be late */
-    FACT_FAILS = 4,  /* chosen by --share-failed, never by weight */
-    FACT_TWIN = 8,   /* both forms tell so much alike that the second is known for a copy; */
-    FACT_BYTES = 16, /* by nothing but the same payload */
+    FACT_OPENS = 1, /* draws a new <open> id, which later facts of the aggregate refer to */
+    FACT_TIMED = 2, /* carries a time of its own: can be late */
+    FACT_FAILS = 4, /* chosen by --share-failed, never by weight */
+};
+
+/* By what the second form of an occurrence is known for a copy of the first. */
+enum twin {
+    TWIN_NONE,  /* by nothing: two events */
+    TWIN_ID,    /* both carry its event id */
+    TWIN_TIME,  /* aggregate, type and time */
+    TWIN_EVENT, /* aggregate and the bytes of the payload's `event` */
+    TWIN_BYTES, /* the same payload */
 };
 
 struct sim_fact {
@@ -108,6 +115,7 @@ struct sim_fact {
     uint8_t to;
     uint8_t weight;
     uint8_t flags;
+    uint8_t twin;
     struct sim_form first, second;
 };
 

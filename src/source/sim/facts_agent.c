@@ -22,7 +22,7 @@
 #define AGENT(TYPE, token, from_, to_, weight_, more, fields)                                      \
     {                                                                                              \
         .event_type = TYPE, .aggregate_type = "agent", .pool = POOL_AGENT, .from = from_,          \
-        .to = to_, .weight = weight_, .flags = FACT_TIMED | FACT_TWIN | (more),                    \
+        .to = to_, .weight = weight_, .flags = FACT_TIMED | (more), .twin = TWIN_EVENT,            \
         .first = STORED("agent.events.agent.", token, BODY(TYPE, fields)),                         \
         .second = PUBLISHED("agent.events.agent.", token, BODY(TYPE, fields)),                     \
     }
@@ -44,7 +44,8 @@ static const struct sim_fact facts[] = {
      .from = NEW,
      .to = 1,
      .weight = 1,
-     .flags = FACT_TIMED | FACT_TWIN,
+     .flags = FACT_TIMED,
+     .twin = TWIN_EVENT,
      .other = POOL_PERSON,
      .first = STORED(
          "agent.events.agent.", "deployed",

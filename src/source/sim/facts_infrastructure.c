@@ -14,7 +14,7 @@
 #define COMPUTE(TYPE, squashed, snake, token, from_, to_, weight_, fields)                         \
     {                                                                                              \
         .event_type = TYPE, .aggregate_type = "compute_resource", .pool = POOL_COMPUTE,            \
-        .from = from_, .to = to_, .weight = weight_, .flags = FACT_TIMED | FACT_TWIN,              \
+        .from = from_, .to = to_, .weight = weight_, .flags = FACT_TIMED, .twin = TWIN_ID,         \
         .first = {.subject = "infrastructure.compute.<agg>." squashed,                             \
                   .payload =                                                                       \
                       "{'event_id':'<agg>','aggregate_id':'<agg>','sequence':<seq>,"               \

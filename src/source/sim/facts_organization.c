@@ -12,7 +12,7 @@
 #define ORGANIZATION(TYPE, token, dotted, from_, to_, weight_, before, fields)                     \
     {                                                                                              \
         .event_type = TYPE, .aggregate_type = "organization", .pool = POOL_ORGANIZATION,           \
-        .from = from_, .to = to_, .weight = weight_, .flags = FACT_TIMED | FACT_TWIN,              \
+        .from = from_, .to = to_, .weight = weight_, .flags = FACT_TIMED, .twin = TWIN_ID,         \
         .first = {.subject = "organization.events.<agg>." token,                                   \
                   .payload = BODY(TYPE, before, fields),                                           \
                   .flags = FORM_ID},                                                               \

@@ -24,7 +24,7 @@
     }
 #define FACT(TYPE, from_, to_, weight_)                                                            \
     .event_type = TYPE, .aggregate_type = "person", .pool = POOL_PERSON, .from = from_, .to = to_, \
-    .weight = weight_, .flags = FACT_TIMED | FACT_TWIN
+    .weight = weight_, .flags = FACT_TIMED, .twin = TWIN_TIME
 #define NAME                                                                                       \
     "{'components':{'given_names':['<given>'],'family_names':['<family>'],'patronymic':null,"      \
     "'matronymic':null,'prefixes':[],'suffixes':[]},'preferred_form':null,"                        \

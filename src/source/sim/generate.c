@@ -272,17 +272,27 @@ static void set_flow(struct sim *sim, const struct sim_domain_spec *domain, stru
     live->last = v->event;
 }
 
-/* What makes an occurrence the same, however it is told; for facts without id and time that is
- * their content. */
+/* What makes an occurrence the same, however it is told: what the monitor can go by, no more (times
+ * are coarse, so two occurrences may well tell one). 0: nothing does. */
 static uint64_t told(const struct sim *sim, const struct sim_account *account)
 {
-    if (!(account->fact->flags & FACT_TWIN))
-        return 0;
-    if (account->fact->flags & FACT_BYTES)
-        return XXH3_64bits(sim->payload.ptr, sim->payload.len);
-    uint64_t parts[] = {(uint64_t)account->at_ns, account->series / 2u};
-    return XXH3_64bits_withSeed(account->aggregate.bytes, sizeof account->aggregate.bytes,
-                                XXH3_64bits(parts, sizeof parts));
+    struct slice payload = buf_slice(&sim->payload);
+    uint64_t aggregate = XXH3_64bits(account->aggregate.bytes, sizeof account->aggregate.bytes);
+    switch ((enum twin)account->fact->twin) {
+    case TWIN_ID: return XXH3_64bits(account->event.bytes, sizeof account->event.bytes);
+    case TWIN_TIME: {
+        uint64_t parts[] = {(uint64_t)account->at_ns, account->series / 2u};
+        return XXH3_64bits_withSeed(parts, sizeof parts, aggregate);
+    }
+    case TWIN_BYTES: return XXH3_64bits(payload.ptr, payload.len);
+    case TWIN_EVENT: {
+        const char *event = memmem(payload.ptr, payload.len, "\"event\":", 8);
+        const char *end = memmem(payload.ptr, payload.len, "},\"timestamp\":", 14);
+        return XXH3_64bits_withSeed(event, (size_t)(end - event), aggregate);
+    }
+    case TWIN_NONE: break;
+    }
+    return 0;
 }
 
 static void set_other(struct sim *sim, const struct sim_fact *fact, int id_version)

@@ -41,7 +41,7 @@ struct sim_account {
     const struct sim_form *form;
     struct uuid aggregate, event;
     int64_t at_ns;
-    uint64_t told;   /* the same in both forms of one occurrence of a FACT_TWIN; 0: of others */
+    uint64_t told;   /* the same in both forms of one occurrence of a twin; 0: of others */
     uint16_t series; /* index of (fact, form), below sim_series_count() */
     uint8_t name;    /* of the workflow */
     uint8_t domain;

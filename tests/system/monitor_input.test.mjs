@@ -180,8 +180,8 @@ describe('bad input', { concurrency: 3 }, () => {
       m.get('cim_monitor_stream_sequence', { stream: 'EVENTS' }) === types.length + 2);
     assert.equal(metrics.sum('cim_events_total') - (metrics.sum('cim_events_total', { domain: 'monitor' }) ?? 0),
       types.length + 2);
-    assert.equal(metrics.sum('cim_events_total', { event_type: 'quote"quote' }), 1);
-    assert.equal(metrics.sum('cim_events_total', { event_type: 'new\nline' }), 1);
+    assert.equal(metrics.sum('cim_events_total', { event_type: 'Quote"quote' }), 1);
+    assert.equal(metrics.sum('cim_events_total', { event_type: 'New\nline' }), 1);
     assert.equal(metrics.sum('cim_events_total', { domain: '"quoted"' }), 1);
   });
 });

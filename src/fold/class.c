@@ -1,3 +1,4 @@
+#include <stdatomic.h>
 #include <stdio.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -171,13 +172,12 @@ static struct class_entry *new_class(struct engine *engine, const struct prepare
     return entry;
 }
 
-struct class_entry *class_find(struct engine *engine, struct stream_state *state,
-                               const struct prepared *prepared, bool *ret_temporary)
+static struct class_entry *find_by_key(struct engine *engine, struct stream_state *state,
+                                       const struct prepared *prepared, bool *ret_temporary)
 {
     struct class_key key = key_of(prepared);
     uint64_t hash = hash_of(&key);
     uint64_t *slot = u64map_get(&state->classes, hash);
-    *ret_temporary = false;
     for (struct class_entry *entry = slot ? (struct class_entry *)(uintptr_t)*slot : NULL; entry;
          entry = entry->next) {
         if (same_key(&entry->key, &key)) {
@@ -199,6 +199,41 @@ struct class_entry *class_find(struct engine *engine, struct stream_state *state
     return entry;
 }
 
+/* The class of the last event of the same course, if it is this one's too. */
+static struct class_entry *class_of_course(const struct stream_state *state,
+                                           const struct prepared *prepared)
+{
+    const struct course *course = prepared->course;
+    if (!course || course->class_generation != state->class_generation)
+        return NULL;
+    const struct class_key *key = &course->class->key;
+    for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++) {
+        struct slice raw = prepared->raw[f];
+        if (course->field[f].kind == SOURCE_CONSTANT)
+            continue;
+        if (prepared->expr[f] != key->expr[f] || raw.len != key->raw[f].len ||
+            (raw.len && memcmp(raw.ptr, key->raw[f].ptr, raw.len) != 0))
+            return NULL;
+    }
+    return course->class;
+}
+
+struct class_entry *class_find(struct engine *engine, struct stream_state *state,
+                               const struct prepared *prepared, bool *ret_temporary)
+{
+    struct class_entry *last = class_of_course(state, prepared);
+    *ret_temporary = false;
+    if (__builtin_expect(last != NULL, 1)) {
+        memcpy(engine->view.field, last->field, sizeof last->field);
+        return last;
+    }
+    struct class_entry *entry = find_by_key(engine, state, prepared, ret_temporary);
+    if (prepared->course && !*ret_temporary) {
+        prepared->course->class = entry;
+        prepared->course->class_generation = state->class_generation;
+    }
+    return entry;
+}
 void class_free(struct class_entry *entry)
 {
     free(entry->texts);
@@ -208,6 +243,8 @@ void class_free(struct class_entry *entry)
 
 void classes_clear(struct stream_state *state)
 {
+    static atomic_uint_least64_t generations;
+    state->class_generation = atomic_fetch_add(&generations, 1) + 1;
     for (size_t i = 0; i < state->classes.room; i++) {
         if (!state->classes.entries[i].key)
             continue;

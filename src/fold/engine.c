@@ -128,6 +128,7 @@ struct stream_state *engine_stream(struct engine *engine, const char *name)
     }
     struct stream_state *state = xcalloc(1, sizeof *state);
     state->name = xstrdup(name);
+    classes_clear(state);
     state->partition = registry_partition(engine->registry, name);
     state->rule_count = engine->rules->metric_count;
     state->spans = xcalloc(engine->rules->metric_count + 1, sizeof *state->spans);
@@ -212,21 +213,62 @@ static inline bool passes_over(const struct engine *engine, int16_t probe)
            (probe == PROBE_NEVER || engine->values[probe].type <= JSON_TYPE_NULL);
 }
 
-static void read_class_fields(struct engine *engine, struct prepared *ret)
+static void read_class_field(struct engine *engine, struct prepared *ret, size_t field)
 {
-    for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++) {
-        const struct expr_list *list = &ret->envelope->fields[f];
-        const int16_t *probes = ret->probes->probes[f];
-        for (size_t i = 0; i < list->count; i++) {
-            if (passes_over(engine, probes[i]))
-                continue;
-            ret->raw[f] = expr_raw(&engine->eval, &list->items[i], NULL);
-            if (slice_present(ret->raw[f])) {
-                ret->expr[f] = &list->items[i];
-                break;
-            }
+    const struct expr_list *list = &ret->envelope->fields[field];
+    const int16_t *probes = ret->probes->probes[field];
+    ret->raw[field] = SLICE_ABSENT;
+    ret->expr[field] = NULL;
+    for (size_t i = 0; i < list->count; i++) {
+        if (passes_over(engine, probes[i]))
+            continue;
+        ret->raw[field] = expr_raw(&engine->eval, &list->items[i], NULL);
+        if (slice_present(ret->raw[field])) {
+            ret->expr[field] = &list->items[i];
+            break;
         }
     }
+}
+
+/* False: what the event says is not of this course. */
+static inline bool follow(struct engine *engine, struct course *course, struct prepared *ret)
+{
+    ret->course = course;
+    ret->envelope = course->envelope;
+    ret->probes = course->probes;
+    for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++) {
+        const struct source *source = &course->field[f];
+        ret->expr[f] = source->expr;
+        if (__builtin_expect(source->kind == SOURCE_ASK, 0))
+            read_class_field(engine, ret, f);
+        else if (!source_raw(&engine->eval, source, &ret->raw[f]))
+            return false;
+    }
+    return true;
+}
+
+static void go_the_long_way(struct engine *engine, struct prepared *ret, bool notes)
+{
+    const struct plan_group *group = ret->group;
+    size_t candidate = 0;
+    ret->course = NULL;
+    while (candidate < group->envelope_count &&
+           !fits(engine, group->envelopes[candidate], &ret->input))
+        candidate++;
+    if (candidate == group->envelope_count) {
+        ret->envelope = NULL;
+        memset(ret->raw, 0, sizeof ret->raw);
+        memset(ret->expr, 0, sizeof ret->expr);
+        return;
+    }
+    ret->envelope = group->envelopes[candidate];
+    ret->probes = &group->probes[candidate];
+    engine->eval.envelope = ret->envelope;
+    for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++)
+        read_class_field(engine, ret, f);
+    struct json_shape *shape = notes ? json_shapes_fitted(group->shapes) : NULL;
+    if (shape)
+        course_note(shape, &engine->eval, group, candidate);
 }
 
 /* The block is checked whole in any case: finding the headers in the same pass costs nothing. */
@@ -242,11 +284,11 @@ static bool read_headers(struct engine *engine, struct event_input *input)
 }
 
 const char *engine_prepare(struct engine *engine, struct plan *plan,
-                           const struct event_input *input, struct prepared *ret)
+                           const struct event_input *input, bool by_course, struct prepared *ret)
 {
     struct eval *eval = &engine->eval;
     struct json_error problem = {"", 0};
-    *ret = (struct prepared){.input = *input};
+    ret->input = *input;
     engine->view = (struct event_view){0};
     engine->time_unreadable = false;
     eval->input = &ret->input;
@@ -263,15 +305,13 @@ const char *engine_prepare(struct engine *engine, struct plan *plan,
     if (!read_payload(engine, ret, &problem))
         return problem.what;
 
-    for (size_t i = 0; i < ret->group->envelope_count && !ret->envelope; i++) {
-        if (fits(engine, ret->group->envelopes[i], &ret->input)) {
-            ret->envelope = ret->group->envelopes[i];
-            ret->probes = &ret->group->probes[i];
-        }
-    }
+    struct json_shape *shape = by_course ? json_shapes_fitted(ret->group->shapes) : NULL;
+    struct course *course = shape ? course_find(shape, eval) : NULL;
+    if (course)
+        eval->envelope = course->envelope;
+    if (!course || !follow(engine, course, ret))
+        go_the_long_way(engine, ret, shape && !course);
     eval->envelope = ret->envelope;
-    if (ret->envelope)
-        read_class_fields(engine, ret);
     eval->view = &engine->view;
     return NULL;
 }
@@ -302,6 +342,8 @@ static struct slice read_field(struct engine *engine, const struct prepared *pre
 {
     const struct expr_list *list = &prepared->envelope->fields[field];
     const int16_t *probes = prepared->probes->probes[field];
+    if (prepared->course)
+        return source_text(&engine->eval, &prepared->course->field[field]);
     for (size_t i = 0; i < list->count; i++) {
         if (passes_over(engine, probes[i]))
             continue;
@@ -312,15 +354,36 @@ static struct slice read_field(struct engine *engine, const struct prepared *pre
     return SLICE_ABSENT;
 }
 
+/* True: the time is known, or it is known that there is none. */
+static bool read_time_by_course(struct engine *engine, const struct prepared *prepared)
+{
+    const struct source *source = &prepared->course->field[EVENT_OCCURRED_AT];
+    struct event_view *view = &engine->view;
+    struct slice raw;
+    if (source->kind == SOURCE_ASK || !source_raw(&engine->eval, source, &raw))
+        return false;
+    if (source->kind == SOURCE_ABSENT)
+        return true;
+    bool is_object =
+        source->expr->kind == EXPR_PAYLOAD && engine->values[source->at].type == JSON_TYPE_OBJECT;
+    view->has_occurred_at = event_time_parse(raw, is_object, &view->occurred_at_ns);
+    if (view->has_occurred_at)
+        view->field[EVENT_OCCURRED_AT] = raw;
+    return view->has_occurred_at;
+}
+
 void engine_view_rest(struct engine *engine, const struct prepared *prepared)
 {
     if (!prepared->envelope)
         return;
-    for (size_t f = EVENT_CLASS_FIELDS; f < EVENT_OCCURRED_AT; f++) {
-        if (prepared->group->fields >> f & 1)
-            engine->view.field[f] = read_field(engine, prepared, f);
+    for (uint32_t left = prepared->group->fields >> EVENT_CLASS_FIELDS << EVENT_CLASS_FIELDS &
+                         ((1u << EVENT_OCCURRED_AT) - 1);
+         left; left &= left - 1) {
+        size_t f = (size_t)__builtin_ctz(left);
+        engine->view.field[f] = read_field(engine, prepared, f);
     }
-    read_time(engine, prepared);
+    if (!prepared->course || !read_time_by_course(engine, prepared))
+        read_time(engine, prepared);
 }
 
 /* --- one message: what follows from it -------------------------------------------------------- */
@@ -415,7 +478,8 @@ static struct told read_fact(struct engine *engine, const struct stream_state *s
     struct told told = {0};
     if (!prepared->envelope || !prepared->envelope->fact_count)
         return told;
-    told.has_fact = fact_read(&engine->eval, prepared->envelope, &told.fact, &told.channel);
+    told.has_fact =
+        fact_read(&engine->eval, prepared->envelope, prepared->course, &told.fact, &told.channel);
     if (told.has_fact)
         facts_expect(state->facts, told.fact);
     return told;
@@ -676,7 +740,7 @@ int engine_fold(struct engine *engine, struct stream_state *state, const struct 
     if (expires)
         spans_expire(engine, state, input->stored_at_ns, input->seq);
     registry_hold_births(engine->registry, state->resumed && input->seq > state->applied_max);
-    const char *why = engine_prepare(engine, engine->plan, input, &prepared);
+    const char *why = engine_prepare(engine, engine->plan, input, !engine->no_courses, &prepared);
     if (!why)
         return fold_event(engine, state, &prepared);
     if (engine->before)
@@ -693,7 +757,7 @@ const char *engine_view_prepared(struct engine *engine, const struct event_input
     struct error err = ERROR_NONE;
     if (!engine->view_plan && plan_new(engine->rules, true, &engine->view_plan, &err) < 0)
         return "too many rules"; /* the engine's own plan, of as many, was made */
-    const char *why = engine_prepare(engine, engine->view_plan, input, ret);
+    const char *why = engine_prepare(engine, engine->view_plan, input, false, ret);
     if (why)
         return why;
     struct stream_state *state = engine_stream(engine, "");

@@ -3,6 +3,7 @@
 
 #include "base/u64map.h"
 #include "fold/chain.h"
+#include "fold/course.h"
 #include "fold/engine.h"
 #include "fold/expr.h"
 #include "fold/fact.h"
@@ -80,6 +81,7 @@ struct stream_state {
 
     struct u64map classes; /* hash -> first entry */
     size_t class_count;
+    uint64_t class_generation; /* another one whenever entries are gone, of any state */
 
     uint64_t *recent; /* ring of DUPLICATE_WINDOW id hashes */
     uint64_t recent_total;
@@ -104,6 +106,7 @@ struct engine {
     struct engine_reporter reporter;
     void (*before)(void *context, const struct event_input *input, const int64_t *occurred_at_ns);
     void *before_context;
+    bool no_courses; /* for tests: they must change nothing */
     struct shard shard;
     struct family **families; /* by rule */
     struct family *builtin[BUILTINS];
@@ -132,14 +135,16 @@ struct prepared {
     const struct plan_group *group;
     const struct envelope *envelope;
     const struct plan_envelope *probes;
+    struct course *course; /* NULL: the long way */
     struct event_input input;
     struct slice raw[EVENT_CLASS_FIELDS];
     const struct expr *expr[EVENT_CLASS_FIELDS];
 };
 
-/* NULL, or why the message is malformed (constant text). */
+/* NULL, or why the message is malformed (constant text). `by_course`: as its kind was read before;
+ * otherwise the long way, which can be explained. */
 const char *engine_prepare(struct engine *engine, struct plan *plan,
-                           const struct event_input *input, struct prepared *ret);
+                           const struct event_input *input, bool by_course, struct prepared *ret);
 /* Prepares and fills engine->view, whose texts are then valid until the next call. NULL, or why. */
 const char *engine_view_prepared(struct engine *engine, const struct event_input *input,
                                  struct prepared *ret);

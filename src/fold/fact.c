@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/u64map.h"
+#include "fold/course.h"
 
 /* --- what an envelope says -------------------------------------------------------------------- */
 
@@ -47,21 +48,25 @@ void fact_done(struct envelope *envelope)
     expr_list_done(&envelope->channel);
 }
 
-bool fact_read(struct eval *eval, const struct envelope *envelope, uint64_t *ret_fact,
-               uint32_t *ret_channel)
+bool fact_read(struct eval *eval, const struct envelope *envelope, const struct course *course,
+               uint64_t *ret_fact, uint32_t *ret_channel)
 {
     size_t mark = eval->scratch_used;
     struct slice text = eval->view->field[EVENT_DOMAIN];
     uint64_t hash = XXH3_64bits(text.ptr ? text.ptr : "", text.len);
     bool whole = envelope->fact_count > 0;
     for (size_t i = 0; i < envelope->fact_count && whole; i++) {
-        text = expr_list_text(eval, &envelope->fact[i]);
+        text =
+            course ? source_text(eval, &course->fact[i]) : expr_list_text(eval, &envelope->fact[i]);
         whole = slice_present(text);
         if (whole)
             hash = XXH3_64bits_withSeed(text.ptr, text.len, hash);
         eval->scratch_used = mark;
     }
-    text = whole ? expr_list_text(eval, &envelope->channel) : SLICE_ABSENT;
+    text = SLICE_ABSENT;
+    if (whole)
+        text =
+            course ? source_text(eval, &course->channel) : expr_list_text(eval, &envelope->channel);
     eval->scratch_used = mark;
     if (!slice_present(text))
         return false;

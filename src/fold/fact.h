@@ -28,9 +28,10 @@ int fact_compile(struct rules *rules, const struct yaml_node *fact, const struct
                  struct envelope *ret, struct error *err);
 void fact_done(struct envelope *envelope);
 
-/* False: the envelope names no fact, or a part of it is absent. */
-bool fact_read(struct eval *eval, const struct envelope *envelope, uint64_t *ret_fact,
-               uint32_t *ret_channel);
+struct course;
+/* False: the envelope names no fact, or a part of it is absent. `course` may be NULL. */
+bool fact_read(struct eval *eval, const struct envelope *envelope, const struct course *course,
+               uint64_t *ret_fact, uint32_t *ret_channel);
 
 /* Is this the copy of a fact that waits? If not, it waits itself from now on. *facts is made when
  * first needed. */

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/u64map.h"
 #include "fold/chain.h"
+#include "fold/course.h"
 #include "fold/expr.h"
 
 struct trie_edge {
@@ -344,7 +345,7 @@ static struct plan_group *new_group(struct plan *plan, const uint64_t *targets, 
             group->remembers[group->remember_count++] = &rules->remembers[i];
     }
     group->json = json_plan_new();
-    group->shapes = json_shapes_new(&plan->shape_budget);
+    group->shapes = json_shapes_new(&plan->shape_budget, courses_free);
     group->slot_of = xcalloc(rules->path_count + 1, sizeof *group->slot_of);
     for (size_t i = 0; i < rules->path_count; i++)
         group->slot_of[i] = -1;

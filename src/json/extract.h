@@ -66,10 +66,11 @@ bool json_extract(const struct json_plan *plan, struct slice bytes, struct json_
  * remembered, and a text that fits it costs a fraction. One json_shapes per plan, for one thread;
  * each shape of about 2 KiB takes 1 from *budget, which outlives it, and at 0 no more are learned.
  * `hint` is any number that is mostly the same for texts alike, such as the type in their subject;
- * it decides nothing but which shape is tried first.
+ * it decides nothing but which shape is tried first. `free_own` (may be NULL) frees what the caller
+ * keeps with a shape.
  */
 struct json_shapes;
-struct json_shapes *json_shapes_new(size_t *budget);
+struct json_shapes *json_shapes_new(size_t *budget, void (*free_own)(void *own));
 void json_shapes_free(struct json_shapes *shapes);
 bool json_extract_shaped(const struct json_plan *plan, struct json_shapes *shapes,
                          struct slice bytes, uint64_t hint, struct json_value *values,
@@ -90,6 +91,8 @@ struct json_value json_shapes_value(const struct json_shapes *shapes, size_t ind
  * with its shape. False: there is no room for one more, the note stays the caller's. */
 void *json_shape_note(const struct json_shape *shape, const void *key);
 bool json_shape_add_note(struct json_shape *shape, const void *key, void *note);
+/* Where the caller of json_extract_shaped() keeps what it knows of a shape; NULL at first. */
+void **json_shape_own(struct json_shape *shape);
 
 /* How this machine does it: "avx512", "avx2" or "portable"; $CIM_OPS_SIMD chooses at start. */
 const char *json_extract_method(void);

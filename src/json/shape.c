@@ -163,11 +163,19 @@ void json_shape_fill(const struct json_shape *shape, const struct json_plan *pla
 
 /* --- a set of them ---------------------------------------------------------------------------- */
 
-struct json_shapes *json_shapes_new(size_t *budget)
+struct json_shapes *json_shapes_new(size_t *budget, void (*free_own)(void *own))
 {
     struct json_shapes *shapes = xcalloc(1, sizeof *shapes);
     shapes->budget = budget;
+    shapes->free_own = free_own;
     return shapes;
+}
+
+static void drop(struct json_shapes *shapes, struct json_shape *shape)
+{
+    if (shapes->free_own)
+        shapes->free_own(shape->own);
+    json_shape_free(shape);
 }
 
 void json_shapes_free(struct json_shapes *shapes)
@@ -175,7 +183,7 @@ void json_shapes_free(struct json_shapes *shapes)
     if (!shapes)
         return;
     for (size_t i = 0; i < shapes->count; i++)
-        json_shape_free(shapes->shapes[i]);
+        drop(shapes, shapes->shapes[i]);
     free(shapes);
 }
 
@@ -247,7 +255,7 @@ static void learn(struct json_shapes *shapes, const struct json_plan *plan, stru
         shapes->count++;
     } else {
         place = SHAPES_MAX - 1; /* the one that has not fitted for longest */
-        json_shape_free(shapes->shapes[shapes->recent[place]]);
+        drop(shapes, shapes->shapes[shapes->recent[place]]);
     }
     shapes->shapes[shapes->recent[place]] = shape;
     *guess_of(shapes, text, hint) = (uint8_t)(shapes->recent[place] + 1);
@@ -276,6 +284,11 @@ bool json_extract_shaped_by(const struct json_scanner *scanner, struct json_shap
 struct json_shape *json_shapes_fitted(const struct json_shapes *shapes)
 {
     return shapes->fitted;
+}
+
+void **json_shape_own(struct json_shape *shape)
+{
+    return &shape->own;
 }
 
 size_t json_shape_count(const struct json_shape *shape)

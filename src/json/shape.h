@@ -50,6 +50,7 @@ struct json_shape {
         const void *key;
         void *note;
     } notes[SHAPE_NOTES_MAX];
+    void *own; /* json_shape_own() */
     struct shape_value values[];
 };
 
@@ -59,6 +60,7 @@ struct json_shapes {
     size_t count;
     size_t misses; /* since the last one was learned */
     size_t *budget;
+    void (*free_own)(void *own);
     struct json_shape *fitted; /* by the last text; NULL: by none */
     uint32_t borders[SHAPE_BORDERS_MAX];
     uint8_t guesses[SHAPE_GUESSES]; /* by beginning and hint: index + 1 */

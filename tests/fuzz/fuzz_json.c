@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (json_scanner_supported(json_scanner_at(i)))
             check_scanner(json_scanner_at(i), plan, bytes, ours, values, &error);
         if (!shapes[i])
-            shapes[i] = json_shapes_new(&budget);
+            shapes[i] = json_shapes_new(&budget, NULL);
         if (json_scanner_supported(json_scanner_at(i)))
             check_shapes(json_scanner_at(i), shapes[i], plan, bytes, ours, values);
     }

@@ -266,7 +266,7 @@ static void mixed_by(const struct json_scanner *scanner)
     struct slice lines[128], rest;
     size_t count = 0, budget = 20;
     uint64_t seed = 11;
-    struct json_shapes *shapes = json_shapes_new(&budget);
+    struct json_shapes *shapes = json_shapes_new(&budget, NULL);
     read_corpus(&corpus);
     rest = buf_slice(&corpus);
     while (count < ARRAY_LEN(lines) && slice_cut(&rest, '\n', &lines[count]))
@@ -303,7 +303,7 @@ static void many_shapes_at_once(void **state)
 static void the_portable_way_takes_no_notice(void **state)
 {
     size_t budget = 5, last = 0;
-    struct json_shapes *shapes = json_shapes_new(&budget);
+    struct json_shapes *shapes = json_shapes_new(&budget, NULL);
     struct json_value values[SLOTS_MAX];
     struct json_error error;
     (void)state;

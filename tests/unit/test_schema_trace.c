@@ -80,7 +80,7 @@ static void every_verdict_is_that_of_the_whole_check(void **state)
         fail_msg("%s", err.text);
     struct json_plan *plan = json_plan_new();
     assert_true(json_plan_compile(plan));
-    struct json_shapes *shapes = json_shapes_new(&budget);
+    struct json_shapes *shapes = json_shapes_new(&budget, NULL);
     struct schema_checker *whole = schema_checker_new(), *shaped = schema_checker_new();
     CLEANUP_BUF struct buf text = {0};
     for (int i = 0; i < 60000; i++) {

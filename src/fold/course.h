@@ -1,0 +1,95 @@
+/*
+ * course: what reading the events of one shape comes down to, for siblings in src/fold only.
+ *
+ * Which envelope fits and which alternative gives a field is decided by what an event has, not by
+ * what it says: by its payload's shape (json/extract.h), the names of its headers and the number of
+ * its subject's tokens. A course is those decisions, noted while one event was read the long way;
+ * the next of its kind is read by a few fixed looks. Where a decision rests on more (an empty text
+ * counts as absent, a content id is parsed), no course is noted, or the expressions are asked as
+ * ever. A course never changes what is read, only how fast.
+ *
+ * Courses belong to their shape and are freed with it. One thread. Cost: a comparison of the
+ * headers' names and one branch per field.
+ */
+#pragma once
+
+#include "fold/expr.h"
+#include "fold/fact.h"
+#include "fold/plan.h"
+
+enum source_kind {
+    SOURCE_ABSENT, /* never anything */
+    SOURCE_CONSTANT,
+    SOURCE_TOKEN,   /* of the subject */
+    SOURCE_HEADER,  /* by place */
+    SOURCE_SLOT,    /* of the payload; in the id of {"id":"…"} too */
+    SOURCE_WRITTEN, /* the same, as it is written, and it may be empty */
+    SOURCE_ASK,     /* the alternatives in turn */
+};
+
+struct source {
+    uint8_t kind, skip, cut; /* bytes of the slot that are not of the text */
+    uint16_t at;
+    const struct expr *expr; /* the alternative that was taken; NULL: none, or to be asked */
+    const struct expr_list *list;
+};
+
+struct class_entry;
+
+struct course {
+    struct course *next; /* of the same shape */
+    const struct envelope *envelope;
+    const struct plan_envelope *probes;
+    size_t token_count;
+    int header_count;
+    /* The class of the last event, where it is one of the stream state of this generation. */
+    uint64_t class_generation;
+    struct class_entry *class;
+    struct source field[EVENT_FIELDS], fact[FACT_PARTS_MAX], channel;
+    size_t names_len;
+    char names[]; /* of the headers: length in one byte, name */
+};
+
+/* The course of the event that `eval` holds, whose payload fitted `shape`. NULL: none is known. */
+struct course *course_find(struct json_shape *shape, const struct eval *eval);
+/* The same event has been read the long way, by this candidate of the group: note how. */
+void course_note(struct json_shape *shape, const struct eval *eval, const struct plan_group *group,
+                 size_t candidate);
+/* Frees what a shape keeps; for json_shapes_new(). */
+void courses_free(void *courses);
+
+/* The text before any transform. False: this event's is empty, which decides otherwise. */
+static inline bool source_raw(const struct eval *eval, const struct source *source,
+                              struct slice *ret)
+{
+    switch ((enum source_kind)source->kind) {
+    case SOURCE_CONSTANT: *ret = source->expr->text; return true;
+    case SOURCE_TOKEN: *ret = eval->tokens[source->at]; return ret->len != 0;
+    case SOURCE_HEADER: *ret = eval->input->headers[source->at].value; return ret->len != 0;
+    case SOURCE_SLOT:
+        *ret = eval->values[source->at].raw;
+        ret->ptr += source->skip;
+        ret->len -= (size_t)source->skip + source->cut;
+        return ret->len != 0;
+    case SOURCE_WRITTEN: *ret = eval->values[source->at].raw; return true;
+    case SOURCE_ABSENT:
+    case SOURCE_ASK: break;
+    }
+    *ret = SLICE_ABSENT;
+    return source->kind == SOURCE_ABSENT;
+}
+
+/* What the list says of this event: expr_list_text(), by the course. */
+static inline struct slice source_text(struct eval *eval, const struct source *source)
+{
+    struct slice text;
+    if (!source_raw(eval, source, &text))
+        return expr_list_text(eval, source->list);
+    if (!slice_present(text))
+        return text;
+    if (source->expr->transform_count)
+        text = expr_transform(eval, source->expr, text);
+    /* A transform may leave nothing, and then the next alternative is asked. */
+    return slice_present(text) ? expr_rewritten(eval, source->list, text)
+                               : expr_list_text(eval, source->list);
+}

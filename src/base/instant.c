@@ -65,35 +65,62 @@ static bool parse_zone(struct slice zone, int64_t *ret_offset_s)
     return true;
 }
 
-static int64_t days_in_month(int64_t year, int64_t month)
+static unsigned days_in_month(unsigned year, unsigned month)
 {
     static const int8_t lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return lengths[month - 1] + (month == 2 && leap);
+    return (unsigned)lengths[month - 1] + (month == 2 && leap);
+}
+
+/* Without branches, as seven of them follow on each other. */
+static inline unsigned two_digits(const char *at, bool *sound)
+{
+    unsigned tens = (unsigned)(unsigned char)at[0] - '0',
+             ones = (unsigned)(unsigned char)at[1] - '0';
+    *sound &= (tens < 10) & (ones < 10);
+    return tens * 10 + ones;
+}
+
+/* How many digits there are; of those, the first nine are nanoseconds. */
+static size_t parse_fraction(struct slice text, int64_t *ret_ns)
+{
+    static const int32_t scales[] = {1000000000, 100000000, 10000000, 1000000, 100000,
+                                     10000,      1000,      100,      10,      1};
+    size_t count = 0, kept;
+    int64_t value = 0;
+    while (count < text.len && (unsigned char)(text.ptr[count] - '0') < 10) {
+        if (count < 9)
+            value = value * 10 + (text.ptr[count] - '0');
+        count++;
+    }
+    kept = count < 9 ? count : 9;
+    *ret_ns = value * scales[kept];
+    return count;
 }
 
 bool instant_parse_rfc3339(struct slice text, int64_t *ret_ns)
 {
     const char *p = text.ptr;
-    int64_t year, month, day, hour, minute, second, nanos = 0, offset_s = 0;
+    int64_t offset_s = 0;
+    bool sound = true;
     if (text.len < 20 || p[4] != '-' || p[7] != '-' || p[13] != ':' || p[16] != ':' ||
         (p[10] != 'T' && p[10] != 't' && p[10] != ' '))
         return false;
-    if (!digits(p, 4, &year) || !digits(p + 5, 2, &month) || !digits(p + 8, 2, &day) ||
-        !digits(p + 11, 2, &hour) || !digits(p + 14, 2, &minute) || !digits(p + 17, 2, &second))
-        return false;
-    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 ||
-        minute > 59 || second > 60)
+    unsigned year = two_digits(p, &sound) * 100 + two_digits(p + 2, &sound);
+    unsigned month = two_digits(p + 5, &sound), day = two_digits(p + 8, &sound);
+    unsigned hour = two_digits(p + 11, &sound), minute = two_digits(p + 14, &sound);
+    unsigned second = two_digits(p + 17, &sound);
+    if (!sound || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) ||
+        hour > 23 || minute > 59 || second > 60)
         return false;
 
     size_t at = 19;
+    int64_t nanos = 0;
     if (p[at] == '.') {
-        int64_t scale = NS_PER_SECOND / 10;
-        size_t first = ++at;
-        for (; at < text.len && p[at] >= '0' && p[at] <= '9'; at++, scale /= 10)
-            nanos += (p[at] - '0') * scale;
-        if (at == first)
+        size_t digits = parse_fraction(slice_from(text, ++at), &nanos);
+        if (!digits)
             return false;
+        at += digits;
     }
     if (at >= text.len || !parse_zone(slice_from(text, at), &offset_s))
         return false;

@@ -5,7 +5,7 @@ source "$(dirname "$0")/common.sh"
 configure() {
     case $1 in
     build) CC=gcc meson setup "$1" ;;
-    build-release) CC=gcc meson setup "$1" --buildtype=release ;;
+    build-release) CC=gcc meson setup "$1" --buildtype=release -Db_lto=true ;;
     build-asan) CC=clang meson setup "$1" -Db_lundef=false -Db_sanitize=address,undefined ;;
     build-tsan) CC=clang meson setup "$1" -Db_lundef=false -Db_sanitize=thread ;;
     *) die "unknown build folder '$1'" ;;

@@ -145,6 +145,15 @@ static bool note_list(const struct eval *eval, const struct expr_list *list, boo
     return true;
 }
 
+static bool asks_view(const struct expr_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->items[i].kind == EXPR_FIELD)
+            return true;
+    }
+    return false;
+}
+
 static bool note_all(const struct eval *eval, const struct plan_group *group, struct course *ret)
 {
     const struct envelope *envelope = ret->envelope;
@@ -154,11 +163,15 @@ static bool note_all(const struct eval *eval, const struct plan_group *group, st
             !note_list(eval, &envelope->fields[f], f == EVENT_OCCURRED_AT, &ret->field[f]))
             return false;
     }
+    if (!note_list(eval, &envelope->channel, false, &ret->channel))
+        return false;
+    ret->fact_is_early = !asks_view(&envelope->channel);
     for (size_t i = 0; i < envelope->fact_count; i++) {
         if (!note_list(eval, &envelope->fact[i], false, &ret->fact[i]))
             return false;
+        ret->fact_is_early = ret->fact_is_early && !asks_view(&envelope->fact[i]);
     }
-    return note_list(eval, &envelope->channel, false, &ret->channel);
+    return true;
 }
 
 static size_t names_length(const struct event_input *input)

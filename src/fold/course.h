@@ -45,6 +45,7 @@ struct course {
     /* The class of the last event, where it is one of the stream state of this generation. */
     uint64_t class_generation;
     struct class_entry *class;
+    bool fact_is_early; /* told by what the message has, not by fields of its view */
     struct source field[EVENT_FIELDS], fact[FACT_PARTS_MAX], channel;
     size_t names_len;
     char names[]; /* of the headers: length in one byte, name */

@@ -244,6 +244,7 @@ static inline bool follow(struct engine *engine, struct course *course, struct p
         else if (!source_raw(&engine->eval, source, &ret->raw[f]))
             return false;
     }
+    engine->followed++;
     return true;
 }
 
@@ -693,13 +694,19 @@ static int fold_event(struct engine *engine, struct stream_state *state,
     bool temporary;
     struct class_entry *class = class_find(engine, state, prepared, &temporary);
     uint64_t seq = prepared->input.seq;
+    /* As early as may be: what is asked of it lies far away, and comes meanwhile. */
+    bool early = prepared->course && prepared->course->fact_is_early;
+    struct told told = {0};
+    if (early)
+        told = read_fact(engine, state, prepared);
     engine_view_rest(engine, prepared);
     if (engine->before)
         engine->before(engine->before_context, &prepared->input,
                        engine->view.has_occurred_at ? &engine->view.occurred_at_ns : NULL);
     uint64_t id = id_hash(engine, prepared);
     state_expect(state, id);
-    struct told told = read_fact(engine, state, prepared);
+    if (!early)
+        told = read_fact(engine, state, prepared);
     bool mine = engine_has_event(engine, class, &prepared->input);
     if (mine)
         check_plausible(engine, state, prepared);

@@ -1,6 +1,7 @@
 /* For siblings in src/fold only. */
 #pragma once
 
+#include "base/placemap.h"
 #include "base/u64map.h"
 #include "fold/chain.h"
 #include "fold/course.h"
@@ -85,7 +86,7 @@ struct stream_state {
 
     uint64_t *recent; /* ring of DUPLICATE_WINDOW id hashes */
     uint64_t recent_total;
-    struct u64map recent_at; /* id hash -> its latest place in the order of arrival + 1 */
+    struct placemap recent_at; /* the latest place of each */
 
     struct facts *facts; /* that wait for their copy; NULL: none ever did */
 
@@ -106,7 +107,8 @@ struct engine {
     struct engine_reporter reporter;
     void (*before)(void *context, const struct event_input *input, const int64_t *occurred_at_ns);
     void *before_context;
-    bool no_courses; /* for tests: they must change nothing */
+    bool no_courses;   /* for tests: they must change nothing, */
+    uint64_t followed; /* and some are */
     struct shard shard;
     struct family **families; /* by rule */
     struct family *builtin[BUILTINS];

@@ -4,7 +4,7 @@
 #include <xxhash.h>
 
 #include "base/memory.h"
-#include "base/u64map.h"
+#include "base/placemap.h"
 #include "fold/course.h"
 
 /* --- what an envelope says -------------------------------------------------------------------- */
@@ -87,8 +87,8 @@ struct node {
 struct facts {
     struct node *nodes;
     size_t node_count, node_room;
-    uint32_t free;    /* 0: none */
-    struct u64map at; /* fact -> node */
+    uint32_t free;      /* 0: none */
+    struct placemap at; /* by fact */
 };
 
 static struct facts *facts_new(void)
@@ -103,7 +103,7 @@ void facts_free(struct facts *facts)
 {
     if (!facts)
         return;
-    u64map_done(&facts->at);
+    placemap_done(&facts->at);
     free(facts->nodes);
     free(facts);
 }
@@ -132,7 +132,7 @@ static void link_newest(struct facts *facts, uint32_t at)
 static void forget(struct facts *facts, uint32_t at)
 {
     unlink_node(facts, at);
-    (void)u64map_remove(&facts->at, facts->nodes[at].fact);
+    placemap_remove(&facts->at, facts->nodes[at].fact, at, facts->nodes, sizeof *facts->nodes);
     facts->nodes[at].after = facts->free;
     facts->free = at;
 }
@@ -150,31 +150,36 @@ static uint32_t new_node(struct facts *facts)
 
 static void wait_for_copy(struct facts *facts, uint64_t fact, uint32_t channel)
 {
-    bool fresh;
     if (facts->at.count >= FACTS_WAITING_MAX)
         forget(facts, facts->nodes[0].after);
     uint32_t at = new_node(facts);
     facts->nodes[at] = (struct node){.fact = fact, .channel = channel};
     link_newest(facts, at);
-    *u64map_put(&facts->at, fact, &fresh) = at;
+    placemap_put(&facts->at, fact, at, facts->nodes, sizeof *facts->nodes);
 }
 
 void facts_expect(const struct facts *facts, uint64_t fact)
 {
-    if (facts)
-        u64map_prefetch(&facts->at, fact);
+    if (!facts)
+        return;
+    placemap_prefetch(&facts->at, fact);
+    /* Which fact is forgotten next is known before: that of the one after it is fetched. */
+    if (facts->at.count >= FACTS_WAITING_MAX) {
+        const struct node *second = &facts->nodes[facts->nodes[facts->nodes[0].after].after];
+        placemap_prefetch(&facts->at, second->fact);
+        __builtin_prefetch(&facts->nodes[second->after], 1);
+    }
 }
 
 bool facts_take(struct facts **facts, uint64_t fact, uint32_t channel)
 {
     if (!*facts)
         *facts = facts_new();
-    const uint64_t *place = u64map_get(&(*facts)->at, fact);
-    if (!place) {
+    uint32_t at = placemap_get(&(*facts)->at, fact, (*facts)->nodes, sizeof *(*facts)->nodes);
+    if (at == PLACEMAP_NONE) {
         wait_for_copy(*facts, fact, channel);
         return false;
     }
-    uint32_t at = (uint32_t)*place;
     if ((*facts)->nodes[at].channel != channel) {
         forget(*facts, at);
         return true;

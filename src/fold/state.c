@@ -39,7 +39,7 @@ const char *state_incarnation(const struct stream_state *state)
 
 static void clear_recent(struct stream_state *state)
 {
-    u64map_done(&state->recent_at);
+    placemap_done(&state->recent_at);
     state->recent_total = 0;
 }
 
@@ -73,31 +73,30 @@ void state_free(struct stream_state *state)
 
 void state_expect(const struct stream_state *state, uint64_t id)
 {
-    u64map_prefetch(&state->recent_at, id);
+    placemap_prefetch(&state->recent_at, id);
     /* Which id leaves is known long before: fetch the one that leaves some events later. */
     if (state->recent_total >= DUPLICATE_WINDOW)
-        u64map_prefetch(&state->recent_at,
-                        state->recent[(state->recent_total + 4) % DUPLICATE_WINDOW]);
+        placemap_prefetch(&state->recent_at,
+                          state->recent[(state->recent_total + 4) % DUPLICATE_WINDOW]);
 }
 
 bool state_seen_before(struct stream_state *state, uint64_t id)
 {
-    bool fresh;
     if (!state->recent)
         state->recent = xcalloc(DUPLICATE_WINDOW, sizeof *state->recent);
-    size_t at = (size_t)(state->recent_total % DUPLICATE_WINDOW);
-    uint64_t *place = u64map_put(&state->recent_at, id, &fresh); /* the oldest still counts */
-    *place = state->recent_total + 1;
-    if (state->recent_total >= DUPLICATE_WINDOW) {
-        /* The oldest leaves, unless it has come again since. */
-        uint64_t oldest = state->recent[at];
-        place = u64map_get(&state->recent_at, oldest);
-        if (place && *place == state->recent_total - DUPLICATE_WINDOW + 1)
-            (void)u64map_remove(&state->recent_at, oldest);
-    }
-    state->recent[at] = id;
+    uint64_t *recent = state->recent;
+    struct placemap *map = &state->recent_at;
+    uint32_t at = (uint32_t)(state->recent_total % DUPLICATE_WINDOW);
+    uint32_t before = placemap_get(map, id, recent, sizeof *recent); /* the oldest still counts */
+    if (before != PLACEMAP_NONE)
+        placemap_remove(map, id, before, recent, sizeof *recent);
+    /* The oldest leaves, unless it has come again since and is known by its later place. */
+    if (state->recent_total >= DUPLICATE_WINDOW && before != at)
+        placemap_remove(map, recent[at], at, recent, sizeof *recent);
+    recent[at] = id;
+    placemap_put(map, id, at, recent, sizeof *recent);
     state->recent_total++;
-    return !fresh;
+    return before != PLACEMAP_NONE;
 }
 
 void state_remember_put(struct stream_state *state, uint64_t key, struct slice text)

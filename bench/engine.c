@@ -265,6 +265,23 @@ static void find_plans(struct bench *bench)
     }
 }
 
+/* Events that break their contract cost more than others: there should be none. */
+static void print_violations(struct bench *bench)
+{
+    static const struct slice name = SLICE("cim_event_schema_violations_total{");
+    CLEANUP_BUF struct buf text = {0};
+    double sum = 0;
+    registry_set_folds_shown(bench->registry, true);
+    registry_expose(bench->registry, EXPOSITION_PROMETHEUS, &text);
+    struct slice rest = buf_slice(&text), line;
+    while (slice_cut(&rest, '\n', &line)) {
+        const char *space = slice_starts(line, name) ? memrchr(line.ptr, ' ', line.len) : NULL;
+        sum += space ? strtod(space, NULL) : 0;
+    }
+    if (sum > 0)
+        (void)printf("%.0f of the engine's events broke their contract\n", sum);
+}
+
 int main(int argc, char **argv)
 {
     struct bench bench = {0};
@@ -291,6 +308,7 @@ int main(int argc, char **argv)
     rows[count++] = (struct row){.name = "cim-ops extractor, full pass", .run = run_extract};
     rows[count++] = (struct row){.name = "jansson", .run = run_jansson};
     measure(&bench, rows, count, rounds);
+    print_violations(&bench);
     double mtail = measure_mtail(&bench.events, "bench/engine.mtail");
     report(&bench, rows, count, rounds, mtail, argc > 5 ? argv[5] : NULL);
 

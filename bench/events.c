@@ -76,8 +76,8 @@ static uint64_t mix(uint64_t x)
 /* A text that people or machines name freely: no id, no time, no type. */
 static bool is_free(const char *key, const char *text)
 {
-    static const char *const kept[] = {"type",  "status", "severity", "kind", "domain",
-                                       "state", "_id",    "id",       "cid",  "version"};
+    static const char *const kept[] = {"type", "status", "severity", "kind",    "domain", "state",
+                                       "_id",  "id",     "cid",      "version", "date",   "hash"};
     size_t len = strlen(text);
     int64_t ns;
     for (size_t i = 0; i < ARRAY_LEN(kept); i++) {

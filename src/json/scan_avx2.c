@@ -90,6 +90,19 @@ SCAN_TARGET static inline uint64_t scan_no_digit(scan_bytes v)
     return ~bits_of(is_digit(v.low), is_digit(v.high));
 }
 
+/* `"`, `\`, and as signed numbers below the blank: control characters and what is not ASCII. */
+SCAN_TARGET static inline __m256i is_odd(__m256i v)
+{
+    __m256i low = _mm256_cmpgt_epi8(_mm256_set1_epi8(0x20), v);
+    return _mm256_or_si256(low, _mm256_or_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('"')),
+                                                _mm256_cmpeq_epi8(v, _mm256_set1_epi8('\\'))));
+}
+
+SCAN_TARGET static inline uint64_t scan_odd(scan_bytes v)
+{
+    return bits_of(is_odd(v.low), is_odd(v.high));
+}
+
 #define SCAN_NAME json_scan_avx2
 #define SCAN_FITS json_fits_avx2
 #include "json/scan_blocks.h"

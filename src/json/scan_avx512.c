@@ -69,6 +69,13 @@ SCAN_TARGET static inline uint64_t scan_no_digit(scan_bytes v)
     return _mm512_cmpgt_epu8_mask(_mm512_sub_epi8(v, _mm512_set1_epi8('0')), _mm512_set1_epi8(9));
 }
 
+/* `"`, `\`, and as signed numbers below the blank: control characters and what is not ASCII. */
+SCAN_TARGET static inline uint64_t scan_odd(scan_bytes v)
+{
+    return _mm512_cmplt_epi8_mask(v, _mm512_set1_epi8(0x20)) | scan_equal(v, '"') |
+           scan_equal(v, '\\');
+}
+
 #define SCAN_NAME json_scan_avx512
 #define SCAN_FITS json_fits_avx512
 #include "json/scan_blocks.h"

@@ -3,14 +3,9 @@
  *
  * One value and the fixed bytes behind it are compared at once, where both are within 64 bytes and
  * the value is as long as in the learned text. That length is only guessed, and the branch on it
- * predicted, so that the next value does not wait for the end of this one to be found.
+ * predicted, so that the next value does not wait for the end of this one to be found. scan_odd()
+ * are those of a string's bytes that no shape can pass over.
  */
-
-/* Of a string's bytes, those that no shape can pass over. */
-SCAN_TARGET static inline uint64_t scan_odd(scan_bytes v)
-{
-    return scan_equal(v, '"') | scan_equal(v, '\\') | scan_control(v) | scan_not_ascii(v);
-}
 
 /* How many bytes from `at` on are plain, up to the first that is not; `left` when all are. */
 SCAN_TARGET static inline size_t plain_length(const char *at, size_t left)

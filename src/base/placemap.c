@@ -8,17 +8,25 @@ void placemap_done(struct placemap *map)
     *map = (struct placemap){0};
 }
 
-static void add(struct placemap *map, uint64_t key, uint32_t slot)
+enum { DISTANCE_MAX = 31 }; /* as much, or more: the key tells */
+
+static uint32_t slot_of(uint64_t key, uint32_t place, size_t distance)
 {
-    size_t mask = map->room - 1, at = (size_t)key & mask;
-    while (map->slots[at])
-        at = (at + 1) & mask;
-    map->slots[at] = slot;
+    uint32_t kept = distance < DISTANCE_MAX ? (uint32_t)distance : DISTANCE_MAX;
+    return (uint32_t)(key >> 54) << 22 | kept << 17 | (place + 1);
 }
 
-static uint64_t key_of(uint32_t slot, const void *keys, size_t stride)
+static uint32_t place_of(uint32_t slot)
 {
-    return placemap_key(keys, stride, (slot & PLACEMAP_PLACES_MAX) - 1);
+    return (slot & PLACEMAP_PLACES_MAX) - 1;
+}
+
+static void add(struct placemap *map, uint64_t key, uint32_t place)
+{
+    size_t mask = map->room - 1, home = (size_t)key & mask, at = home;
+    while (map->slots[at])
+        at = (at + 1) & mask;
+    map->slots[at] = slot_of(key, place, (at - home) & mask);
 }
 
 void placemap_put(struct placemap *map, uint64_t key, uint32_t place, const void *keys,
@@ -29,13 +37,38 @@ void placemap_put(struct placemap *map, uint64_t key, uint32_t place, const void
         map->room = old.room ? old.room * 2 : 16;
         map->slots = xcalloc(map->room, sizeof *map->slots);
         for (size_t i = 0; i < old.room; i++) {
+            uint32_t moved = old.slots[i] ? place_of(old.slots[i]) : 0;
             if (old.slots[i])
-                add(map, key_of(old.slots[i], keys, stride), old.slots[i]);
+                add(map, placemap_key(keys, stride, moved), moved);
         }
         free(old.slots);
     }
-    add(map, key, placemap_slot(key, place));
+    add(map, key, place);
     map->count++;
+}
+
+/* How far the slot at `at` lies behind where its key belongs. */
+static size_t distance_of(const struct placemap *map, size_t at, const void *keys, size_t stride)
+{
+    uint32_t slot = map->slots[at];
+    size_t distance = slot >> 17 & DISTANCE_MAX;
+    if (__builtin_expect(distance < DISTANCE_MAX, 1))
+        return distance;
+    return (at - (size_t)placemap_key(keys, stride, place_of(slot))) & (map->room - 1);
+}
+
+static void close_gap(struct placemap *map, size_t hole, const void *keys, size_t stride)
+{
+    size_t mask = map->room - 1;
+    for (size_t at = (hole + 1) & mask; map->slots[at]; at = (at + 1) & mask) {
+        size_t distance = distance_of(map, at, keys, stride), gap = (at - hole) & mask;
+        if (distance < gap)
+            continue; /* it would lie before where it belongs */
+        uint32_t kept = distance - gap < DISTANCE_MAX ? (uint32_t)(distance - gap) : DISTANCE_MAX;
+        map->slots[hole] = (map->slots[at] & ~((uint32_t)DISTANCE_MAX << 17)) | kept << 17;
+        hole = at;
+    }
+    map->slots[hole] = 0;
 }
 
 void placemap_remove(struct placemap *map, uint64_t key, uint32_t place, const void *keys,
@@ -43,21 +76,12 @@ void placemap_remove(struct placemap *map, uint64_t key, uint32_t place, const v
 {
     if (!map->count || placemap_key(keys, stride, place) != key)
         return;
-    uint32_t wanted = placemap_slot(key, place);
-    size_t mask = map->room - 1, hole = (size_t)key & mask;
-    while (map->slots[hole] != wanted) {
-        if (!map->slots[hole])
+    size_t mask = map->room - 1, at = (size_t)key & mask;
+    while (place_of(map->slots[at]) != place) {
+        if (!map->slots[at])
             return;
-        hole = (hole + 1) & mask;
+        at = (at + 1) & mask;
     }
-    for (size_t at = (hole + 1) & mask; map->slots[at]; at = (at + 1) & mask) {
-        size_t home = (size_t)key_of(map->slots[at], keys, stride) & mask;
-        /* Move it into the hole unless its home lies cyclically behind the hole. */
-        if (((at - home) & mask) >= ((at - hole) & mask)) {
-            map->slots[hole] = map->slots[at];
-            hole = at;
-        }
-    }
-    map->slots[hole] = 0;
+    close_gap(map, at, keys, stride);
     map->count--;
 }

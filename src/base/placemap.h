@@ -21,7 +21,7 @@
 #define PLACEMAP_NONE       UINT32_MAX
 
 struct placemap {
-    uint32_t *slots; /* tag << 17 | place + 1; 0: free */
+    uint32_t *slots; /* tag << 22 | distance << 17 | place + 1; 0: free */
     size_t count, room;
 };
 
@@ -40,22 +40,17 @@ static inline uint64_t placemap_key(const void *keys, size_t stride, uint32_t pl
     return key;
 }
 
-static inline uint32_t placemap_slot(uint64_t key, uint32_t place)
-{
-    return (uint32_t)(key >> 49) << 17 | (place + 1);
-}
-
 /* Where the key lies; PLACEMAP_NONE: nowhere. */
 static inline uint32_t placemap_get(const struct placemap *map, uint64_t key, const void *keys,
                                     size_t stride)
 {
     if (!map->count)
         return PLACEMAP_NONE;
-    uint32_t tag = (uint32_t)(key >> 49);
+    uint32_t tag = (uint32_t)(key >> 54);
     size_t mask = map->room - 1;
     for (size_t at = (size_t)key & mask; map->slots[at]; at = (at + 1) & mask) {
         uint32_t slot = map->slots[at], place = (slot & PLACEMAP_PLACES_MAX) - 1;
-        if (slot >> 17 == tag && placemap_key(keys, stride, place) == key)
+        if (slot >> 22 == tag && placemap_key(keys, stride, place) == key)
             return place;
     }
     return PLACEMAP_NONE;

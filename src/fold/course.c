@@ -1,5 +1,7 @@
 #include "fold/course.h"
 
+#include <stddef.h>
+
 #include "base/memory.h"
 
 enum { COURSES_MAX = 4 }; /* per shape: as many sets of headers */
@@ -65,8 +67,10 @@ static enum finding note_payload(const struct eval *eval, const struct expr *exp
     if (!expr_has(eval, expr))
         return SKIPPED;
     const struct json_value *value = &eval->values[slot];
-    ret->at = (uint16_t)slot;
-    ret->kind = expr->as_written ? SOURCE_WRITTEN : SOURCE_SLOT;
+    ret->base = BASE_VALUES;
+    ret->slot = (uint16_t)slot;
+    ret->at = (uintptr_t)slot * sizeof *value + offsetof(struct json_value, raw);
+    ret->may_be_empty = expr->as_written;
     if (expr->as_written)
         return FOUND;
     switch (value->type) {
@@ -89,8 +93,8 @@ static enum finding note_token(const struct eval *eval, const struct expr *expr,
     int at = expr->token < 0 ? (int)eval->token_count + expr->token : expr->token;
     if (at < 0 || at >= (int)eval->token_count)
         return SKIPPED;
-    ret->kind = SOURCE_TOKEN;
-    ret->at = (uint16_t)at;
+    ret->base = BASE_TOKENS;
+    ret->at = (uintptr_t)at * sizeof eval->tokens[0];
     return eval->tokens[at].len ? FOUND : BY_VALUE;
 }
 
@@ -101,8 +105,8 @@ static enum finding note_header(const struct eval *eval, const struct expr *expr
         const struct event_header *header = &eval->input->headers[i];
         if (!event_header_is(header->name, expr->text))
             continue;
-        ret->kind = SOURCE_HEADER;
-        ret->at = (uint16_t)i;
+        ret->base = BASE_HEADERS;
+        ret->at = (uintptr_t)i * sizeof *header + offsetof(struct event_header, value);
         return header->value.len ? FOUND : BY_VALUE;
     }
     return SKIPPED;
@@ -111,9 +115,11 @@ static enum finding note_header(const struct eval *eval, const struct expr *expr
 static enum finding note_expr(const struct eval *eval, const struct expr *expr, bool is_time,
                               struct source *ret)
 {
-    ret->kind = SOURCE_CONSTANT;
     switch (expr->kind) {
-    case EXPR_CONSTANT: return slice_present(expr->text) ? FOUND : SKIPPED;
+    case EXPR_CONSTANT:
+        ret->at = (uintptr_t)&expr->text;
+        ret->may_be_empty = true;
+        return slice_present(expr->text) ? FOUND : SKIPPED;
     case EXPR_PAYLOAD: return note_payload(eval, expr, is_time, ret);
     case EXPR_SUBJECT: return note_token(eval, expr, ret);
     case EXPR_HEADER: return note_header(eval, expr, ret);
@@ -124,6 +130,8 @@ static enum finding note_expr(const struct eval *eval, const struct expr *expr, 
     }
     return TO_ASK;
 }
+
+static const struct slice absent;
 
 /* False: what this event says decides, not what it has; another may tell. */
 static bool note_list(const struct eval *eval, const struct expr_list *list, bool is_time,
@@ -137,11 +145,12 @@ static bool note_list(const struct eval *eval, const struct expr_list *list, boo
         if (finding == BY_VALUE)
             return false;
         if (finding == TO_ASK) {
-            *ret = (struct source){.kind = SOURCE_ASK, .list = list};
+            *ret = (struct source){
+                .asks = true, .at = (uintptr_t)&absent, .may_be_empty = true, .list = list};
             return true;
         }
     }
-    *ret = (struct source){.kind = SOURCE_ABSENT, .list = list};
+    *ret = (struct source){.at = (uintptr_t)&absent, .may_be_empty = true, .list = list};
     return true;
 }
 
@@ -162,6 +171,10 @@ static bool note_all(const struct eval *eval, const struct plan_group *group, st
         if (wanted &&
             !note_list(eval, &envelope->fields[f], f == EVENT_OCCURRED_AT, &ret->field[f]))
             return false;
+        if (f < EVENT_CLASS_FIELDS) {
+            ret->asks |= (uint32_t)ret->field[f].asks << f;
+            ret->varies |= (uint32_t)(ret->field[f].asks || ret->field[f].base != BASE_NONE) << f;
+        }
     }
     if (!note_list(eval, &envelope->channel, false, &ret->channel))
         return false;

@@ -17,20 +17,16 @@
 #include "fold/fact.h"
 #include "fold/plan.h"
 
-enum source_kind {
-    SOURCE_ABSENT, /* never anything */
-    SOURCE_CONSTANT,
-    SOURCE_TOKEN,   /* of the subject */
-    SOURCE_HEADER,  /* by place */
-    SOURCE_SLOT,    /* of the payload; in the id of {"id":"…"} too */
-    SOURCE_WRITTEN, /* the same, as it is written, and it may be empty */
-    SOURCE_ASK,     /* the alternatives in turn */
-};
+/* Where a text lies: the bases below, and how far behind them. */
+enum source_base { BASE_NONE, BASE_TOKENS, BASE_HEADERS, BASE_VALUES, SOURCE_BASES };
 
 struct source {
-    uint8_t kind, skip, cut; /* bytes of the slot that are not of the text */
-    uint16_t at;
-    const struct expr *expr; /* the alternative that was taken; NULL: none, or to be asked */
+    bool asks;               /* the alternatives in turn; nothing else here counts */
+    bool may_be_empty;       /* otherwise an empty text decides otherwise */
+    uint8_t base, skip, cut; /* bytes at both ends that are not of the text */
+    uint16_t slot;           /* of the payload's value */
+    uintptr_t at;            /* of a struct slice */
+    const struct expr *expr; /* the alternative that was taken; NULL: none */
     const struct expr_list *list;
 };
 
@@ -45,7 +41,8 @@ struct course {
     /* The class of the last event, where it is one of the stream state of this generation. */
     uint64_t class_generation;
     struct class_entry *class;
-    bool fact_is_early; /* told by what the message has, not by fields of its view */
+    bool fact_is_early;    /* told by what the message has, not by fields of its view */
+    uint32_t asks, varies; /* bit per class field: to be asked; with a text of the event's own */
     struct source field[EVENT_FIELDS], fact[FACT_PARTS_MAX], channel;
     size_t names_len;
     char names[]; /* of the headers: length in one byte, name */
@@ -59,32 +56,25 @@ void course_note(struct json_shape *shape, const struct eval *eval, const struct
 /* Frees what a shape keeps; for json_shapes_new(). */
 void courses_free(void *courses);
 
-/* The text before any transform. False: this event's is empty, which decides otherwise. */
+/* The same for all sources, so that which one it is needs no branch. False: this event's text is
+ * empty, or the alternatives must be asked. */
 static inline bool source_raw(const struct eval *eval, const struct source *source,
                               struct slice *ret)
 {
-    switch ((enum source_kind)source->kind) {
-    case SOURCE_CONSTANT: *ret = source->expr->text; return true;
-    case SOURCE_TOKEN: *ret = eval->tokens[source->at]; return ret->len != 0;
-    case SOURCE_HEADER: *ret = eval->input->headers[source->at].value; return ret->len != 0;
-    case SOURCE_SLOT:
-        *ret = eval->values[source->at].raw;
-        ret->ptr += source->skip;
-        ret->len -= (size_t)source->skip + source->cut;
-        return ret->len != 0;
-    case SOURCE_WRITTEN: *ret = eval->values[source->at].raw; return true;
-    case SOURCE_ABSENT:
-    case SOURCE_ASK: break;
-    }
-    *ret = SLICE_ABSENT;
-    return source->kind == SOURCE_ABSENT;
+    const char *const bases[SOURCE_BASES] = {[BASE_TOKENS] = (const char *)eval->tokens,
+                                             [BASE_HEADERS] = (const char *)eval->input->headers,
+                                             [BASE_VALUES] = (const char *)eval->values};
+    const struct slice *text = (const void *)((uintptr_t)bases[source->base] + source->at);
+    ret->ptr = text->ptr + source->skip;
+    ret->len = text->len - source->skip - source->cut;
+    return (ret->len != 0) | source->may_be_empty;
 }
 
 /* What the list says of this event: expr_list_text(), by the course. */
 static inline struct slice source_text(struct eval *eval, const struct source *source)
 {
     struct slice text;
-    if (!source_raw(eval, source, &text))
+    if (source->asks || !source_raw(eval, source, &text))
         return expr_list_text(eval, source->list);
     if (!slice_present(text))
         return text;

@@ -236,14 +236,15 @@ static inline bool follow(struct engine *engine, struct course *course, struct p
     ret->course = course;
     ret->envelope = course->envelope;
     ret->probes = course->probes;
+    bool sound = true;
     for (size_t f = 0; f < EVENT_CLASS_FIELDS; f++) {
-        const struct source *source = &course->field[f];
-        ret->expr[f] = source->expr;
-        if (__builtin_expect(source->kind == SOURCE_ASK, 0))
-            read_class_field(engine, ret, f);
-        else if (!source_raw(&engine->eval, source, &ret->raw[f]))
-            return false;
+        ret->expr[f] = course->field[f].expr;
+        sound &= source_raw(&engine->eval, &course->field[f], &ret->raw[f]);
     }
+    if (!sound)
+        return false;
+    for (uint32_t asks = course->asks; asks; asks &= asks - 1)
+        read_class_field(engine, ret, (size_t)__builtin_ctz(asks));
     engine->followed++;
     return true;
 }
@@ -361,12 +362,12 @@ static bool read_time_by_course(struct engine *engine, const struct prepared *pr
     const struct source *source = &prepared->course->field[EVENT_OCCURRED_AT];
     struct event_view *view = &engine->view;
     struct slice raw;
-    if (source->kind == SOURCE_ASK || !source_raw(&engine->eval, source, &raw))
+    if (source->asks || !source_raw(&engine->eval, source, &raw))
         return false;
-    if (source->kind == SOURCE_ABSENT)
+    if (!source->expr)
         return true;
     bool is_object =
-        source->expr->kind == EXPR_PAYLOAD && engine->values[source->at].type == JSON_TYPE_OBJECT;
+        source->expr->kind == EXPR_PAYLOAD && engine->values[source->slot].type == JSON_TYPE_OBJECT;
     view->has_occurred_at = event_time_parse(raw, is_object, &view->occurred_at_ns);
     if (view->has_occurred_at)
         view->field[EVENT_OCCURRED_AT] = raw;

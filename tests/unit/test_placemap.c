@@ -25,7 +25,7 @@ static uint64_t draw_key(uint64_t *seed)
 {
     *seed = *seed * 6364136223846793005u + 1442695040888963407u;
     uint64_t bits = *seed >> 33;
-    return (bits % 3) << 62 | (bits / 3 % 7) << 20 | (bits / 21 % 40) * 13;
+    return (bits % 3) << 62 | (bits / 3 % 30) << 20 | (bits / 90 % 6) * 2;
 }
 
 static void test_as_the_model_says(void **state)

@@ -6,7 +6,7 @@
 source "$(dirname "$0")/common.sh"
 
 readonly LOGS=$REPOSITORY/build/test-logs
-readonly FUZZ_SECONDS=${FUZZ_SECONDS:-10} # all targets together
+readonly FUZZ_SECONDS=${FUZZ_SECONDS:-10} # each target
 total_passed=0 total_failed=0 total_skipped=0
 
 # --- one step --------------------------------------------------------------------------------------
@@ -109,33 +109,36 @@ run_unit() {
 }
 
 run_fuzz() {
-    local folder=$1 program name seconds failed=0 targets
+    local folder=$1 targets failed
     mapfile -t targets < <(find "$folder/tests/fuzz" -maxdepth 1 -type f -name 'fuzz_*' -executable)
     ((${#targets[@]})) || { say "ok - none # SKIP there is no fuzz target" && return 0; }
-    seconds=$((FUZZ_SECONDS / ${#targets[@]}))
-    ((seconds >= 2)) || seconds=2
-    for program in "${targets[@]}"; do
-        name=${program##*/}
-        if fuzz_one "$program" "tests/fuzz/corpus/${name#fuzz_}" "$seconds"; then
-            say "ok - $name, $seconds s"
-        else
-            failed=1
-            say "not ok - $name; the input that broke it is named above"
-        fi
-    done
-    return "$failed"
+    failed=$(mktemp)
+    printf '%s\0' "${targets[@]}" | FAILED=$failed xargs -0 -n 1 -P "$(nproc)" "$0" --inner fuzz-one
+    [[ ! -s $failed ]] || { rm -f "$failed" && return 1; }
+    rm -f "$failed"
 }
 
-# New inputs go to a scratch folder; only a crashing one is kept, under build/test-logs.
+# New inputs go to a scratch folder; only a crashing one is kept, under build/test-logs. It starts from
+# what was written by hand (corpus) and what longer runs have found.
 fuzz_one() {
-    local scratch code=0
+    local name=${1##*/} scratch log code=0 found
+    found=tests/fuzz/found/${name#fuzz_}.tar.gz
     scratch=$(mktemp -d)
+    log=$LOGS/fuzz/$name.log
     mkdir -p "$LOGS/fuzz"
-    [[ -d $2 ]] && cp -r "$2/." "$scratch"
-    timeout -k 5 $(($3 + 60)) "$1" -max_total_time="$3" -timeout=10 -rss_limit_mb=2048 \
-        -artifact_prefix="$LOGS/fuzz/${1##*/}-" -print_final_stats=1 "$scratch" || code=$?
+    [[ ! -f $found ]] || tar -xzf "$found" -C "$scratch"
+    [[ ! -d tests/fuzz/corpus/${name#fuzz_} ]] || cp -r "tests/fuzz/corpus/${name#fuzz_}/." "$scratch"
+    timeout -k 5 $((FUZZ_SECONDS + 120)) "$1" -max_total_time="$FUZZ_SECONDS" -timeout=10 \
+        -rss_limit_mb=2048 -artifact_prefix="$LOGS/fuzz/$name-" -print_final_stats=1 "$scratch" \
+        >"$log" 2>&1 || code=$?
     rm -rf "$scratch"
-    return "$code"
+    if ((code == 0)); then
+        say "ok - $name, $FUZZ_SECONDS s, $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") runs"
+    else
+        say "$name" >>"$FAILED"
+        tail -n 60 "$log"
+        say "not ok - $name; the input that broke it is named above"
+    fi
 }
 
 # The system tests' files; "a b" in $TESTS stands for a.test.mjs and b.test.mjs.
@@ -193,6 +196,7 @@ inner() {
     unit-asan) scripts/build.sh build-asan && run_sanitized unit-asan run_unit build-asan ;;
     unit-tsan) scripts/build.sh build-tsan && run_sanitized unit-tsan run_unit build-tsan ;;
     fuzz) scripts/build.sh build-asan && run_fuzz build-asan ;;
+    fuzz-one) fuzz_one "$1" ;;
     alerts) bash tests/alerts/run.sh ;;
     rules) scripts/build.sh build cim-ops && check_rules ;;
     system) scripts/build.sh build cim-ops && run_node $(system_files) ;;
@@ -224,7 +228,7 @@ system_asan() { step "system (ASan + UBSan)" 900 count_node "$0" --inner system-
 system_tsan() {
     TESTS=${TESTS:-$(threaded_tests)} step "system (TSan)" 900 count_node "$0" --inner system-tsan
 }
-group_fuzz() { step "fuzz" 300 count_tap "$0" --inner fuzz; }
+group_fuzz() { step "fuzz" 600 count_tap "$0" --inner fuzz; }
 group_rules() { step "rules" 120 count_tap "$0" --inner rules; }
 group_alerts() { step "alerts" 180 count_plain "$0" --inner alerts; }
 group_system() { step "system" 900 count_node "$0" --inner system; }
@@ -247,7 +251,7 @@ threaded_tests() {
 
 main() {
     if [[ ${1:-} == --inner ]]; then
-        inner "$2"
+        inner "${@:2}"
         return
     fi
     [[ $(type -t "group_${1:-}") == function ]] ||

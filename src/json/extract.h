@@ -84,7 +84,10 @@ bool json_extract_shaped(const struct json_plan *plan, struct json_shapes *shape
 struct json_shape *json_shapes_fitted(const struct json_shapes *shapes);
 /* Strings, numbers, true and false, in the order of the text; nulls are part of the shape. */
 size_t json_shape_count(const struct json_shape *shape);
-/* Value `index` of the last text, which begins at `text`. A string of a shape has no escapes. */
+/* Where they lie in the last text: value i from 2i + 1 to 2i + 2. Strings of a shape are ASCII
+ * without escapes. */
+const uint32_t *json_shapes_borders(const struct json_shapes *shapes);
+/* Value `index` of the last text, which begins at `text`. */
 struct json_value json_shapes_value(const struct json_shapes *shapes, size_t index,
                                     const char *text);
 /* What was found out about a shape, by whom (`key`); a note is one block of the heap and is freed

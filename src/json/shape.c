@@ -296,6 +296,11 @@ size_t json_shape_count(const struct json_shape *shape)
     return shape->value_count;
 }
 
+const uint32_t *json_shapes_borders(const struct json_shapes *shapes)
+{
+    return shapes->borders;
+}
+
 struct json_value json_shapes_value(const struct json_shapes *shapes, size_t index,
                                     const char *text)
 {

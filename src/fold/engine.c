@@ -14,8 +14,6 @@
 
 /* 2000-01-01T00:00:00Z: an event from before is suspect (a clock that was never set says 1970). */
 static const int64_t oldest_plausible_ns = INT64_C(946684800) * NS_PER_SECOND;
-enum { EXPECTED_BYTES = 2048 }; /* of a payload, fetched ahead */
-
 static const int64_t future_plausible_ns = INT64_C(86400) * NS_PER_SECOND;
 
 static const struct metric_spec builtin_specs[BUILTINS] = {
@@ -722,20 +720,20 @@ static int fold_event(struct engine *engine, struct stream_state *state,
     return domain;
 }
 
-/* The payload's lines come at once while the subject is worked on, and not one by one. */
-static void expect_payload(struct slice payload)
+/* Messages mostly lie one behind the other, in a file or as they came from the server: what comes
+ * next is fetched while this one is worked on. */
+static void expect_next(struct slice payload)
 {
-    size_t len = payload.len < EXPECTED_BYTES ? payload.len : EXPECTED_BYTES;
-    for (size_t at = 0; at < len; at += 64)
-        __builtin_prefetch(payload.ptr + at);
-    if (len)
-        __builtin_prefetch(payload.ptr + len - 1);
+    enum { NEXT_BYTES = 704, LINE_BYTES = 64 };
+    uintptr_t end = (uintptr_t)payload.ptr + payload.len; /* of no object, perhaps: never read */
+    for (size_t at = 0; at < NEXT_BYTES; at += LINE_BYTES)
+        __builtin_prefetch((const void *)(end + at));
 }
 
 int engine_fold(struct engine *engine, struct stream_state *state, const struct event_input *input)
 {
     struct prepared prepared;
-    expect_payload(input->payload);
+    expect_next(input->payload);
     if (input->seq) {
         if (input->seq <= state->seq)
             return -1;

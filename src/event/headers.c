@@ -1,6 +1,9 @@
 #include "event/headers.h"
 
 #include <strings.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 /* --- the block -------------------------------------------------------------------------------- */
 
@@ -52,19 +55,81 @@ bool event_headers_next(struct event_headers *walk, struct event_header *ret)
     return true;
 }
 
+/*
+ * All headers at once: line ends and colons of 16 bytes are found together, so that a short line
+ * costs no call. The same rules as above, which the tests hold against each other.
+ */
+#if defined(__SSE2__)
+static inline unsigned marks_of(const char *at)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i_u *)at);
+    __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\r')),
+                                 _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n')),
+                                              _mm_cmpeq_epi8(bytes, _mm_set1_epi8(':'))));
+    return (unsigned)_mm_movemask_epi8(marks);
+}
+#else
+static inline unsigned marks_of(const char *at)
+{
+    unsigned marks = 0;
+    for (unsigned i = 0; i < 16; i++)
+        marks |= (unsigned)(at[i] == '\r' || at[i] == '\n' || at[i] == ':') << i;
+    return marks;
+}
+#endif
+
+struct line_walk {
+    const char *line, *colon, *cr; /* of the line at hand; NULL: not seen yet */
+    bool ended, broken;
+};
+
+static inline void meet(struct line_walk *w, const char *at, struct event_header *out, int room,
+                        int *count)
+{
+    if (*at == ':') {
+        w->broken |= w->cr != NULL;
+        w->colon = w->colon ? w->colon : at;
+    } else if (*at == '\r') {
+        w->broken |= w->cr != NULL;
+        w->cr = at;
+    } else {
+        w->broken |= w->ended || !w->cr || at != w->cr + 1;
+        if (w->cr == w->line) {
+            w->ended = true;
+        } else if (!w->colon || w->colon == w->line) {
+            w->broken = true;
+        } else if (!w->broken && *count < room) {
+            out[(*count)++] = (struct event_header){
+                {w->line, (size_t)(w->colon - w->line)},
+                slice_trim((struct slice){w->colon + 1, (size_t)(w->cr - w->colon) - 1})};
+        }
+        w->line = at + 1;
+        w->colon = w->cr = NULL;
+    }
+}
+
 int event_headers_parse(struct slice block, struct event_header *out, int room)
 {
-    struct event_headers walk;
-    struct event_header header;
+    struct event_headers first;
     int count = 0;
     if (!block.len)
         return 0;
-    for (bool more = event_headers_begin(&walk, block, NULL); more;) {
-        more = event_headers_next(&walk, &header);
-        if (more && count < room)
-            out[count++] = header;
+    if (!event_headers_begin(&first, block, NULL))
+        return -1;
+    const char *at = first.rest.ptr, *end = at + first.rest.len;
+    struct line_walk w = {.line = at};
+    for (; at < end && !w.broken; at += 16) {
+        char tail[16] = {0};
+        const char *from = at;
+        if (end - at < 16) {
+            memcpy(tail, at, (size_t)(end - at));
+            from = tail;
+        }
+        for (unsigned marks = marks_of(from); marks && !w.broken; marks &= marks - 1)
+            meet(&w, at + __builtin_ctz(marks), out, room, &count);
     }
-    return walk.broken ? -1 : count;
+    /* The empty line is the last, and nothing is behind it. */
+    return w.broken || !w.ended || w.line != end ? -1 : count;
 }
 
 /* --- names ------------------------------------------------------------------------------------ */

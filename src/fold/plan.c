@@ -44,6 +44,7 @@ struct subject_state {
     uint64_t targets[PLAN_WORDS];
     struct state_edge *edges; /* by hash, at most half full */
     uint32_t shift;
+    bool has_edges;
     uint32_t other; /* where every token leads that is not among the edges */
     const struct plan_group *group;
 };
@@ -451,6 +452,7 @@ static void make_edges(const struct plan *plan, struct subject_state *state)
         count += plan->nodes[state->live[i]].edge_count;
     while ((size_t)1 << bits < count * 2)
         bits++;
+    state->has_edges = count > 0;
     state->shift = 64 - bits;
     state->edges = xcalloc((size_t)1 << bits, sizeof *state->edges);
     for (size_t i = 0; i < state->live_count; i++) {
@@ -508,6 +510,8 @@ static uint32_t make_step(struct plan *plan, uint32_t from, struct slice token)
 static uint32_t step_to(struct plan *plan, uint32_t from, struct slice token, const char *end)
 {
     struct subject_state *state = &plan->states[from];
+    if (!state->has_edges && state->other != STATE_NONE)
+        return state->other; /* ids, mostly */
     struct state_edge *edge = edge_place(state, token, token_first(token, end));
     bool named = edge->token.ptr != NULL;
     uint32_t to = named ? edge->to : state->other;

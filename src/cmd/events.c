@@ -179,7 +179,9 @@ void events_row_make(struct events_run *run, const char *stream, const struct bu
     if (!engine_view(run->engine, &storage->input, &ret->view, &ret->envelope, &why)) {
         ret->malformed = why;
         run->malformed++;
+        return;
     }
+    ret->payload = engine_payload(run->engine);
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */

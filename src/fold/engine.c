@@ -302,8 +302,10 @@ const char *engine_prepare(struct engine *engine, struct plan *plan,
 
     ret->group = plan_find(plan, eval->tokens, eval->token_count);
     eval->slot_of = ret->group->slot_of;
+    engine->payload = input->payload;
     if (!read_payload(engine, ret, &problem))
         return problem.what;
+    engine->payload = ret->input.payload;
 
     struct json_shape *shape = by_course ? json_shapes_fitted(ret->group->shapes) : NULL;
     struct course *course = shape ? course_find(shape, eval) : NULL;
@@ -785,6 +787,11 @@ bool engine_view(struct engine *engine, const struct event_input *input, struct 
     *ret = engine->view;
     *ret_envelope = prepared.envelope ? prepared.envelope->name.ptr : NULL;
     return true;
+}
+
+struct slice engine_payload(const struct engine *engine)
+{
+    return engine->payload;
 }
 
 void engine_domain_of(struct engine *engine, struct slice subject, char *out)

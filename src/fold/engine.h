@@ -86,6 +86,9 @@ void engine_domain_of(struct engine *engine, struct slice subject, char *out);
 #define TALLY_DOMAINS_MAX 64
 const char *engine_domain_name(const struct engine *engine, size_t domain);
 
+/* The payload of the message looked at last: decoded, when it was sent as an array of bytes. Valid
+ * until the next. */
+struct slice engine_payload(const struct engine *engine);
 /* The event view of one message, for inspection; false when it is malformed (*ret_why, constant).
  */
 bool engine_view(struct engine *engine, const struct event_input *input, struct event_view *ret,

@@ -123,7 +123,8 @@ struct engine {
     struct eval eval;
     struct event_view view;
     bool time_unreadable;
-    const struct json_shapes *shapes; /* of the payload at hand */
+    const struct json_shapes *shapes; /* of the payload at hand, */
+    struct slice payload;             /* and what was read as such */
     struct json_value values[JSON_PATHS_MAX];
     struct event_header headers[EVENT_HEADERS_MAX]; /* of the block, found once per event */
     struct buf decoded, hashed;

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/instant.h"
@@ -237,14 +238,25 @@ struct peer {
 static struct peer measure_peer(const char *modules, const char *kind, size_t series)
 {
     struct peer peer = {0};
-    CLEANUP_FREE char *command =
-        xasprintf("node --expose-gc --max-old-space-size=8192 bench/metrics_peer.mjs '%s' %s %zu 3",
-                  modules, kind, series);
-    FILE *out = popen(command, "r");
-    if (!out)
+    CLEANUP_FREE char *count = xasprintf("%zu", series);
+    int ends[2];
+    if (pipe(ends) < 0)
         return peer;
-    peer.there = fscanf(out, "%lf %lf", &peer.cpu_ms, &peer.bytes_per_series) == 2;
-    (void)pclose(out);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)dup2(ends[1], 1);
+        (void)execlp("node", "node", "--expose-gc", "--max-old-space-size=8192",
+                     "bench/metrics_peer.mjs", modules, kind, count, "3", (char *)NULL);
+        _exit(127);
+    }
+    (void)close(ends[1]);
+    FILE *out = fdopen(ends[0], "r");
+    peer.there =
+        out && pid > 0 && fscanf(out, "%lf %lf", &peer.cpu_ms, &peer.bytes_per_series) == 2;
+    if (out)
+        (void)fclose(out);
+    if (pid > 0)
+        (void)waitpid(pid, NULL, 0);
     return peer;
 }
 

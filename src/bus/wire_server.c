@@ -166,8 +166,9 @@ static bool is_numeric(const char *host)
 static void add_discovered(struct wire_servers *servers, const char *address)
 {
     const struct wire_server *origin = wire_servers_current(servers);
-    struct wire_server server;
-    if (servers->count == WIRE_SERVERS_MAX || parse_one(&server, slice_of(address), NULL) < 0)
+    struct wire_server server = {0};
+    if (servers->count == WIRE_SERVERS_MAX || parse_one(&server, slice_of(address), NULL) < 0 ||
+        !server.host || !server.port)
         return;
     if (is_known(servers, &server)) {
         server_done(&server);

@@ -160,8 +160,9 @@ static void print_rows(const struct stats *stats, enum events_form form)
                      (unsigned long long)group->bytes, first, last);
         else
             buf_addf(&out, "%s\"events\":%llu,\"bytes\":%llu,\"first\":\"%s\",\"last\":\"%s\"}\n",
-                     out.ptr[out.len - 1] == '{' ? "" : ",", (unsigned long long)group->count,
-                     (unsigned long long)group->bytes, first, last);
+                     out.len && out.ptr[out.len - 1] == '{' ? "" : ",",
+                     (unsigned long long)group->count, (unsigned long long)group->bytes, first,
+                     last);
     }
     (void)fwrite(out.ptr, 1, out.len, stdout);
 }

@@ -164,7 +164,7 @@ ALWAYS_INLINE void mix_wide(wide *s, int a, int b, int c, int d, const wide *x, 
 
 ALWAYS_INLINE void hash_wide(const uint8_t *bytes, uint64_t counter, uint32_t ret[WIDE][WORDS])
 {
-    wide value[WORDS], low, high;
+    wide value[WORDS], low = {0}, high = {0};
     for (int lane = 0; lane < WIDE; lane++) {
         low[lane] = (uint32_t)(counter + (uint64_t)lane);
         high[lane] = (uint32_t)((counter + (uint64_t)lane) >> 32);

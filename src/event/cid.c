@@ -156,7 +156,7 @@ static enum cid_reading parse_array(struct slice raw, struct cid *ret)
         }
     }
     enum cid_reading reading = parse_binary((struct bytes){binary, used}, ret);
-    char text[CID_TEXT_MAX];
+    char text[CID_TEXT_MAX] = "";
     if (reading != CID_READ)
         return reading;
     return slice_eq((struct slice){text, cid_text(ret, text)}, constant) ? CID_FAKE : CID_READ;
@@ -215,8 +215,8 @@ size_t cid_text(const struct cid *cid, char out[static CID_TEXT_MAX])
 
 void cid_of(uint64_t codec, enum cid_hash hash, struct slice bytes, struct cid *ret)
 {
-    _Static_assert(CID_DIGEST_BYTES == BLAKE3_BYTES && CID_DIGEST_BYTES == SHA256_DIGEST_LENGTH,
-                   "both digests are as long");
+    _Static_assert(CID_DIGEST_BYTES == BLAKE3_BYTES, "as long as BLAKE3's");
+    _Static_assert(CID_DIGEST_BYTES == SHA256_DIGEST_LENGTH, "and as SHA-256's");
     ret->codec = codec;
     ret->hash = hash;
     if (hash == CID_HASH_BLAKE3) {

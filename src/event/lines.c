@@ -288,7 +288,7 @@ static int read_headers(struct lines *lines, struct event_input *input, struct e
     at = slice_from(at, 1);
     for (;;) {
         skip_space(&at);
-        if (at.ptr[0] == '}')
+        if (!at.len || at.ptr[0] == '}')
             return 0;
         struct slice name = take_string(&at);
         skip_space(&at);

@@ -34,8 +34,8 @@ struct event_input {
     struct slice subject, payload;
     struct slice header_block; /* see event/headers.h; absent: `headers` stand */
     const struct event_header *headers;
-    int header_count; /* -1: they were not well-formed */
-    uint64_t seq;     /* 0: not from a stream */
+    int header_count;     /* -1: they were not well-formed */
+    uint64_t seq;         /* 0: not from a stream */
     int64_t stored_at_ns; /* 0: not known (a line of a file that does not say) */
 };
 

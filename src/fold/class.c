@@ -112,7 +112,7 @@ static enum decision decide(struct engine *engine, const struct condition_list *
 /* Distinct keys come last: their memory is being fetched. */
 static void order_actions(struct class_entry *entry)
 {
-    struct class_action late[64];
+    struct class_action late[64] = {{0}};
     size_t kept = 0, late_count = 0;
     for (size_t i = 0; i < entry->action_count; i++) {
         struct class_action *action = &entry->actions[i];

@@ -63,7 +63,8 @@ void expose_header(struct buf *out, const struct metric_spec *spec, enum exposit
 
 static char *put(char *at, const char *bytes, size_t len)
 {
-    memcpy(at, bytes, len);
+    if (len)
+        memcpy(at, bytes, len);
     return at + len;
 }
 

@@ -66,7 +66,7 @@ static char *put_decimal(char *out, double value)
 static char *put_text(char *out, const char *text)
 {
     size_t len = strlen(text);
-    memcpy(out, text, len);
+    memcpy(out, text, len); /* NOLINT(bugprone-not-null-terminated-result): the caller goes on */
     return out + len;
 }
 

@@ -15,9 +15,9 @@ struct step *schema_add_step(struct schema *schema, enum step_kind kind, uint32_
 
 struct schema *schema_begin(struct schema_set *set, struct schema_file *file, uint32_t place)
 {
-    struct schema **slot = &file->schema_of[place];
-    if (*slot)
-        return *slot;
+    struct schema **slot = &file->schema_of[place], *known = *slot;
+    if (known)
+        return known;
     struct schema *schema = xcalloc(1, sizeof *schema);
     *schema = (struct schema){.file = file, .place = place, .resource = file->resource_of[place]};
     GROW(set->schemas, set->schema_count, set->schema_room);

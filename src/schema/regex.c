@@ -316,8 +316,8 @@ static bool put_class(struct translation *t)
     }
     buf_add_str(&t->out, negative ? "[^" : "[");
     while (!peek(t, ']')) {
-        bool single, single_end;
-        uint32_t first, last;
+        bool single = false, single_end = false;
+        uint32_t first = 0, last = 0;
         if (t->at >= t->in.len)
             return refuse(t, "']' is missing");
         if (!class_member(t, &single, &first))
@@ -435,7 +435,7 @@ static bool put_quantifier(struct translation *t)
 /* At a backslash outside of [...]. */
 static bool put_escape(struct translation *t)
 {
-    uint32_t c;
+    uint32_t c = 0;
     if (++t->at == t->in.len)
         return refuse(t, "the pattern ends with a backslash");
     if (peek(t, 'b') || peek(t, 'B')) {
@@ -457,7 +457,7 @@ static bool put_escape(struct translation *t)
 
 static bool put_piece(struct translation *t)
 {
-    uint32_t c;
+    uint32_t c = 0;
     switch (t->in.ptr[t->at]) {
     case '(': return open_group(t);
     case ')': return close_group(t);

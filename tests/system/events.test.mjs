@@ -210,7 +210,8 @@ test('a payload that was sent as an array of bytes is looked into like any other
   await manager.streams.add({ name: 'INFRA', subjects: ['infrastructure.>'] });
   const inner = { event_id: ID(1), aggregate_id: ID(2), type: 'resource_registered', hostname: 'rack-7',
     timestamp: '2026-07-11T12:00:00Z' };
-  await publish([`infrastructure.compute.${ID(2)}.registered`, JSON.stringify([...Buffer.from(JSON.stringify(inner))])]);
+  await publish([`infrastructure.compute.${ID(2)}.registered`,
+    JSON.stringify([...Buffer.from(JSON.stringify(inner))])]);
   const where = (host) => events(nats, ['query', '--where', `$payload.hostname == ${host}`, '--output', 'json']);
   assert.deepEqual(lines(await where('rack-7')).map((e) => e.event_type), ['ResourceRegistered']);
   assert.deepEqual(lines(await where('rack-8')), []);

@@ -56,7 +56,8 @@ describe('inspect', () => {
     wanted.forEach((want, i) => {
       if (want === 'none') assert.equal(shown[i], undefined);
       else if (want === 'verified') assert.match(shown[i], /^verified, .*: [a-z-]+ \(.*envelopes\.yaml:\d+:?\d*\)$/);
-      else if (want.startsWith('unverifiable: ')) assert.match(shown[i], new RegExp(`^not verifiable, ${want.slice(14)}: `));
+      else if (want.startsWith('unverifiable: ')) assert.match(shown[i],
+        new RegExp(`^not verifiable, ${want.slice(14)}: `));
       else assert.match(shown[i], new RegExp(`^broken, ${want}: `));
     });
     const text = await inspect(['--explain', '--output', 'text', file]);
@@ -149,9 +150,12 @@ describe('inspect: the corpus', async () => {
           payload: isBytes(line.payload) ? asBytes(deep(once(line), change)) : deep(line.payload, change) }));
         const want = expected.map((view, i) => {
           const epoch = /"(X-Timestamp":"\d+"|timestamp":\d+|timestamp":\{|occurred_at":\{)/
-            .test(JSON.stringify([corpus[i].headers, once(corpus[i])])) && !TIME.test(corpus[i].payload.timestamp ?? '');
-          if (!view.occurred_at || (epoch && !JSON.stringify(once(corpus[i])).includes(view.occurred_at.slice(0, 26)))) return view;
-          return { ...view, occurred_at: `${view.occurred_at.slice(0, 20)}${view.occurred_at.slice(20, 20 + digits).padEnd(9, '0')}Z` };
+            .test(JSON.stringify([corpus[i].headers, once(corpus[i])])) &&
+              !TIME.test(corpus[i].payload.timestamp ?? '');
+          if (!view.occurred_at || (epoch && !JSON.stringify(once(corpus[i])).includes(view.occurred_at.slice(0,
+            26)))) return view;
+          const fraction = view.occurred_at.slice(20, 20 + digits).padEnd(9, '0');
+          return { ...view, occurred_at: `${view.occurred_at.slice(0, 20)}${fraction}Z` };
         });
         same(lines, await views(lines), want);
       }
@@ -187,7 +191,8 @@ describe('inspect: the corpus', async () => {
 
 // --- the types of every domain, in every casing of their subjects ----------------------------------------
 
-const snake = (type) => type.replace(/([a-z0-9])([A-Z])/g, '$1_$2').replace(/([A-Z])([A-Z][a-z])/g, '$1_$2').toLowerCase();
+const snake = (type) => type.replace(/([a-z0-9])([A-Z])/g, '$1_$2').replace(/([A-Z])([A-Z][a-z])/g,
+  '$1_$2').toLowerCase();
 const squashed = (type) => type.toLowerCase();
 const dotted = (type) => snake(type).replaceAll('_', '.');
 const kebab = (type) => snake(type).replaceAll('_', '-');
@@ -196,66 +201,96 @@ const words = (text) => text.trim().split(/\s+/);
 /** subject and payload tell the type in the way named; `strip` is what the subject leaves out of it. */
 const DOMAINS = {
   infrastructure: { types: words(`ResourceRegistered OrganizationAssigned LocationAssigned OwnerAssigned PolicyAdded
-    PolicyRemoved AccountConceptAssigned AccountConceptCleared HardwareDetailsSet AssetTagAssigned MetadataUpdated StatusChanged`),
+    PolicyRemoved AccountConceptAssigned AccountConceptCleared HardwareDetailsSet AssetTagAssigned MetadataUpdated
+      StatusChanged`),
   subjects: [(t) => `infrastructure.compute.c-1.${squashed(t)}`, (t) => `infrastructure.compute.c-1.${snake(t)}`],
   payloads: [(t) => ({ event_type: t, data: { event: { event_id: 'e' } } }), (t) => ({ type: snake(t) }),
     (t) => asBytes({ type: snake(t) }), () => ({ hostname: 'x' })] },
   agent: { types: words(`AgentDeployed ModelConfigured ModelConfigurationAssigned SystemPromptConfigured AgentActivated
     AgentSuspended AgentDecommissioned MessageSent ResponseChunkReceived ResponseCompleted ResponseFailed`),
-  subjects: [(t) => `agent.events.agent.a-1.${snake(t).replace('agent_', '')}`], payloads: [(t) => ({ event: { type: t } }), () => ({})] },
-  workflow: { types: words(`WorkflowCreated WorkflowStarted WorkflowCompleted WorkflowFailed WorkflowPaused WorkflowResumed
-    WorkflowCancelled WorkflowMetadataAdded WorkflowMetadataRemoved WorkflowContextVariableSet WorkflowContextVariableRemoved
+  subjects: [(t) => `agent.events.agent.a-1.${snake(t).replace('agent_', '')}`],
+    payloads: [(t) => ({ event: { type: t } }), () => ({})] },
+  workflow: { types: words(`WorkflowCreated WorkflowStarted WorkflowCompleted WorkflowFailed WorkflowPaused
+      WorkflowResumed
+    WorkflowCancelled WorkflowMetadataAdded WorkflowMetadataRemoved WorkflowContextVariableSet
+      WorkflowContextVariableRemoved
     StepAdded StepRemoved StepExecutionStarted StepExecutionCompleted StepExecutionFailed StepSkipped StepFailed
     StepAssignmentChanged StepDependencyAdded StepDependencyRemoved StepConfigurationAdded StepConfigurationRemoved
     StepApprovalRequested StepApprovalGranted StepApprovalRejected TaskStarted TaskAssigned TaskReassigned TaskCompleted
     CrossDomainOperationRequested CrossDomainOperationCompleted CrossDomainOperationFailed
     CrossDomainEventSubscriptionRequested CrossDomainEventSubscriptionCancelled CrossDomainEventReceived
-    CrossDomainTransactionStarted CrossDomainTransactionPrepared CrossDomainTransactionCommitted CrossDomainTransactionRolledBack`),
-  subjects: [(t) => `events.workflow.w-1.${squashed(t)}`, (t) => `cim.cim.cim.workflow.instance.lifecycle.${squashed(t)}.k`],
+    CrossDomainTransactionStarted CrossDomainTransactionPrepared CrossDomainTransactionCommitted
+      CrossDomainTransactionRolledBack`),
+  subjects: [(t) => `events.workflow.w-1.${squashed(t)}`,
+    (t) => `cim.cim.cim.workflow.instance.lifecycle.${squashed(t)}.k`],
   payloads: [(t) => ({ [t]: {} }), (t) => t, () => ({})] },
-  person: { types: words(`PersonCreated PersonUpdated NameUpdated BirthDateSet DeathRecorded PersonDeactivated PersonReactivated
+  person: { types: words(`PersonCreated PersonUpdated NameUpdated BirthDateSet DeathRecorded PersonDeactivated
+      PersonReactivated
     AttributeRecorded AttributeUpdated AttributeInvalidated`),
-  subjects: [(t) => `person.events.p-1.${snake(t).replace('person_', '')}`], payloads: [(t) => ({ event: { [t]: {} } }), (t) => ({ event: t }), () => ({})] },
+  subjects: [(t) => `person.events.p-1.${snake(t).replace('person_', '')}`],
+    payloads: [(t) => ({ event: { [t]: {} } }), (t) => ({ event: t }), () => ({})] },
   organization: { types: words(`OrganizationCreated OrganizationUpdated OrganizationDissolved OrganizationMerged
     OrganizationStatusChanged DepartmentCreated DepartmentUpdated DepartmentRestructured DepartmentDissolved TeamFormed
     TeamUpdated TeamDisbanded RoleCreated RoleUpdated RoleDeprecated FacilityCreated FacilityUpdated FacilityRemoved
     ChildOrganizationAdded ChildOrganizationRemoved`),
   subjects: [(t) => `organization.events.o-1.${snake(t).replace(/_?organization_?/, '_').replace(/^_/, '')}`,
-    (t) => `events.organization.o-1.${snake(t).replace(/_?organization_?/, '_').replace(/^_/, '').replaceAll('_', '.')}`],
+    (t) => `events.organization.o-1.${snake(t).replace(/_?organization_?/, '_').replace(/^_/, '')
+      .replaceAll('_', '.')}`],
   payloads: [(t) => ({ event_type: t }), () => ({})] },
-  policy: { types: words(`PolicyCreated PolicyUpdated PolicyApproved PolicyActivated PolicySuspended PolicyRevoked PolicyArchived
+  policy: { types: words(`PolicyCreated PolicyUpdated PolicyApproved PolicyActivated PolicySuspended PolicyRevoked
+      PolicyArchived
     PolicyEvaluated PolicyViolationDetected PolicyCompliancePassed PolicyExemptionGranted PolicyExemptionRevoked
     PolicyExemptionExpired PolicySetCreated PolicyAddedToSet PolicyRemovedFromSet PolicyConflictDetected`),
   subjects: [(t) => `events.policy.p-1.${squashed(t)}`], payloads: [(t) => ({ event_type: t }), () => ({})] },
-  location: { types: words('LocationDefined LocationUpdated ParentLocationSet ParentLocationRemoved LocationMetadataAdded LocationArchived'),
+  location: { types: words(`LocationDefined LocationUpdated ParentLocationSet ParentLocationRemoved
+      LocationMetadataAdded LocationArchived`),
     subjects: [(t) => `events.location.l-1.${snake(t).replace(/_?location_?/, '_').replace(/^_/, '')}`,
       (t) => `events.location.l-1.${dotted(t).replace(/\.?location\.?/, '.').replace(/^\./, '')}`],
     payloads: [(t) => ({ [t]: { location_id: 'l-1' } }), (t) => t, () => ({})] },
   git: { types: words('RepositoryCloned CommitAnalyzed BranchCreated BranchDeleted TagCreated RepositoryAnalyzed'),
-    subjects: [(t) => `git.event.${dotted(t)}`], payloads: [(t) => ({ event: { event_type: t } }), (t) => ({ event_type: t }), () => ({})] },
-  nix: { types: words('FlakeCreated FlakeUpdated FlakeInputAdded FlakeInputRemoved PackageBuilt PackageCached ModuleCreated ModuleUpdated ModuleDeleted ConfigurationCreated ConfigurationUpdated ConfigurationActivated ConfigurationRolledBack'),
-    subjects: [(t) => `nix.event.${snake(t).replace('_', '.').replace('configuration', 'config')}`], payloads: [() => ({ id: 1 })] },
-  dialog: { types: words('DialogStarted DialogEnded TurnAdded ContextSwitched ContextUpdated DialogPaused DialogResumed ParticipantAdded ParticipantRemoved TopicCompleted ContextVariableAdded'),
-    subjects: [(t) => `dialog.${dotted(t).replace('dialog.', '').replace('context.variable', 'context_variable')}.v1`], payloads: [() => ({ dialog_id: 'd' })] },
-  conceptualspace: { types: words('ConceptualSpaceCreated ConceptAdded RegionAdded DimensionWeightsRemoved DimensionWeightsAdded'),
-    subjects: [(t) => `conceptualspace.${squashed(t)}`], payloads: [(t) => ({ [t.replace('Conceptual', '').replace('Dimension', '')]: {} }), () => ({})] },
-  identity: { types: words(`IdentityCreated IdentityUpdated IdentityArchived IdentityLinkedToPerson IdentityLinkedToOrganization
+    subjects: [(t) => `git.event.${dotted(t)}`], payloads: [(t) => ({ event: { event_type: t } }),
+      (t) => ({ event_type: t }), () => ({})] },
+  nix: { types: words(`FlakeCreated FlakeUpdated FlakeInputAdded FlakeInputRemoved PackageBuilt PackageCached
+      ModuleCreated ModuleUpdated ModuleDeleted ConfigurationCreated ConfigurationUpdated ConfigurationActivated
+      ConfigurationRolledBack`),
+    subjects: [(t) => `nix.event.${snake(t).replace('_', '.').replace('configuration', 'config')}`],
+      payloads: [() => ({ id: 1 })] },
+  dialog: { types: words(`DialogStarted DialogEnded TurnAdded ContextSwitched ContextUpdated DialogPaused
+      DialogResumed ParticipantAdded ParticipantRemoved TopicCompleted ContextVariableAdded`),
+    subjects: [(t) => `dialog.${dotted(t).replace('dialog.', '').replace('context.variable', 'context_variable')}.v1`],
+      payloads: [() => ({ dialog_id: 'd' })] },
+  conceptualspace: { types: words(`ConceptualSpaceCreated ConceptAdded RegionAdded DimensionWeightsRemoved
+      DimensionWeightsAdded`),
+    subjects: [(t) => `conceptualspace.${squashed(t)}`], payloads: [(t) => ({ [t.replace('Conceptual',
+      '').replace('Dimension', '')]: {} }), () => ({})] },
+  identity: { types: words(`IdentityCreated IdentityUpdated IdentityArchived IdentityLinkedToPerson
+      IdentityLinkedToOrganization
     IdentityAuthenticationRequested IdentitiesMerged RelationshipEstablished RelationshipValidated RelationshipExpired
     RelationshipRevoked RelationshipsTraversed WorkflowStarted WorkflowStepCompleted WorkflowCompleted WorkflowTimedOut
     VerificationStarted VerificationCompleted ProjectionCreated ProjectionsSynced`),
-  subjects: [(t) => `identity.${snake(t)}`, (t) => `identity.${squashed(t)}`], payloads: [() => ({ identity_id: 'i' })] },
-  graph: { types: words('GraphCreated GraphDeleted NodeAdded NodeUpdated NodeRemoved EdgeAdded EdgeUpdated EdgeRemoved'),
-    subjects: [(t) => `graph.g-1.${dotted(t).replace('graph.', '')}`, (t) => `graphs.${dotted(t)}.v1`], payloads: [(t) => ({ type: t }), () => ({})] },
-  network: { types: words(`DeviceDiscovered DeviceAdopting DeviceProvisioned DeviceConfiguring DeviceConfigured DeviceError
+  subjects: [(t) => `identity.${snake(t)}`, (t) => `identity.${squashed(t)}`],
+    payloads: [() => ({ identity_id: 'i' })] },
+  graph: { types: words(`GraphCreated GraphDeleted NodeAdded NodeUpdated NodeRemoved EdgeAdded EdgeUpdated
+      EdgeRemoved`),
+    subjects: [(t) => `graph.g-1.${dotted(t).replace('graph.', '')}`, (t) => `graphs.${dotted(t)}.v1`],
+      payloads: [(t) => ({ type: t }), () => ({})] },
+  network: { types: words(`DeviceDiscovered DeviceAdopting DeviceProvisioned DeviceConfiguring DeviceConfigured
+      DeviceError
     DeviceDecommissioned DeviceRenamed DeviceAddedToTopology DeviceRemovedFromTopology DeviceSyncedToInventory
     ConnectionEstablished ConnectionRemoved ConnectionLinkChanged TopologyCreated IpAddressAllocated`),
-  subjects: [(t) => `network.device.${t}`, (t) => `network.device.${squashed(t)}`], payloads: [(t) => ({ [t]: {} }), (t) => t, () => ({})] },
-  bridge: { types: words('QueryStarted QueryCompleted QueryFailed StreamChunk ProviderSwitched ProviderHealth MetricsUpdated ProvidersListed ModelsListed'),
-    subjects: [(t) => `bridge.event.${dotted(t)}`], payloads: [(t) => ({ event: { [t]: {} } }), (t) => ({ event: t }), () => ({})] },
-  keys: { types: words(`KeyGenerated KeyImported KeyExported KeyStoredOffline KeyRevoked CertificateSigned CertificateRevoked
+  subjects: [(t) => `network.device.${t}`, (t) => `network.device.${squashed(t)}`], payloads: [(t) => ({ [t]: {} }),
+    (t) => t, () => ({})] },
+  bridge: { types: words(`QueryStarted QueryCompleted QueryFailed StreamChunk ProviderSwitched ProviderHealth
+      MetricsUpdated ProvidersListed ModelsListed`),
+    subjects: [(t) => `bridge.event.${dotted(t)}`], payloads: [(t) => ({ event: { [t]: {} } }), (t) => ({ event: t }),
+      () => ({})] },
+  keys: { types: words(`KeyGenerated KeyImported KeyExported KeyStoredOffline KeyRevoked CertificateSigned
+      CertificateRevoked
     CertificateRenewed CertificateValidated YubiKeyDetected YubiKeyProvisioned SagaStarted SagaCompleted`),
-  subjects: [(t) => `keys.events.${kebab(t).replace('yubi-key', 'yubikey').replace('-', '.')}`, (t) => `cim.graph.key.${squashed(t)}`],
-  payloads: [(t) => ({ aggregate: 'Key', event: { event_type: t } }), (t) => ({ event: { aggregate: 'Key', event: { event_type: t } }, cid: 'b' })] },
+  subjects: [(t) => `keys.events.${kebab(t).replace('yubi-key', 'yubikey').replace('-', '.')}`,
+    (t) => `cim.graph.key.${squashed(t)}`],
+  payloads: [(t) => ({ aggregate: 'Key', event: { event_type: t } }), (t) => ({ event: { aggregate: 'Key',
+    event: { event_type: t } }, cid: 'b' })] },
 };
 
 describe('inspect: the producers\' own types', () => {

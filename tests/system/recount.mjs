@@ -64,10 +64,12 @@ const SCHEMES = [
     if (Array.isArray(body)) {
       const inner = JSON.parse(Buffer.from(body).toString('utf8'));
       return { domain: 'infrastructure', type: pascal(inner.type), aggregate: 'compute_resource',
-        fact: [inner.event_id], channel: 'service', id: inner.aggregate_id, event: inner.event_id, at: inner.timestamp };
+        fact: [inner.event_id], channel: 'service', id: inner.aggregate_id, event: inner.event_id,
+          at: inner.timestamp };
     }
     return { domain: 'infrastructure', type: body.event_type, aggregate: body.data.aggregate_type,
-      fact: [body.data.event.event_id], channel: 'store', id: body.aggregate_id, event: body.data.event.event_id, at: body.data.event.timestamp };
+      fact: [body.data.event.event_id], channel: 'store', id: body.aggregate_id, event: body.data.event.event_id,
+        at: body.data.event.timestamp };
   }],
   [/^infrastructure\.[^.]+\.[^.]+$/, ({ body, tokens }) => ({ domain: 'infrastructure',
     type: body.event_type, aggregate: tokens[1], id: body.aggregate_id, event: body.event_id })],
@@ -85,11 +87,13 @@ const SCHEMES = [
     type: Object.values(body.event_type)[0], aggregate: 'workflow',
     id: body.context.workflow_instance_id, event: body.id, at: body.timestamp })],
   [/^person\.events\.[^.]+\.person\./, ({ body, tokens }) => ({ domain: 'person',
-    fact: [body.aggregate_id.id, tokens[4], body.event.data.metadata.timestamp], channel: 'v2', type: body.event.event_type,
+    fact: [body.aggregate_id.id, tokens[4], body.event.data.metadata.timestamp], channel: 'v2',
+      type: body.event.event_type,
     aggregate: 'person', id: body.aggregate_id.id, event: body.event_id,
     at: body.event.data.metadata.timestamp })],
   [/^person\.events\./, ({ body, tokens }) => ({ domain: 'person',
-    fact: [body.aggregate_id.id, tokens[3], verbTime(Object.values(body.event)[0])], channel: 'v1', type: soleKey(body.event),
+    fact: [body.aggregate_id.id, tokens[3], verbTime(Object.values(body.event)[0])], channel: 'v1',
+      type: soleKey(body.event),
     aggregate: 'person', id: body.aggregate_id.id, at: body.timestamp })],
   [/^(organization\.events|events\.organization)\./, ({ body, tokens }) => ({ domain: 'organization',
     type: body.event_type, aggregate: 'organization', id: body.organization_id?.id ?? tokens[2],

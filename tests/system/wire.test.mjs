@@ -75,7 +75,8 @@ describe('wire', { concurrency: 3 }, () => {
   test('TLS with certificates on both sides and a password', async (t) => {
     const at = await certificates(t);
     const nats = await startNats(t, { config: `authorization { user: u, password: "p@ss" }
-      tls { cert_file: "${at('server.pem')}", key_file: "${at('server.key')}", ca_file: "${at('ca.pem')}", verify: true }` });
+      tls { cert_file: "${at('server.pem')}", key_file: "${at('server.key')}", ca_file: "${at('ca.pem')}",
+        verify: true }` });
     const tls = { caFile: at('ca.pem'), certFile: at('client.pem'), keyFile: at('client.key') };
     const js = await streams(await connectNats(t, nats.url, { user: 'u', pass: 'p@ss', tls }));
     await publish(js, 500);
@@ -93,7 +94,8 @@ describe('wire', { concurrency: 3 }, () => {
   test('credentials of an operator: a token and a signed nonce', async (t) => {
     const { config, file } = await operatorMode(t);
     const nats = await startNats(t, { config });
-    const js = await streams(await connectNats(t, nats.url, { authenticator: credsAuthenticator(await readFile(file)) }));
+    const js = await streams(await connectNats(t, nats.url,
+      { authenticator: credsAuthenticator(await readFile(file)) }));
     await publish(js, 300);
     const monitor = await startMonitor(t, { nats: nats.url, args: [...QUICK, '--creds', file] });
     await monitor.until((m) => counted(m) === 300);

@@ -128,8 +128,9 @@ fuzz_one() {
     mkdir -p "$LOGS/fuzz"
     [[ ! -f $found ]] || tar -xzf "$found" -C "$scratch"
     [[ ! -d tests/fuzz/corpus/${name#fuzz_} ]] || cp -r "tests/fuzz/corpus/${name#fuzz_}/." "$scratch"
-    timeout -k 5 $((FUZZ_SECONDS + 120)) "$1" -max_total_time="$FUZZ_SECONDS" -timeout=10 \
-        -rss_limit_mb=2048 -artifact_prefix="$LOGS/fuzz/$name-" -print_final_stats=1 "$scratch" \
+    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 timeout -k 5 $((FUZZ_SECONDS + 120)) "$1" \
+        -max_total_time="$FUZZ_SECONDS" -timeout=10 -rss_limit_mb=2048 \
+        -artifact_prefix="$LOGS/fuzz/$name-" -print_final_stats=1 "$scratch" \
         >"$log" 2>&1 || code=$?
     rm -rf "$scratch"
     if ((code == 0)); then

@@ -65,7 +65,7 @@ static inline bool source_raw(const struct eval *eval, const struct source *sour
                                              [BASE_HEADERS] = (const char *)eval->input->headers,
                                              [BASE_VALUES] = (const char *)eval->values};
     const struct slice *text = (const void *)((uintptr_t)bases[source->base] + source->at);
-    ret->ptr = text->ptr + source->skip;
+    ret->ptr = (const char *)((uintptr_t)text->ptr + source->skip); /* of no text: still none */
     ret->len = text->len - source->skip - source->cut;
     return (ret->len != 0) | source->may_be_empty;
 }

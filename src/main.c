@@ -1,8 +1,10 @@
 /* The table of contents: every verb of cim-ops, and the one place that prints an error. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cmd/command.h"
+#include "cmd/shown.h"
 
 static const struct command *const commands[] = {
     &command_up,       /* the whole local stack: NATS, monitor, Prometheus, Alertmanager */
@@ -33,7 +35,7 @@ static int print_help(FILE *out)
     return out == stdout ? EXIT_CODE_DONE : EXIT_CODE_USAGE;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     if (argc < 2)
         return print_help(stderr);
@@ -48,9 +50,20 @@ int main(int argc, char **argv)
         struct error err = ERROR_NONE;
         int code = command_run(commands[i], argc - 2, argv + 2, &err);
         if (code != EXIT_CODE_DONE && err.text[0])
-            (void)fprintf(stderr, "cim-ops %s: %s\n", argv[1], err.text);
+            shown_error("cim-ops %s: %s\n", argv[1], err.text);
         return code;
     }
-    (void)fprintf(stderr, "cim-ops: unknown verb '%s'; 'cim-ops --help' lists them\n", argv[1]);
+    shown_error("cim-ops: unknown verb '%s'; 'cim-ops --help' lists them\n", argv[1]);
     return EXIT_CODE_USAGE;
+}
+
+/* What did not reach its place was not done, whatever the verb thinks. */
+int main(int argc, char **argv)
+{
+    int code = run(argc, argv);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_CODE_DONE) {
+        shown_error("cim-ops: the output could not be written: %s\n", strerror(errno));
+        return EXIT_CODE_INTERNAL;
+    }
+    return code;
 }

@@ -443,10 +443,15 @@ int bus_message_headers(const struct bus_message *message, struct bus_header *ou
         return 0;
     if (s != NATS_OK)
         return -1;
-    for (int i = 0; i < count && (size_t)used < room; i++) {
-        const char *value = NULL;
-        if (natsMsgHeader_Get(message->handle, keys[i], &value) == NATS_OK)
-            out[used++] = (struct bus_header){slice_of(keys[i]), slice_of(value ? value : "")};
+    for (int i = 0; i < count; i++) {
+        const char **values = NULL;
+        int value_count = 0;
+        if (natsMsgHeader_Values(message->handle, keys[i], &values, &value_count) != NATS_OK)
+            continue;
+        for (int v = 0; v < value_count && (size_t)used < room; v++)
+            out[used++] =
+                (struct bus_header){slice_of(keys[i]), slice_of(values[v] ? values[v] : "")};
+        free((void *)values);
     }
     free(keys);
     return used;

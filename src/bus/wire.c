@@ -313,6 +313,8 @@ bool wire_wait(struct wire *wire, int timeout_ms)
 
 static struct slice unread(const struct wire *wire)
 {
+    if (wire->begin == wire->end)
+        return SLICE_ABSENT; /* and there may be no room for any yet */
     return (struct slice){wire->bytes + wire->begin, wire->end - wire->begin};
 }
 

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "cmd/command.h"
 #include "cmd/place.h"
+#include "cmd/shown.h"
 #include "event/lines.h"
 #include "fold/engine.h"
 #include "fold/state.h"
@@ -66,8 +67,8 @@ complain(struct derive *derive, const struct lines *lines, const char *format, .
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
     derive->lines_bad++;
-    (void)fprintf(stderr, "cim-ops derive: %s:%llu: %s\n", lines_name(lines),
-                  (unsigned long long)lines_number(lines), text);
+    shown_error("cim-ops derive: %s:%llu: %s\n", lines_name(lines),
+                (unsigned long long)lines_number(lines), text);
 }
 
 /* NULL: one stream too many. */
@@ -113,7 +114,7 @@ static int fold_all(struct derive *derive, const char *path, struct error *err)
         if (outcome == LINES_EVENT)
             fold(derive, lines, &event);
         else if (++derive->lines_bad)
-            (void)fprintf(stderr, "cim-ops derive: %s\n", problem.text);
+            shown_error("cim-ops derive: %s\n", problem.text);
     }
     lines_close(lines);
     return outcome == LINES_FAILED ? error_set(err, problem.code, "%s", problem.text) : 0;

@@ -272,7 +272,7 @@ const struct command command_events = {
         "lines\n"
         "that `derive` and `inspect` read.",
     .example = "cim-ops events query --domain workflow --since 2h \\\n"
-               "      --where \"$event_type ~ Failed and $payload.*.attempt >= 3\"",
+               "      --where '$event_type ~ Failed and $payload.*.attempt >= 3'",
     .options = options,
     .option_count = ARRAY_LEN(options),
     .values_size = sizeof(struct events_values),

@@ -85,9 +85,8 @@ enum events_form {
 };
 int events_form_parse(const char *output, enum events_form *ret, struct error *err);
 
-/* Appends a field of CSV (RFC 4180), and text fit for a terminal (no control characters). */
+/* Appends a field of CSV (RFC 4180). */
 void events_add_csv(struct buf *out, struct slice text);
-void events_add_safe(struct buf *out, struct slice text);
 
 struct events_printer {
     enum events_form form;

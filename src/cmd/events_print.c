@@ -6,6 +6,7 @@
 #include "base/instant.h"
 #include "base/utf8.h"
 #include "cmd/events.h"
+#include "cmd/shown.h"
 #include "json/write.h"
 
 enum {
@@ -132,19 +133,6 @@ void events_printer_done(struct events_printer *printer)
 /* --- text ------------------------------------------------------------------------------------- */
 
 /* What would move the cursor or ring a bell becomes a dot; the rest of UTF-8 stays. */
-void events_add_safe(struct buf *out, struct slice text)
-{
-    size_t begin = out->len;
-    utf8_add_clean(out, text);
-    for (size_t i = begin; i < out->len; i++) {
-        unsigned char c = (unsigned char)out->ptr[i];
-        bool c1 = c == 0xc2 && i + 1 < out->len && (unsigned char)out->ptr[i + 1] < 0xa0;
-        if (c < 0x20 || c == 0x7f)
-            out->ptr[i] = '.';
-        if (c1)
-            out->ptr[i] = out->ptr[i + 1] = '.';
-    }
-}
 
 static const char *colour_of(const struct events_row *row, unsigned column)
 {
@@ -167,7 +155,7 @@ static void add_cell(struct events_printer *printer, const struct events_row *ro
     if (colour)
         buf_addf(&printer->line, "\033[%sm", colour);
     size_t begin = printer->line.len;
-    events_add_safe(&printer->line, slice_present(text) ? text : SLICE("-"));
+    shown_add(&printer->line, slice_present(text) ? text : SLICE("-"));
     size_t width = printer->line.len - begin;
     if (colour)
         buf_add_str(&printer->line, "\033[0m");
@@ -190,15 +178,15 @@ static void add_text(struct events_printer *printer, const struct events_row *ro
     if (!printer->full)
         return;
     buf_add_str(&printer->line, "    subject: ");
-    events_add_safe(&printer->line, row->input->subject);
+    shown_add(&printer->line, row->input->subject);
     for (int i = 0; i < row->input->header_count; i++) {
         buf_add_str(&printer->line, "\n    ");
-        events_add_safe(&printer->line, row->input->headers[i].name);
+        shown_add(&printer->line, row->input->headers[i].name);
         buf_add_str(&printer->line, ": ");
-        events_add_safe(&printer->line, row->input->headers[i].value);
+        shown_add(&printer->line, row->input->headers[i].value);
     }
     buf_add_str(&printer->line, "\n    ");
-    events_add_safe(&printer->line, row->payload);
+    shown_add(&printer->line, row->payload);
     buf_add_char(&printer->line, '\n');
 }
 
@@ -235,18 +223,43 @@ static void add_base64(struct buf *out, struct slice bytes)
 }
 
 /* The form of event/lines.h, so that the output can be read again: headers, payload as sent. */
+static int find_header(const struct event_input *input, int from, struct slice name)
+{
+    while (from < input->header_count && !slice_eq(input->headers[from].name, name))
+        from++;
+    return from;
+}
+
+/* At its first place, with all its values: one text, or a list of them. */
+static void add_header(struct buf *out, const struct event_input *input, int at)
+{
+    CLEANUP_BUF struct buf name = {0};
+    struct slice named = input->headers[at].name;
+    int next = find_header(input, at + 1, named);
+    if (find_header(input, 0, named) != at)
+        return;
+    buf_add_slice(&name, named);
+    json_add_name(out, buf_cstr(&name));
+    if (next == input->header_count) {
+        json_add_string(out, input->headers[at].value);
+        return;
+    }
+    for (char before = '['; at < input->header_count; at = find_header(input, at + 1, named)) {
+        buf_add_char(out, before);
+        json_add_string(out, input->headers[at].value);
+        before = ',';
+    }
+    buf_add_char(out, ']');
+}
+
 static void add_message(struct buf *out, const struct events_row *row)
 {
     const struct event_input *input = row->input;
     if (input->header_count > 0) {
         json_add_name(out, "headers");
         buf_add_char(out, '{');
-        for (int i = 0; i < input->header_count; i++) {
-            CLEANUP_BUF struct buf name = {0};
-            buf_add_slice(&name, input->headers[i].name);
-            json_add_name(out, buf_cstr(&name));
-            json_add_string(out, input->headers[i].value);
-        }
+        for (int i = 0; i < input->header_count; i++)
+            add_header(out, input, i);
         buf_add_char(out, '}');
     }
     bool one_line = !memchr(input->payload.ptr, '\n', input->payload.len);

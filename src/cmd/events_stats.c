@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/u64map.h"
 #include "cmd/events.h"
+#include "cmd/shown.h"
 #include "json/write.h"
 
 enum {
@@ -36,7 +37,7 @@ static struct group *group_of(struct stats *stats, const struct events_row *row)
     buf_reset(&stats->key);
     for (size_t i = 0; i < stats->columns.count; i++) {
         struct slice text = events_column_text(row, stats->columns.items[i], scratch);
-        events_add_safe(&stats->key, slice_present(text) ? text : SLICE("-"));
+        shown_add(&stats->key, slice_present(text) ? text : SLICE("-"));
         buf_add_char(&stats->key, 0);
     }
     struct slice key = buf_slice(&stats->key);
@@ -202,7 +203,8 @@ int events_stats(struct events_run *run, struct error *err)
     if (rc == 0)
         rc = count_all(run, &stats, &total, err);
     if (rc == 0) {
-        qsort(stats.groups, stats.group_count, sizeof *stats.groups, by_count);
+        if (stats.group_count)
+            qsort(stats.groups, stats.group_count, sizeof *stats.groups, by_count);
         if (run->printer.form == EVENTS_TEXT)
             print_text(&stats, &total);
         else

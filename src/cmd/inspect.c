@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "cmd/command.h"
 #include "cmd/place.h"
+#include "cmd/shown.h"
 #include "config/yaml.h"
 #include "event/lines.h"
 #include "fold/explain.h"
@@ -153,12 +154,14 @@ static void show_text(struct inspection *self, const struct event_input *input,
 {
     char when[INSTANT_TEXT_MAX];
     struct buf *out = &self->out;
-    buf_addf(out, "%.*s\n", SLICE_ARG(input->subject));
+    shown_add(out, input->subject);
+    buf_add_char(out, '\n');
     for (size_t i = 0; i < ARRAY_LEN(shown); i++) {
         struct slice text = field_text(&seen->view, shown[i], when);
         if (!slice_present(text))
             continue;
-        buf_addf(out, "  %-15s %.*s", event_field_name(shown[i]), SLICE_ARG(text));
+        buf_addf(out, "  %-15s ", event_field_name(shown[i]));
+        shown_add(out, text);
         if (self->explain) {
             buf_add_str(out, "   <- ");
             add_source(out, seen, shown[i]);
@@ -200,8 +203,8 @@ static void inspect_line(struct inspection *self, const struct lines *lines,
     struct explanation seen;
     const char *why;
     if (!engine_explain(self->engine, input, &seen, &why)) {
-        (void)fprintf(stderr, "cim-ops inspect: %s:%" PRIu64 ":%zu: the payload is no event: %s\n",
-                      lines_name(lines), lines_number(lines), payload_column(lines, input), why);
+        shown_error("cim-ops inspect: %s:%" PRIu64 ":%zu: the payload is no event: %s\n",
+                    lines_name(lines), lines_number(lines), payload_column(lines, input), why);
         self->wrong++;
     } else if (self->text) {
         show_text(self, input, &seen);
@@ -220,7 +223,7 @@ static int inspect_lines(struct inspection *self, struct lines *lines, struct er
         if (outcome == LINES_EVENT)
             inspect_line(self, lines, &event.input);
         else if (++self->wrong)
-            (void)fprintf(stderr, "cim-ops inspect: %s\n", problem.text);
+            shown_error("cim-ops inspect: %s\n", problem.text);
         if (fwrite(buf_slice(&self->out).ptr, 1, self->out.len, stdout) != self->out.len)
             return error_set(err, EXIT_CODE_INTERNAL, "the output cannot be written");
     }

@@ -108,6 +108,18 @@ static bool parse_epoch(struct slice text, int64_t *ret_ns)
     return scale_epoch(value, whole, ret_ns);
 }
 
+/* YYYY-MM-DD: its first instant, by UTC. */
+static bool parse_date(struct slice text, int64_t *ret_ns)
+{
+    static const char midnight[] = "T00:00:00Z";
+    char full[10 + sizeof midnight];
+    if (text.len != 10 || text.ptr[4] != '-')
+        return false;
+    memcpy(full, text.ptr, 10);
+    memcpy(full + 10, midnight, sizeof midnight);
+    return instant_parse_rfc3339((struct slice){full, sizeof full - 1}, ret_ns);
+}
+
 bool event_time_parse(struct slice text, bool is_object, int64_t *ret_ns)
 {
     if (is_object) {
@@ -118,7 +130,8 @@ bool event_time_parse(struct slice text, bool is_object, int64_t *ret_ns)
         return !__builtin_mul_overflow(seconds, NS_PER_SECOND, &seconds) &&
                !__builtin_add_overflow(seconds, nanos, ret_ns);
     }
-    return instant_parse_rfc3339(text, ret_ns) || parse_epoch(text, ret_ns);
+    return instant_parse_rfc3339(text, ret_ns) || parse_date(text, ret_ns) ||
+           parse_epoch(text, ret_ns);
 }
 
 /* --- type names ------------------------------------------------------------------------------- */

@@ -53,8 +53,8 @@ enum event_field event_field_find(struct slice name);
 struct slice event_header_find(const struct event_input *input, struct slice wanted);
 
 /*
- * Every timestamp form of events.md: RFC 3339 text, epoch seconds as text or number (fractions
- * too), milliseconds, microseconds or nanoseconds by magnitude,
+ * Every timestamp form of events.md: RFC 3339 text, a date alone (its first instant), epoch seconds
+ * as text or number (fractions too), milliseconds, microseconds or nanoseconds by magnitude,
  * {secs_since_epoch,nanos_since_epoch}. `is_object` says that `text` is the raw JSON object. False:
  * none of these.
  */

@@ -205,6 +205,19 @@ test('what is wrong with the way to the server is said, and no password', async 
   assert.equal(good.code, 0, good.stderr);
 });
 
+test('a header that comes twice is one member with both values, and is read again as two', async (t) => {
+  const { nats, publish } = await setUp(t);
+  const twice = headers();
+  twice.append('X-Tag', 'a');
+  twice.append('X-Tag', 'b');
+  twice.append('X-Once', 'c');
+  await publish(policy(1, 'PolicyCreated'), { headers: twice });
+  const { stdout } = await events(nats, ['query', '--output', 'json', '--full']);
+  assert.deepEqual(JSON.parse(stdout).headers, { 'X-Tag': ['a', 'b'], 'X-Once': 'c' });
+  const { code, stderr } = await cimOps(['inspect', '-'], { input: stdout });
+  assert.equal(code, 0, stderr);
+});
+
 test('a payload that was sent as an array of bytes is looked into like any other', async (t) => {
   const { nats, manager, publish } = await setUp(t);
   await manager.streams.add({ name: 'INFRA', subjects: ['infrastructure.>'] });

@@ -33,6 +33,28 @@ describe('inspect', () => {
     assert.match(stderr, new RegExp(`${file}:4:32: the payload is no event: `));
   });
 
+  test('what a terminal would act on is shown as dots, in fields, errors and names', async () => {
+    const odd = 'X\u001b[31m\u009b1m\u202e\nforged: line\u007f';
+    const { stdout } = await inspect(['--output', 'text', '-'], line(`a.${odd}`, { event_type: odd }));
+    assert.doesNotMatch(stdout, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
+    assert.doesNotMatch(stdout, /^forged/m);
+    assert.match(stdout, /event_type +X\.\[31m/);
+    for (const args of [['inspect', '/none\u001b[31m'], ['verb\u001b[31m'], ['derive', '/none\u001b[31m']]) {
+      const { code, stderr } = await run(CIM_OPS, args);
+      assert.equal(code, 2);
+      assert.match(stderr, /\.\[31m/);
+      assert.doesNotMatch(stderr, /\u001b/);
+    }
+  });
+
+  test('output that cannot be written is no success', async () => {
+    for (const verb of [`inspect '${CORPUS}'`, `derive '${CORPUS}'`, 'rules list', '--help', '--version', 'events --help']) {
+      const { code, stderr } = await run('sh', ['-c', `'${CIM_OPS}' ${verb} >/dev/full`]);
+      assert.equal(code, 70, verb);
+      assert.match(stderr, /No space left on device|cannot be written|could not be written/, verb);
+    }
+  });
+
   test('--explain names envelope, expression and line, and what did not fit', async () => {
     const { stdout } = await inspect(['--explain', '-'],
       line('infrastructure.compute.c-1.registered', { type: 'resource_registered', aggregate_id: 'c-1' }));

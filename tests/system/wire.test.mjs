@@ -119,7 +119,7 @@ describe('wire', { concurrency: 3 }, () => {
     await until(() => publish(js, 1).then(() => true), { every: 300, deadline: 30_000 });
     await publish(js, 99);
     const stored = async () => (await (await jetstreamManager(connection)).streams.info('CIM-EVENTS')).state.messages;
-    const all = await stored();
+    const all = await until(stored, { every: 300, deadline: 30_000 }); // its leader may be new, too
     await monitor.until((m) => counted(m) >= all, { deadline: 30_000 });
     await monitor.caughtUp();
     assert.equal(counted(await monitor.metrics()), all);

@@ -351,6 +351,8 @@ static void every_verb_is_fully_declared(void **state)
         assert_non_null(command->run);
         assert_non_null(command->example);
         assert_contains(command->example, begin);
+        /* A shell would put in a variable of its own. */
+        assert_null(strstr(command->example, "\"$"));
     }
 }
 

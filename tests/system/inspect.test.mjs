@@ -48,7 +48,8 @@ describe('inspect', () => {
   });
 
   test('output that cannot be written is no success', async () => {
-    for (const verb of [`inspect '${CORPUS}'`, `derive '${CORPUS}'`, 'rules list', '--help', '--version', 'events --help']) {
+    const verbs = [`inspect '${CORPUS}'`, `derive '${CORPUS}'`, 'rules list', '--help', '--version', 'events --help'];
+    for (const verb of verbs) {
       const { code, stderr } = await run('sh', ['-c', `'${CIM_OPS}' ${verb} >/dev/full`]);
       assert.equal(code, 70, verb);
       assert.match(stderr, /No space left on device|cannot be written|could not be written/, verb);

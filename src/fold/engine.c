@@ -151,7 +151,7 @@ static void suspect(struct engine *engine, struct stream_state *state, uint64_t 
                     const char *reason)
 {
     struct slice labels[METRIC_LABELS_MAX] = {slice_of(state->name), slice_of(reason)};
-    if (seq && seq <= state->applied_builtin)
+    if (seq && seq <= state->applied_builtin[BUILTIN_SUSPECT])
         return;
     cell_add(partition_cell(state->partition, engine->builtin[BUILTIN_SUSPECT], labels), 1);
     engine->reporter.report(engine->reporter.context, REPORT_SUSPECT, state, seq, reason, 1);
@@ -190,7 +190,7 @@ static void check_duplicate(struct engine *engine, struct stream_state *state,
 {
     if (!id || !state_seen_before(state, id) || !mine)
         return;
-    if (prepared->input.seq && prepared->input.seq <= state->applied_builtin)
+    if (prepared->input.seq && prepared->input.seq <= state->applied_builtin[BUILTIN_DUPLICATE])
         return;
     struct cell *cell = class->duplicates;
     if (!cell) {
@@ -207,7 +207,7 @@ static void check_chain(struct engine *engine, struct stream_state *state, uint6
     struct chain_finding finding = chain_check(&engine->eval, &state->chains, &engine->hashed);
     struct slice labels[METRIC_LABELS_MAX] = {class->field[EVENT_DOMAIN], slice_of(finding.reason)};
     if (!mine || finding.verdict == CHAIN_NONE || finding.verdict == CHAIN_UNVERIFIABLE ||
-        (seq && seq <= state->applied_builtin))
+        (seq && seq <= state->applied_builtin[BUILTIN_CHAIN_VERIFIED])) /* of breaks, the same */
         return;
     if (finding.verdict == CHAIN_BROKEN) {
         cell_add(partition_cell(state->partition, engine->builtin[BUILTIN_CHAIN_BREAKS], labels),
@@ -251,7 +251,8 @@ static bool is_copy(struct engine *engine, struct stream_state *state,
 {
     if (!told->has_fact || !facts_take(&state->facts, told->fact, told->channel))
         return false;
-    if (!mine || (prepared->input.seq && prepared->input.seq <= state->applied_builtin))
+    if (!mine ||
+        (prepared->input.seq && prepared->input.seq <= state->applied_builtin[BUILTIN_COPIES]))
         return true;
     struct cell *cell = class->copies;
     if (!cell) {
@@ -421,7 +422,7 @@ static void act(struct engine *engine, struct stream_state *state, struct class_
 static void malformed(struct engine *engine, struct stream_state *state, uint64_t seq,
                       const char *why)
 {
-    if ((seq && seq <= state->applied_builtin) ||
+    if ((seq && seq <= state->applied_builtin[BUILTIN_MALFORMED]) ||
         !shard_has(engine->shard, shard_hash_subject(engine->eval.input->subject)))
         return;
     cell_add(builtin_cell(engine, state, BUILTIN_MALFORMED), 1);

@@ -76,7 +76,8 @@ struct stream_state {
     struct partition *partition;
     size_t rule_count;
     uint64_t *applied; /* by rule: messages up to this sequence are in its cells already */
-    uint64_t applied_builtin, applied_max;
+    uint64_t applied_builtin[BUILTINS]; /* likewise, of what the engine counts by itself */
+    uint64_t applied_max;
     bool resumed;                   /* read from a snapshot: what comes behind it is new */
     struct cell *builtin[BUILTINS]; /* of those whose labels are fixed */
 

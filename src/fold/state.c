@@ -10,7 +10,7 @@
 #include "fold/span.h"
 #include "metrics/snapshot.h"
 
-static const struct slice magic = SLICE("CIMSTATE5\n");
+static const struct slice magic = SLICE("CIMSTATE6\n");
 
 const char *state_name(const struct stream_state *state)
 {
@@ -133,7 +133,8 @@ struct slice state_remember_get(const struct stream_state *state, uint64_t key)
 static void forget_applied(struct engine *engine, struct stream_state *state)
 {
     memset(state->applied, 0, engine->rules->metric_count * sizeof *state->applied);
-    state->applied_builtin = state->applied_max = 0;
+    memset(state->applied_builtin, 0, sizeof state->applied_builtin);
+    state->applied_max = 0;
 }
 
 void state_begin_incarnation(struct engine *engine, struct stream_state *state, const char *created)
@@ -155,7 +156,7 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 
 uint64_t state_known_seq(const struct stream_state *state)
 {
-    return max_u64(state->seq, max_u64(state->applied_max, state->applied_builtin));
+    return max_u64(state->seq, state->applied_max);
 }
 
 void state_roll_back(struct stream_state *state, uint64_t last_seq)
@@ -164,10 +165,12 @@ void state_roll_back(struct stream_state *state, uint64_t last_seq)
         state->seq = last_seq;
     chain_heads_clear(&state->chains);
     /* What comes behind it now are other messages than those that were counted there. */
-    if (last_seq < state->applied_builtin)
-        state->applied_builtin = last_seq;
     if (last_seq < state->applied_max)
         state->applied_max = last_seq;
+    for (size_t i = 0; i < BUILTINS; i++) {
+        if (last_seq < state->applied_builtin[i])
+            state->applied_builtin[i] = last_seq;
+    }
     for (size_t i = 0; i < state->rule_count; i++) {
         if (last_seq < state->applied[i])
             state->applied[i] = last_seq;
@@ -176,7 +179,7 @@ void state_roll_back(struct stream_state *state, uint64_t last_seq)
 
 void state_skip_to(struct engine *engine, struct stream_state *state, uint64_t first_seq)
 {
-    uint64_t from = state->seq > state->applied_builtin ? state->seq : state->applied_builtin;
+    uint64_t from = max_u64(state->seq, state->applied_builtin[BUILTIN_MISSED]);
     if (first_seq <= state->seq + 1)
         return;
     state->seq = first_seq - 1;
@@ -202,7 +205,7 @@ void state_pass(struct engine *engine, struct stream_state *state, uint64_t seq)
 /* --- snapshot --------------------------------------------------------------------------------- */
 
 /*
- *     magic, name, shard: index, count, created, seq, applied_builtin,
+ *     magic, name, shard: index, count, created, seq,
  *     families: count { name, kind, fingerprint, applied, cells }
  *     recent: total, count { fixed id } oldest first
  *     remembered: total, count { fixed key, text } oldest first
@@ -261,6 +264,15 @@ static void copy_family(const struct stream_state *state, const struct family *f
         (struct family_part){ret->heads.len, partition_copy_family(state->partition, family)};
 }
 
+/* What the counts of the engine itself stand on: what is malformed or missed no rule decides, the
+ * others are found where the envelopes say. */
+static uint64_t builtin_fingerprint(const struct rules *rules, enum builtin which)
+{
+    bool of_any_rules =
+        which == BUILTIN_MALFORMED || which == BUILTIN_MISSED || which == BUILTIN_RECREATED;
+    return of_any_rules ? 0 : rules->envelope_fingerprint;
+}
+
 struct state_copy *state_copy_new(const struct engine *engine, const struct stream_state *state)
 {
     const struct rules *rules = engine->rules;
@@ -274,14 +286,14 @@ struct state_copy *state_copy_new(const struct engine *engine, const struct stre
     codec_put_u64(&copy->heads, engine->shard.count ? engine->shard.count : 1);
     codec_put_text(&copy->heads, slice_of(state->created));
     codec_put_u64(&copy->heads, state->seq);
-    codec_put_u64(&copy->heads, max_u64(state->seq, state->applied_builtin));
     codec_put_u64(&copy->heads, rules->metric_count + BUILTINS);
     copy->head_end = copy->heads.len;
     for (size_t i = 0; i < rules->metric_count; i++)
         copy_family(state, engine->families[i], rules->metrics[i].fingerprint,
                     max_u64(state->seq, state->applied[i]), copy);
     for (size_t i = 0; i < BUILTINS; i++)
-        copy_family(state, engine->builtin[i], 0, state->seq, copy);
+        copy_family(state, engine->builtin[i], builtin_fingerprint(rules, (enum builtin)i),
+                    max_u64(state->seq, state->applied_builtin[i]), copy);
     encode_recent(state, &copy->memories);
     encode_remembered(state, &copy->memories);
     chain_heads_encode(&state->chains, &copy->memories);
@@ -390,29 +402,40 @@ struct slice state_peek_name(struct slice bytes)
     return in.ok ? name : SLICE_ABSENT;
 }
 
-static size_t find_rule(const struct engine *engine, struct slice name)
+/* The metric of this name that means the same; the number of metrics: none. */
+static size_t find_rule(const struct engine *engine, struct slice name, uint64_t fingerprint)
 {
+    const struct rules *rules = engine->rules;
     size_t i = 0;
-    while (i < engine->rules->metric_count &&
-           !slice_eq(slice_of(engine->rules->metrics[i].spec.name), name))
+    while (i < rules->metric_count && (rules->metrics[i].fingerprint != fingerprint ||
+                                       !slice_eq(slice_of(rules->metrics[i].spec.name), name)))
         i++;
     return i;
 }
 
-static struct family *find_builtin(const struct engine *engine, struct slice name)
+/* Likewise; BUILTINS: none. */
+static size_t find_builtin(const struct engine *engine, struct slice name, uint64_t fingerprint)
 {
-    for (size_t i = 0; i < BUILTINS; i++) {
-        if (slice_eq(slice_of(family_spec(engine->builtin[i])->name), name))
-            return engine->builtin[i];
-    }
-    return NULL;
+    size_t i = 0;
+    while (i < BUILTINS && (builtin_fingerprint(engine->rules, (enum builtin)i) != fingerprint ||
+                            !slice_eq(slice_of(family_spec(engine->builtin[i])->name), name)))
+        i++;
+    return i;
 }
 
-/* Returns how many current rules found their cells. */
-static size_t decode_families(struct engine *engine, struct stream_state *state,
-                              struct codec_reader *in)
+/* Rules find events suspect, too: a new one those that were folded already. (What a rule that is
+ * gone has found stays counted, since no fold is worth that.) */
+static void suspect_anew(struct engine *engine, struct stream_state *state)
 {
-    size_t kept = 0;
+    partition_clear_family(state->partition, engine->builtin[BUILTIN_SUSPECT]);
+    state->applied_builtin[BUILTIN_SUSPECT] = 0;
+}
+
+/* False when a current metric found no cells of its own. */
+static bool decode_families(struct engine *engine, struct stream_state *state,
+                            struct codec_reader *in)
+{
+    size_t rules = 0, builtins = 0;
     for (uint64_t left = codec_get_u64(in); left && in->ok; left--) {
         struct slice name = codec_get_text(in);
         uint64_t kind = codec_get_u64(in);
@@ -420,21 +443,27 @@ static size_t decode_families(struct engine *engine, struct stream_state *state,
         uint64_t applied = codec_get_u64(in);
         if (!in->ok || kind > METRIC_DISTINCT) {
             in->ok = false;
-            return 0;
+            return false;
         }
-        struct family *family = find_builtin(engine, name);
-        size_t rule = find_rule(engine, name);
-        bool same = rule < engine->rules->metric_count &&
-                    engine->rules->metrics[rule].fingerprint == fingerprint;
-        if (same) {
+        struct family *family = NULL; /* of none that we have: passed over */
+        size_t rule = find_rule(engine, name, fingerprint);
+        size_t builtin = find_builtin(engine, name, fingerprint);
+        if (rule < engine->rules->metric_count) {
             family = engine->families[rule];
             state->applied[rule] = applied;
-            state->applied_max = max_u64(state->applied_max, applied);
-            kept++;
+            rules++;
+        } else if (builtin < BUILTINS) {
+            family = engine->builtin[builtin];
+            state->applied_builtin[builtin] = applied;
+            builtins++;
         }
+        if (family)
+            state->applied_max = max_u64(state->applied_max, applied);
         partition_decode_family(state->partition, family, (enum metric_kind)kind, in);
     }
-    return kept;
+    if (rules != engine->rules->metric_count)
+        suspect_anew(engine, state);
+    return rules == engine->rules->metric_count && builtins == BUILTINS;
 }
 
 static void decode_memories(struct stream_state *state, bool keep, struct codec_reader *in)
@@ -496,12 +525,9 @@ static bool decode_body(struct engine *engine, struct stream_state *state, struc
     if (!in->ok)
         return true;
     (void)snprintf(state->created, sizeof state->created, "%.*s", SLICE_ARG(created));
-    state->applied_builtin = codec_get_u64(in);
-    state->applied_max = state->applied_builtin;
-    size_t kept = decode_families(engine, state, in);
-    /* A rule without cells of its own needs the stream from its start; memories are then rebuilt
+    /* A metric without cells of its own needs the stream from its start; memories are then rebuilt
      * too. */
-    bool whole = kept == engine->rules->metric_count;
+    bool whole = decode_families(engine, state, in);
     state->seq = whole ? seq : 0;
     state->resumed = true;
     decode_memories(state, whole, in);

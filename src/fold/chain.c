@@ -310,7 +310,7 @@ static struct chain_finding check_link(const struct carried *carried,
     }
     if (!before) {
         good.reason = "start not seen";
-        return good;
+        return numbered && !position ? broken(carried, "sequence") : good;
     }
     bool known = before->position != CHAIN_POSITION_UNKNOWN;
     if (!has_cid(before, &carried->previous))

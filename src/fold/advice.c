@@ -17,17 +17,31 @@ static const char personal[] =
     " name names surname forename firstname lastname fullname nickname patronymic matronymic given "
     "family mail email phone telephone mobile address street postal zip birth birthday birthdate "
     "born gender sex nationality ssn passport iban salary user username author actor assignee "
-    "owner person people ip mac latitude longitude ";
+    "owner person people customer contact login password passphrase secret credential ip mac "
+    "latitude longitude ";
 static const char free_text[] = " error reason message description text comment content note notes "
                                 "body title details summary query prompt ";
 /* In its last part. */
 static const char unbounded[] = " id ids uuid guid cid hash digest token timestamp time date at "
                                 "correlation causation sequence seq offset path url uri ";
 
+static size_t count_same(const char *a, const char *b, size_t len)
+{
+    size_t at = 0;
+    while (at < len && a[at] == b[at])
+        at++;
+    return at;
+}
+
+/* Also in the plural or with a number: emails, street1. */
 static bool is_listed(const char *list, const char *word, size_t len)
 {
+    while (len > 1 && word[len - 1] >= '0' && word[len - 1] <= '9')
+        len--;
     for (const char *at = list; (at = strchr(at, ' ')) && at[1]; at++) {
-        if (!strncmp(at + 1, word, len) && at[1 + len] == ' ')
+        size_t same = count_same(at + 1, word, len);
+        bool all = same == len || (same == len - 1 && word[same] == 's');
+        if (same && all && at[1 + same] == ' ')
             return true;
     }
     return false;
@@ -38,14 +52,23 @@ static bool is_upper(char c)
     return c >= 'A' && c <= 'Z';
 }
 
-/* The next word of snake_case, kebab-case, dotted.paths and camelCase, in lower case. */
+static bool is_lower(char c)
+{
+    return c >= 'a' && c <= 'z';
+}
+
+/* The next word of snake_case, kebab-case, dotted.paths and camelCase (IPAddress is two words), in
+ * lower case. */
 static size_t next_word(struct slice *rest, char out[static 32])
 {
     size_t at = 0, len = 0;
     while (at < rest->len && strchr("_-.*# ", rest->ptr[at]))
         at++;
     for (size_t begin = at; at < rest->len && !strchr("_-.*# ", rest->ptr[at]); at++) {
-        bool new_word = at > begin && is_upper(rest->ptr[at]) && !is_upper(rest->ptr[at - 1]);
+        bool upper = is_upper(rest->ptr[at]),
+             after_upper = at > begin && is_upper(rest->ptr[at - 1]);
+        bool before_lower = at + 1 < rest->len && is_lower(rest->ptr[at + 1]);
+        bool new_word = at > begin && upper && (!after_upper || before_lower);
         if (new_word)
             break;
         if (len < 31)
@@ -67,9 +90,12 @@ static enum looks name_looks(struct slice name)
     const char *dot = name.len ? memrchr(name.ptr, '.', name.len) : NULL;
     const char *last = dot ? dot + 1 : name.ptr;
     char word[32];
+    bool first = true;
     for (size_t len = next_word(&rest, word); len; len = next_word(&rest, word)) {
         bool in_last = rest.ptr > last;
-        if (is_listed(personal, word, len))
+        bool says_who = in_last && !first && len == 2 && !memcmp(word, "by", 2); /* created_by */
+        first = false;
+        if (says_who || is_listed(personal, word, len))
             looks = LOOKS_PERSONAL;
         else if (in_last && is_listed(free_text, word, len))
             looks = worse(looks, LOOKS_FREE_TEXT);

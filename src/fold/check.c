@@ -88,7 +88,7 @@ static int check_metric(const struct rules *rules, struct metric_rule *rule, str
         check_conditions(&users, &rule->span.end) < 0 ||
         check_list(&users, &rule->span.start_key) < 0 ||
         check_list(&users, &rule->span.end_key) < 0 || check_list(&users, &rule->value) < 0 ||
-        check_list(&users, &rule->key) < 0)
+        check_list(&users, &rule->key) < 0 || check_list(&users, &rule->expires) < 0)
         return -1;
     for (size_t i = 0; i < rule->spec.label_count; i++) {
         if (check_list(&users, &rule->labels[i]) < 0)

@@ -363,6 +363,31 @@ static void expect_keys(struct engine *engine, struct class_entry *class)
     }
 }
 
+#define HOLD_SECONDS_MAX (366 * 86400.0) /* of a gauge that expires */
+
+/* How long a value holds; an event that does not say it, or says nonsense, holds it for a moment.
+ */
+static int64_t held_until(struct engine *engine, const struct metric_rule *rule)
+{
+    int64_t stored_at = engine->eval.input->stored_at_ns;
+    double seconds = 0;
+    if (!rule->expires.count)
+        return stored_at + rule->expires_ns;
+    if (expr_list_number(&engine->eval, &rule->expires, &seconds) <= 0 || !(seconds > 0))
+        return stored_at;
+    return stored_at + (int64_t)((seconds < HOLD_SECONDS_MAX ? seconds : HOLD_SECONDS_MAX) * 1e9);
+}
+
+static void act_gauge(struct engine *engine, struct stream_state *state,
+                      struct class_action *action, double value)
+{
+    const struct metric_rule *rule = action->rule;
+    if (rule->spec.expires)
+        cell_hold(action_cell(engine, state, action), value, held_until(engine, rule));
+    else
+        cell_set(action_cell(engine, state, action), value, engine->eval.input->stored_at_ns);
+}
+
 static void act_distinct(struct engine *engine, struct stream_state *state,
                          struct class_action *action)
 {
@@ -397,6 +422,11 @@ static void act(struct engine *engine, struct stream_state *state, struct class_
         cell_add(cell, conditions_hold(&engine->eval, &rule->of) ? 1 : 0);
         return;
     }
+    if (rule->spec.kind == METRIC_GAUGE && rule->until.count &&
+        decided(engine, action->until, &rule->until)) {
+        cell_end(action_cell(engine, state, action), engine->eval.input->stored_at_ns);
+        return;
+    }
     int found = action_value(engine, rule, &value);
     bool added = true;
     if (found < 0)
@@ -408,9 +438,7 @@ static void act(struct engine *engine, struct stream_state *state, struct class_
         if (value >= 0)
             added = cell_add(action_cell(engine, state, action), value);
         break;
-    case METRIC_GAUGE:
-        cell_set(action_cell(engine, state, action), value, engine->eval.input->stored_at_ns);
-        break;
+    case METRIC_GAUGE: act_gauge(engine, state, action, value); break;
     case METRIC_HISTOGRAM: added = cell_observe(action_cell(engine, state, action), value); break;
     case METRIC_TIMESTAMP: cell_max(action_cell(engine, state, action), value); break;
     case METRIC_DISTINCT: act_distinct(engine, state, action); break;

@@ -256,6 +256,7 @@ static void want_rules(struct plan *plan, struct plan_group *group)
         want_list(plan, group, &rule->span.start_key);
         want_list(plan, group, &rule->span.end_key);
         want_list(plan, group, &rule->value);
+        want_list(plan, group, &rule->expires);
         want_list(plan, group, &rule->key);
         for (size_t l = 0; l < rule->spec.label_count; l++)
             want_list(plan, group, &rule->labels[l]);

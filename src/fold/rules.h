@@ -185,12 +185,14 @@ struct metric_rule {
     struct metric_spec spec;     /* texts point into the rule files */
     struct filter_list subjects; /* none: all */
     struct condition_list when;
-    struct condition_list since, until; /* METRIC_DISTINCT: the event begins, ends the key's life */
+    struct condition_list since, until; /* the event begins (METRIC_DISTINCT), ends a life */
     struct condition_list of;           /* ROLE_SHARE */
     struct expr_list labels[METRIC_LABELS_MAX];
-    bool class_labels;      /* all labels come from class fields */
-    struct expr_list value; /* none: 1 for counters */
-    struct expr_list key;   /* METRIC_DISTINCT, spans */
+    bool class_labels;        /* all labels come from class fields */
+    struct expr_list value;   /* none: 1 for counters */
+    struct expr_list key;     /* METRIC_DISTINCT, spans */
+    struct expr_list expires; /* gauge: seconds that a value holds; none: for ever, or ... */
+    int64_t expires_ns;       /* ... so long; 0: for ever */
     double scale;
     uint64_t fingerprint; /* of the rule's definition and of all that it stands on */
     const char *file;

@@ -15,6 +15,9 @@ int rules_load_labels(struct rules *rules, const struct yaml_node *node, struct 
 /* What only spans, absent rules and ratios have; `ret` has its role, labels come before. */
 int rules_load_role(struct rules *rules, const struct yaml_node *node, struct metric_rule *ret,
                     struct error *err);
+/* `expires` of a gauge: a duration, or where the event says it in seconds. */
+int rules_load_expires(struct rules *rules, const struct yaml_node *node, struct metric_rule *ret,
+                       struct error *err);
 /* Keys that do not belong to the rule's kind. */
 int rules_check_role(const struct yaml_node *node, const struct metric_rule *rule,
                      struct error *err);

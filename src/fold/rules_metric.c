@@ -188,6 +188,8 @@ static int load_metric_parts(struct rules *rules, const struct yaml_node *node,
         return -1;
     if ((part = yaml_get(node, "key")) && expr_list_compile(rules, part, &ret->key, err) < 0)
         return -1;
+    if ((part = yaml_get(node, "expires")) && rules_load_expires(rules, part, ret, err) < 0)
+        return -1;
     if ((part = yaml_get(node, "buckets")) && load_buckets(part, ret, err) < 0)
         return -1;
     if ((part = yaml_get(node, "scale")) && load_number(part, &ret->scale, err) < 0)
@@ -296,7 +298,8 @@ static int load_metric(struct rules *rules, const struct yaml_node *node, const 
                                         "end",     "after",      "expect",
                                         "within",  "timeout",    "open_max",
                                         "restart", "clock",      "of",
-                                        "among",   "accept",     "label_values_max"};
+                                        "among",   "accept",     "label_values_max",
+                                        "expires"};
     if (yaml_check_keys(node, known, ARRAY_LEN(known), "a metric", err) < 0)
         return -1;
     const struct yaml_node *name = yaml_get(node, "name"), *type = yaml_get(node, "type"),
@@ -359,5 +362,6 @@ void rules_free_metric(struct metric_rule *rule)
     for (size_t i = 0; i < METRIC_LABELS_MAX; i++)
         expr_list_done(&rule->labels[i]);
     expr_list_done(&rule->value);
+    expr_list_done(&rule->expires);
     expr_list_done(&rule->key);
 }

@@ -17,14 +17,15 @@ const char *rules_keep(struct rules *rules, char *text)
 
 /* --- keys and whose they are ------------------------------------------------------------------ */
 
-enum { OF_DISTINCT = 1, OF_SPAN = 2, OF_ABSENT = 4, OF_RATIO = 8, OF_OTHERS = 16 };
+enum { OF_DISTINCT = 1, OF_SPAN = 2, OF_ABSENT = 4, OF_RATIO = 8, OF_OTHERS = 16, OF_GAUGE = 32 };
 
 static const struct {
     const char *key, *owners;
     unsigned kinds;
 } owned[] = {
     {"since", "distinct metrics", OF_DISTINCT},
-    {"until", "distinct metrics", OF_DISTINCT},
+    {"until", "distinct metrics and gauges", OF_DISTINCT | OF_GAUGE},
+    {"expires", "gauges", OF_GAUGE},
     {"start", "spans", OF_SPAN},
     {"end", "spans", OF_SPAN},
     {"clock", "spans", OF_SPAN},
@@ -37,9 +38,9 @@ static const struct {
     {"of", "ratios", OF_RATIO},
     {"among", "ratios", OF_RATIO},
     {"when", "other kinds than ratios, which have 'among'",
-     OF_DISTINCT | OF_SPAN | OF_ABSENT | OF_OTHERS},
-    {"value", "counters, gauges, histograms and timestamps", OF_OTHERS},
-    {"scale", "metrics with a value, and spans", OF_OTHERS | OF_SPAN},
+     OF_DISTINCT | OF_SPAN | OF_ABSENT | OF_OTHERS | OF_GAUGE},
+    {"value", "counters, gauges, histograms and timestamps", OF_OTHERS | OF_GAUGE},
+    {"scale", "metrics with a value, and spans", OF_OTHERS | OF_SPAN | OF_GAUGE},
 };
 
 static unsigned kind_of(const struct metric_rule *rule)
@@ -53,6 +54,8 @@ static unsigned kind_of(const struct metric_rule *rule)
     case ROLE_CONTRACT:
     case ROLE_PLAIN: break;
     }
+    if (rule->spec.kind == METRIC_GAUGE)
+        return OF_GAUGE;
     return rule->spec.kind == METRIC_DISTINCT ? OF_DISTINCT : OF_OTHERS;
 }
 
@@ -77,6 +80,15 @@ static int load_duration(const struct yaml_node *node, int64_t *ret, struct erro
     if (!node || (duration_parse(yaml_text(node), ret) && *ret > 0 && *ret <= DURATION_MAX_NS))
         return 0;
     return yaml_error(node, err, "a duration such as 30s, 5m or 1d was expected, 3660d at most");
+}
+
+int rules_load_expires(struct rules *rules, const struct yaml_node *node, struct metric_rule *ret,
+                       struct error *err)
+{
+    bool is_reference = !yaml_is_scalar(node) || slice_starts(yaml_text(node), SLICE("$"));
+    ret->spec.expires = true;
+    return is_reference ? expr_list_compile(rules, node, &ret->expires, err)
+                        : load_duration(node, &ret->expires_ns, err);
 }
 
 /* One end of a span: conditions, or {when, key} and for the first one also labels. */

@@ -271,6 +271,7 @@ static int fold_events(const struct ruletest *test, bool broken, struct samples 
     }
     if (rc == 0) {
         state_set_now(fold.state, test->now_ns);
+        registry_set_now(fold.registry, test->now_ns);
         registry_expose(fold.registry, EXPOSITION_PROMETHEUS, &text);
         samples_read(ret, buf_slice(&text));
     }

@@ -22,6 +22,19 @@ void cell_set(struct cell *cell, double value, int64_t stamp_ns)
     cell->stamp_ns = stamp_ns;
 }
 
+void cell_hold(struct cell *cell, double value, int64_t until_ns)
+{
+    cell_touch(cell);
+    cell->value = value;
+    cell->stamp_ns = until_ns;
+}
+
+/* What ended is no number; no event can set a gauge to that. */
+void cell_end(struct cell *cell, int64_t stamp_ns)
+{
+    cell_hold(cell, NAN, stamp_ns);
+}
+
 bool cell_observe_many(struct cell *cell, double value, uint64_t times)
 {
     const struct metric_spec *spec = &cell->column->family->spec;

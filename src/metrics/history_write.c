@@ -172,6 +172,8 @@ static void add_idle(struct history *history, const struct wanted *wanted, struc
                      uint64_t first, uint64_t last)
 {
     uint64_t idle = history->idle_steps;
+    if (wanted->family->spec.expires)
+        return; /* what was not said again has ended: Prometheus lets it go after its lookback */
     for (uint64_t step = (first + idle - 1) / idle * idle; step < last; step += idle)
         add_sample(history, wanted, track, (uint32_t)step);
     if (first <= last)
@@ -198,7 +200,8 @@ static int write_track(struct history *history, const struct wanted *wanted, str
             if (changes_take(&history->changes, err) < 0)
                 return -1;
         }
-        add_sample(history, wanted, track, step);
+        if (!isnan(track->values[0])) /* a gauge that ended */
+            add_sample(history, wanted, track, step);
         at = (uint64_t)step + 1;
     }
     add_idle(history, wanted, track, at, end);

@@ -483,6 +483,11 @@ void registry_set_folds_shown(struct registry *registry, bool shown)
     registry->folds_shown = shown;
 }
 
+void registry_set_now(struct registry *registry, int64_t now_ns)
+{
+    registry->now_ns = now_ns;
+}
+
 void registry_set_first_zero(struct registry *registry, int64_t interval_ns)
 {
     registry->first_zero_ns = interval_ns;

@@ -53,8 +53,9 @@ struct metric_spec {
     double buckets[METRIC_BUCKETS_MAX];
     size_t series_max;                          /* 0: the default */
     size_t label_values_max[METRIC_LABELS_MAX]; /* 0: the default */
-    bool sums; /* gauge: the cells of its streams add up; else the newest one is shown */
-    bool own;  /* of the monitor itself: shown even while folds are withheld */
+    bool sums;    /* gauge: the cells of its streams add up; else the newest one is shown */
+    bool expires; /* gauge: a cell holds until its stamp, by the clock; then it is not shown */
+    bool own;     /* of the monitor itself: shown even while folds are withheld */
 };
 
 struct registry;
@@ -99,6 +100,13 @@ struct cell *partition_cell1(struct partition *partition, struct family *family,
 /* False, and nothing is added: the sum would be no finite number any more. */
 bool cell_add(struct cell *cell, double amount);
 void cell_set(struct cell *cell, double value, int64_t stamp_ns);
+/*
+ * Of a gauge that expires: the value holds until that time. The last call counts, so that a value
+ * may be held for less than the one before.
+ */
+void cell_hold(struct cell *cell, double value, int64_t until_ns);
+/* The gauge's thing is no more: not shown until it is set again. */
+void cell_end(struct cell *cell, int64_t stamp_ns);
 bool cell_observe(struct cell *cell, double value);
 bool cell_observe_many(struct cell *cell, double value, uint64_t times);
 void cell_max(struct cell *cell, double value);
@@ -120,6 +128,13 @@ void registry_set_folds_shown(struct registry *registry, bool shown);
 void registry_hold_births(struct registry *registry, bool hold);
 /* How long a counter born from now on is shown at 0 before its value; 0 switches that off. */
 void registry_set_first_zero(struct registry *registry, int64_t interval_ns);
+
+/*
+ * By which time gauges expire: a time, or that of the machine at each scrape. At first 0: what was
+ * said stays, as for whoever folds a file of old events.
+ */
+#define REGISTRY_MACHINE_TIME INT64_C(-1)
+void registry_set_now(struct registry *registry, int64_t now_ns);
 
 struct registry_totals {
     size_t series, distinct_keys;

@@ -101,7 +101,7 @@ struct registry {
     struct text_block *texts;
     size_t series_count, distinct_max;
     bool folds_shown, births_held;
-    int64_t first_zero_ns;
+    int64_t first_zero_ns, now_ns;
     struct label_text wanted;      /* working space of partition_cell() */
     void (*before)(void *context); /* an exposition */
     void *before_context;

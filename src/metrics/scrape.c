@@ -64,6 +64,18 @@ static void take_newest(const struct column *column, struct family_copy *ret, in
     }
 }
 
+/* What ended, and what nobody said again in time. */
+static void leave_out_ended(const struct family *family, const int64_t *stamps,
+                            struct family_copy *ret)
+{
+    int64_t set = family->registry->now_ns;
+    int64_t now_ns = set == REGISTRY_MACHINE_TIME ? instant_now_ns() : set;
+    for (uint32_t i = 0; i < ret->count; i++) {
+        if (isnan(ret->values[i]) || (family->spec.expires && stamps[i] < now_ns))
+            ret->present[i] = false;
+    }
+}
+
 /* Is this key in the same series of a column before this one? */
 static bool is_counted(const struct column *column, const struct series *series, uint64_t key)
 {
@@ -152,6 +164,8 @@ static void copy_family(struct family *family, int64_t now_ns, struct family_cop
         case METRIC_DISTINCT: unite_keys(column, ret); break;
         }
     }
+    if (stamps && !family->spec.sums && !family->spec.own)
+        leave_out_ended(family, stamps, ret);
     if (family->held_count)
         hold_at_zero(family, now_ns, ret);
 }

@@ -79,6 +79,7 @@ static int build_engine(struct monitor *monitor, struct rules *rules,
                         struct error *err)
 {
     struct registry *registry = registry_new();
+    registry_set_now(registry, REGISTRY_MACHINE_TIME);
     registry_set_first_zero(registry, monitor->options->first_zero_ns);
     if (engine_new(rules, registry, folding_reporter(monitor), ret_engine, err) < 0 ||
         engine_set_shard(*ret_engine, monitor->options->shard, err) < 0) {

@@ -13,8 +13,9 @@
  *   transitions  what happened: told once, when it is seen.
  *
  * What a thing does not tell is left out of its sample, never 0; why it is missing goes into the
- * sample's "absent" ({field: reason}). doc/operations/events.md has one row per type
- * (source/catalogue.c is where the rows come from; a type that is not there is refused).
+ * sample's "absent" ({field: reason}). Each source lists the types that it tells (struct
+ * source_event): the table in doc/operations/events.md is made of them, and a type that is not
+ * there is not told.
  */
 #pragma once
 
@@ -45,8 +46,19 @@ struct source_options {
     int64_t stall_after_ns;                /* a consumer without progress is stalled after this */
 };
 
+/* One row of the table of events: ops.<source>.<aggregate>.<id>.<type>. */
+struct source_event {
+    const char *aggregate;
+    const char *id; /* what the id is, e.g. "<node>" */
+    const char *type;
+    const char *when; /* markdown, as `data` */
+    const char *data; /* but "node", and "valid_seconds" of samples; "" when there is no more */
+};
+
 struct source {
     const char *name; /* the verb's word, and the domain of the events */
+    const struct source_event *events;
+    size_t event_count;
     /*
      * Cheap, and does not wait for anything remote. EXIT_CODE_PROBLEM: there is no such thing on
      * this machine (no GPU); the options' texts live as long as the source.
@@ -60,4 +72,6 @@ struct source {
     void (*close)(void *state);
 };
 
-extern const struct source source_nats, source_host, source_gpu;
+/* All there are; names as in the verb's operands. */
+extern const struct source *const source_list[];
+extern const size_t source_count;

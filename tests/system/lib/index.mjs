@@ -1,5 +1,6 @@
 // Everything a system test needs: import { ... } from './lib/index.mjs'.
 export * from './alertmanager.mjs';
+export * from './cluster.mjs';
 export * from './exposition.mjs';
 export * from './monitor.mjs';
 export * from './nats.mjs';

@@ -1,0 +1,187 @@
+/* The line on which events leave: acknowledged by JetStream, or printed. */
+#include <stdio.h>
+#include <time.h>
+
+#include "base/instant.h"
+#include "base/memory.h"
+#include "bus/publisher.h"
+#include "bus/stream.h"
+#include "source/observe_internal.h"
+
+enum { BATCH_MAX = 256, SEND_TIMEOUT_MS = 2000 };
+#define PAUSE_NS_MAX (5 * NS_PER_SECOND)
+
+struct delivery_line {
+    bool prints, quiet;
+    struct bus_options options;
+    struct bus *bus;
+    struct publisher *publisher;
+    struct own_event batch[BATCH_MAX]; /* on its way; sent again until it is acknowledged */
+    bool stored[BATCH_MAX];
+    size_t count;
+    bool no_stream, complained;
+    int64_t pause_ns, pause_until;
+    struct error err;
+};
+
+struct delivery_line *line_new(const struct bus_options *nats, bool quiet)
+{
+    struct delivery_line *line = xcalloc(1, sizeof *line);
+    line->prints = !nats;
+    line->quiet = quiet;
+    if (nats)
+        line->options = *nats;
+    return line;
+}
+
+void line_free(struct delivery_line *line)
+{
+    if (!line)
+        return;
+    for (size_t i = 0; i < line->count; i++)
+        own_event_done(&line->batch[i]);
+    publisher_free(line->publisher);
+    bus_close(line->bus);
+    free(line);
+}
+
+static void print_event(const struct own_event *event)
+{
+    json_t *subject = json_stringn(event->subject.ptr, event->subject.len);
+    CLEANUP_FREE char *text = json_dumps(subject, JSON_ENCODE_ANY);
+    (void)printf("{\"subject\":%s,\"payload\":%.*s}\n", text ? text : "null",
+                 SLICE_ARG(buf_slice(&event->payload)));
+    json_decref(subject);
+}
+
+/* --- JetStream -------------------------------------------------------------------------------- */
+
+static void on_ack(void *context, const struct publisher_ack *ack)
+{
+    struct delivery_line *line = context;
+    if (ack->tag >= line->count)
+        return;
+    line->stored[ack->tag] = !ack->error;
+    line->no_stream = line->no_stream || ack->no_stream;
+    if (ack->error)
+        (void)error_set(&line->err, EXIT_CODE_UNREACHABLE, "JetStream did not take %.*s: %s",
+                        SLICE_ARG(buf_slice(&line->batch[ack->tag].subject)), ack->error);
+}
+
+static int connect_line(struct delivery_line *line)
+{
+    static const char *const subjects[] = {"ops.>"};
+    bool created;
+    if (line->bus && bus_is_closed(line->bus)) {
+        publisher_free(line->publisher);
+        bus_close(line->bus);
+        line->publisher = NULL;
+        line->bus = NULL;
+    }
+    if (!line->bus && bus_open(&line->bus, &line->options, &line->err) < 0)
+        return -1;
+    if (line->no_stream && stream_ensure(line->bus, "CIM-OPS", subjects, ARRAY_LEN(subjects),
+                                         &created, &line->err) < 0)
+        return -1;
+    line->no_stream = false;
+    if (!line->publisher)
+        return publisher_new(line->bus, BATCH_MAX, on_ack, line, &line->publisher, &line->err);
+    return 0;
+}
+
+static int send_batch(struct delivery_line *line)
+{
+    for (size_t i = 0; i < line->count; i++) {
+        const struct own_event *event = &line->batch[i];
+        struct bus_header header = {SLICE("Nats-Msg-Id"), slice_of(event->event_id)};
+        line->stored[i] = false;
+        if (publisher_send(line->publisher, i, buf_slice(&event->subject), &header, 1,
+                           buf_slice(&event->payload), SEND_TIMEOUT_MS, &line->err) < 0)
+            return -1;
+    }
+    return publisher_wait(line->publisher, SEND_TIMEOUT_MS, &line->err);
+}
+
+static void keep_unstored(struct delivery_line *line)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < line->count; i++) {
+        if (line->stored[i])
+            own_event_done(&line->batch[i]);
+        else
+            line->batch[kept++] = line->batch[i];
+    }
+    line->count = kept;
+}
+
+static void complain(struct delivery_line *line, struct waiting *waiting)
+{
+    if (!line->complained && !line->quiet)
+        (void)fprintf(stderr, "cim-ops observe: %s; events wait (%zu now, %d at most)\n",
+                      line->err.text, waiting_count(waiting) + line->count,
+                      2 * OBSERVE_WAITING_MAX);
+    line->complained = true;
+}
+
+/* Sends what is in the batch. What the link swallowed is sent again under its old id. */
+static void deliver(struct delivery_line *line, struct waiting *waiting)
+{
+    bool made_stream = line->no_stream;
+    line->err = ERROR_NONE;
+    int result = connect_line(line);
+    if (result == 0 && (result = send_batch(line)) < 0) {
+        publisher_free(line->publisher);
+        line->publisher = NULL;
+    }
+    keep_unstored(line);
+    if (line->count == 0) {
+        line->pause_ns = 0;
+        line->complained = false;
+        return;
+    }
+    if (line->no_stream && !made_stream)
+        return; /* the next turn makes it */
+    complain(line, waiting);
+    line->pause_ns = line->pause_ns ? 2 * line->pause_ns : 200 * NS_PER_MS;
+    if (line->pause_ns > PAUSE_NS_MAX)
+        line->pause_ns = PAUSE_NS_MAX;
+    line->pause_until = instant_monotonic_ns() + line->pause_ns;
+}
+
+void line_turn(struct delivery_line *line, struct waiting *waiting, int wait_ms)
+{
+    int64_t pause = line->count ? line->pause_until - instant_monotonic_ns() : 0;
+    if (pause > 0) {
+        struct timespec nap = {.tv_nsec =
+                                   pause < wait_ms * NS_PER_MS ? pause : wait_ms * NS_PER_MS};
+        (void)nanosleep(&nap, NULL);
+        return;
+    }
+    line->count += waiting_take(waiting, line->batch + line->count, BATCH_MAX - line->count,
+                                line->count ? 0 : wait_ms);
+    if (!line->count)
+        return;
+    if (!line->prints) {
+        deliver(line, waiting);
+        return;
+    }
+    for (size_t i = 0; i < line->count; i++) {
+        print_event(&line->batch[i]);
+        own_event_done(&line->batch[i]);
+    }
+    (void)fflush(stdout);
+    line->count = 0;
+}
+
+int line_finish(struct delivery_line *line, struct waiting *waiting, int64_t patience_ns,
+                struct error *err)
+{
+    int64_t until = instant_monotonic_ns() + patience_ns;
+    while (line->count || waiting_count(waiting)) {
+        if (instant_monotonic_ns() > until)
+            return error_set(err, EXIT_CODE_UNREACHABLE, "%zu events could not be published: %s",
+                             line->count + waiting_count(waiting), line->err.text);
+        line_turn(line, waiting, 50);
+    }
+    return 0;
+}

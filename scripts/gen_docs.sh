@@ -10,6 +10,7 @@ readonly CIM_OPS=${CIM_OPS:-build/cim-ops}
 # document | name of the part | command
 generated() {
     say "doc/operations/monitoring-guide.md|metrics|$CIM_OPS rules list --output markdown --rules rules"
+    say "doc/operations/events.md|event-types|$CIM_OPS observe --types"
 }
 
 replace_part() {

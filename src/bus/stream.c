@@ -203,6 +203,43 @@ int stream_ensure(struct bus *bus, const char *name, const char *const *subjects
     return 0;
 }
 
+static bool takes(const json_t *subjects, const char *wanted)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(subjects, i, item)
+    {
+        const char *subject = json_string_value(item);
+        if (subject && subject_filters_overlap(slice_of(subject), slice_of(wanted)))
+            return true;
+    }
+    return false;
+}
+
+int stream_add_subjects(struct bus *bus, const char *name, const char *const *subjects,
+                        size_t subject_count, struct error *err)
+{
+    CLEANUP_FREE char *ask = xasprintf("$JS.API.STREAM.INFO.%s", name);
+    CLEANUP_FREE char *change = xasprintf("$JS.API.STREAM.UPDATE.%s", name);
+    json_t *reply = NULL, *answer = NULL;
+    int api_code = 0;
+    if (api_call(bus, ask, NULL, &reply, &api_code, err) < 0)
+        return -1;
+    json_t *config = json_object_get(reply, "config");
+    json_t *list = json_object_get(config, "subjects");
+    size_t before = json_array_size(list);
+    for (size_t i = 0; i < subject_count; i++) {
+        if (!takes(list, subjects[i]))
+            (void)json_array_append_new(list, json_string(subjects[i]));
+    }
+    int result = 0;
+    if (json_array_size(list) > before)
+        result = api_call(bus, change, json_incref(config), &answer, &api_code, err);
+    json_decref(answer);
+    json_decref(reply);
+    return result;
+}
+
 /* --- subjects --------------------------------------------------------------------------------- */
 
 bool subject_is_filter(struct slice text)

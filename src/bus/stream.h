@@ -48,6 +48,14 @@ void stream_info_done(struct stream_info *info);
 int stream_ensure(struct bus *bus, const char *name, const char *const *subjects,
                   size_t subject_count, bool *ret_created, struct error *err);
 
+/*
+ * Lets the stream take these subjects, too, besides those it has. Those that it takes already
+ * change nothing. Fails when another stream of the account takes one. EXIT_CODE_PROBLEM: there is
+ * no such stream.
+ */
+int stream_add_subjects(struct bus *bus, const char *name, const char *const *subjects,
+                        size_t subject_count, struct error *err);
+
 /* Tokens without blanks, none empty, `*` alone in its token, `>` alone in the last one. */
 bool subject_is_filter(struct slice text);
 /* Does the subject match the filter (NATS tokens, `*` and `>`)? */

@@ -120,6 +120,19 @@ static void add_monitor(struct up *up)
     add_nats_options(up, words);
 }
 
+static void add_observe(struct up *up)
+{
+    (void)add_program(up, up->own_program,
+                      (struct part_spec){.name = "observe",
+                                         .needs = up->is_foreign ? "nats" : "streams",
+                                         .stop_ms = 1200},
+                      WORDS("observe"));
+    struct up_words *words = &up->words[up->part_count - 1];
+    if (!up->is_foreign)
+        add_words(words, WORDS("--nats-http", own_url(up, PORT_NATS_HTTP, "")));
+    add_nats_options(up, words);
+}
+
 static void add_prometheus(struct up *up)
 {
     (void)add_program(up, up->programs[PROGRAM_PROMETHEUS],
@@ -186,6 +199,7 @@ void up_make_parts(struct up *up)
                                           .needs = "nats",
                                           .stop_ms = 100});
     add_monitor(up);
+    add_observe(up);
     add_prometheus(up);
     add_alertmanager(up);
     if (up->values->demo && !up->is_foreign)

@@ -94,7 +94,7 @@ void own_event_build_as(struct own_event *ret, const char *event_id, const char 
                              "timestamp", when, "correlation_id", text_or_null(correlation_id),
                              "causation_id", text_or_null(causation_id), "event_type", type, "data",
                              data ? data : json_object());
-    CLEANUP_FREE char *text = json_dumps(body, JSON_COMPACT);
+    CLEANUP_FREE char *text = json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(15));
     json_decref(body);
     buf_add_str(&ret->payload, text ? text : "{}");
 }

@@ -3,10 +3,12 @@
 
 #include "source/observe_internal.h"
 
+extern const struct source source_nats;
+
 const struct source *const source_list[] = {
-    NULL,
+    &source_nats,
 };
-const size_t source_count = ARRAY_LEN(source_list) - 1;
+const size_t source_count = ARRAY_LEN(source_list);
 
 /* What the agent tells of each source. */
 static const struct source_event agent_events[] = {

@@ -11,8 +11,18 @@
 enum { BATCH_MAX = 256, SEND_TIMEOUT_MS = 2000 };
 #define PAUSE_NS_MAX (5 * NS_PER_SECOND)
 
+/* All but the audit of each API request, which would answer our own reading with more to read. */
+static const char *const advisory_subjects[] = {
+    "$JS.EVENT.ADVISORY.STREAM.>",          "$JS.EVENT.ADVISORY.CONSUMER.>",
+    "$JS.EVENT.ADVISORY.DOMAIN.>",          "$JS.EVENT.ADVISORY.SERVER.>",
+    "$JS.EVENT.ADVISORY.API.LIMIT_REACHED",
+};
+
+#define OPS_STREAM "CIM-OPS"
+
 struct delivery_line {
     bool prints, quiet;
+    bool advisories; /* still to be captured */
     struct bus_options options;
     struct bus *bus;
     struct publisher *publisher;
@@ -24,11 +34,12 @@ struct delivery_line {
     struct error err;
 };
 
-struct delivery_line *line_new(const struct bus_options *nats, bool quiet)
+struct delivery_line *line_new(const struct bus_options *nats, bool quiet, bool advisories)
 {
     struct delivery_line *line = xcalloc(1, sizeof *line);
     line->prints = !nats;
     line->quiet = quiet;
+    line->advisories = advisories;
     if (nats)
         line->options = *nats;
     return line;
@@ -68,6 +79,21 @@ static void on_ack(void *context, const struct publisher_ack *ack)
                         SLICE_ARG(buf_slice(&line->batch[ack->tag].subject)), ack->error);
 }
 
+/* Where there is no such stream yet, again when there is one. Where another stream has them, or we
+ * may not, they are not ours to capture. */
+static void capture_advisories(struct delivery_line *line)
+{
+    struct error err = ERROR_NONE;
+    if (!line->advisories)
+        return;
+    int result = stream_add_subjects(line->bus, OPS_STREAM, advisory_subjects,
+                                     ARRAY_LEN(advisory_subjects), &err);
+    line->advisories = result < 0 && err.code == EXIT_CODE_PROBLEM;
+    if (result < 0 && !line->advisories && !line->quiet)
+        (void)fprintf(stderr, "cim-ops observe: JetStream's advisories are not captured: %s\n",
+                      err.text);
+}
+
 static int connect_line(struct delivery_line *line)
 {
     static const char *const subjects[] = {"ops.>"};
@@ -80,10 +106,11 @@ static int connect_line(struct delivery_line *line)
     }
     if (!line->bus && bus_open(&line->bus, &line->options, &line->err) < 0)
         return -1;
-    if (line->no_stream && stream_ensure(line->bus, "CIM-OPS", subjects, ARRAY_LEN(subjects),
+    if (line->no_stream && stream_ensure(line->bus, OPS_STREAM, subjects, ARRAY_LEN(subjects),
                                          &created, &line->err) < 0)
         return -1;
     line->no_stream = false;
+    capture_advisories(line);
     if (!line->publisher)
         return publisher_new(line->bus, BATCH_MAX, on_ack, line, &line->publisher, &line->err);
     return 0;

@@ -272,6 +272,15 @@ static void end_now(int code, const struct error *err)
     _exit(code);
 }
 
+static bool observes_nats(const struct observe_options *options)
+{
+    for (size_t i = 0; i < options->source_count; i++) {
+        if (!strcmp(options->sources[i]->name, "nats"))
+            return true;
+    }
+    return false;
+}
+
 int observe_run(const struct observe_options *options, struct error *err)
 {
     struct observer observer = {.options = options};
@@ -281,7 +290,8 @@ int observe_run(const struct observe_options *options, struct error *err)
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     observer.waiting = waiting_new(options->source.node);
-    observer.line = line_new(options->print ? NULL : &options->nats, options->once);
+    observer.line = line_new(options->print ? NULL : &options->nats, options->once,
+                             !options->once && observes_nats(options));
     int result = start(&observer, &mine);
     if (result == 0)
         result = settle(&observer, &mine);
@@ -292,8 +302,8 @@ int observe_run(const struct observe_options *options, struct error *err)
         result = error_set(&mine, EXIT_CODE_PROBLEM, "a source does not respond");
     if (result == 0 && options->once && joined)
         result = verdict(&observer, &mine);
-    int64_t patience = options->once ? ONCE_PATIENCE_NS : END_PATIENCE_NS;
-    if (line_finish(observer.line, observer.waiting, patience, result == 0 ? &mine : NULL) < 0)
+    if (line_finish(observer.line, observer.waiting, END_PATIENCE_NS, result == 0 ? &mine : NULL) <
+        0)
         result = -1;
     if (!options->once && mine.code == EXIT_CODE_UNREACHABLE)
         result = 0; /* it was said while it ran; being stopped is no failure */

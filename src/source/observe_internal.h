@@ -30,9 +30,12 @@ struct source_sink {
     int64_t interval_ns;
 };
 
-/* One owner, the main thread. `nats` NULL: standard output. */
+/*
+ * One owner, the main thread. `nats` NULL: standard output. `advisories`: JetStream's own are
+ * captured into CIM-OPS as well, so that they are not lost while nobody listens.
+ */
 struct delivery_line;
-struct delivery_line *line_new(const struct bus_options *nats, bool quiet);
+struct delivery_line *line_new(const struct bus_options *nats, bool quiet, bool advisories);
 void line_free(struct delivery_line *line);
 /* Sends some of what waits; returns after wait_ms when there is nothing to do. */
 void line_turn(struct delivery_line *line, struct waiting *waiting, int wait_ms);

@@ -69,7 +69,7 @@ test('in a pipe: one line per change and nothing else; SIGINT stops all in order
   assert.ok(index('nats', 'running') < index('streams', 'done'));
   assert.ok(index('streams', 'done') < index('monitor', 'starting'));
   const stops = changes.filter((c) => c.state === 'stopped').map((c) => c.name);
-  assert.deepEqual(stops, ['demo', 'alertmanager', 'prometheus', 'monitor', 'nats']);
+  assert.deepEqual(stops, ['demo', 'alertmanager', 'prometheus', 'observe', 'monitor', 'nats']);
   assert.equal(up.child.stderr, '');
   await assert.rejects(record(up.dir), /ENOENT/);
 });
@@ -294,7 +294,7 @@ test('a foreign server: only CIM-OPS is created, no demo, and its password is no
   const up = await startUp(t, { args: ['--demo'], env: { NATS_URL: url } });
   const stack = await up.stack();
   assert.deepEqual(stack.parts.map((p) => p.name),
-    ['nats', 'streams', 'monitor', 'prometheus', 'alertmanager']);
+    ['nats', 'streams', 'monitor', 'observe', 'prometheus', 'alertmanager']);
   assert.equal(part(stack, 'nats').pid, undefined);
   assert.equal(part(stack, 'nats').url, `nats://127.0.0.1:${nats.port}`);
   assert.match(part(stack, 'streams').note, /^CIM-OPS created, nothing else$/);

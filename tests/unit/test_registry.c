@@ -312,6 +312,34 @@ static void the_newest_gauge_is_shown(void **state)
     shows(registry, "x_gauge 1");
 }
 
+static void gauges_hold_for_as_long_as_was_said(void **state)
+{
+    struct registry *registry = *state;
+    struct metric_spec spec = {
+        .name = "x_held", .help = "h", .kind = METRIC_GAUGE, .expires = true};
+    struct family *family = registry_family(registry, &spec);
+    struct cell *a = partition_cell1(registry_partition(registry, "A"), family, NULL);
+    struct cell *b = partition_cell1(registry_partition(registry, "B"), family, NULL);
+    cell_hold(a, 1, 100);
+    cell_hold(b, 2, 200);
+    shows(registry, "x_held 2"); /* without a clock, what was said stays */
+    registry_set_now(registry, 150);
+    shows(registry, "x_held 2");
+    registry_set_now(registry, 250);
+    assert_int_equal(lines_with(registry, "x_held"), 0);
+    assert_int_equal(lines_with(registry, "# TYPE x_held"), 0);
+    cell_hold(a, 3, 300);
+    shows(registry, "x_held 3");
+    cell_hold(a, 4, 260); /* held for less than before */
+    shows(registry, "x_held 4");
+    cell_end(a, 255);
+    assert_int_equal(lines_with(registry, "x_held"), 0);
+    cell_hold(a, 5, 400);
+    shows(registry, "x_held 5");
+    registry_set_now(registry, REGISTRY_MACHINE_TIME);
+    assert_int_equal(lines_with(registry, "x_held"), 0);
+}
+
 static void the_largest_timestamp_is_shown(void **state)
 {
     struct registry *registry = *state;
@@ -406,6 +434,7 @@ int main(void)
         WITH_REGISTRY(distinct_keys_have_a_limit_of_their_own),
         WITH_REGISTRY(counters_add_up_over_partitions),
         WITH_REGISTRY(the_newest_gauge_is_shown),
+        WITH_REGISTRY(gauges_hold_for_as_long_as_was_said),
         WITH_REGISTRY(the_largest_timestamp_is_shown),
         WITH_REGISTRY(distinct_sets_are_united),
         WITH_REGISTRY(clearing_a_family_leaves_the_others),

@@ -4,6 +4,7 @@ export * from './cluster.mjs';
 export * from './exposition.mjs';
 export * from './monitor.mjs';
 export * from './nats.mjs';
+export * from './observer.mjs';
 export * from './paths.mjs';
 export * from './ports.mjs';
 export * from './process.mjs';

@@ -16,14 +16,14 @@ export class Child {
   /** null while it runs, then {code, signal} */
   exit = null;
 
-  constructor(program, args, { name, cwd, env, stdin } = {}) {
+  constructor(program, args, { name, cwd, env, stdin, onStdout } = {}) {
     this.name = name ?? program.split('/').at(-1);
     this.command = [program, ...args];
     // setpriv executes the program in its own place: pid and streams are the program's.
     this.#child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
       cwd, env: { ...process.env, ...env }, stdio: [stdin ?? 'ignore', 'pipe', 'pipe'],
     });
-    this.#collect('stdout');
+    this.#collect('stdout', onStdout);
     this.#collect('stderr');
     this.#ended = new Promise((resolve) => {
       this.#child.once('error', (error) => {
@@ -38,10 +38,12 @@ export class Child {
     });
   }
 
-  #collect(stream) {
+  #collect(stream, listener = () => {}) {
     const decoder = new StringDecoder('utf8');
     this.#child[stream].on('data', (bytes) => {
-      this[stream] = (this[stream] + decoder.write(bytes)).slice(-OUTPUT_MAX);
+      const text = decoder.write(bytes);
+      this[stream] = (this[stream] + text).slice(-OUTPUT_MAX);
+      listener(text);
     });
   }
 

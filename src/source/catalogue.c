@@ -3,10 +3,11 @@
 
 #include "source/observe_internal.h"
 
-extern const struct source source_nats;
+extern const struct source source_nats, source_host;
 
 const struct source *const source_list[] = {
     &source_nats,
+    &source_host,
 };
 const size_t source_count = ARRAY_LEN(source_list);
 

@@ -12,6 +12,7 @@ static const struct command *const commands[] = {
     &command_down,     /* stop it */
     &command_monitor,  /* the event monitor: event streams in, metrics out */
     &command_observe,  /* NATS servers, the machine, its GPUs: what is seen becomes events */
+    &command_gpu,      /* the GPUs of all machines, and how they are */
     &command_rules,    /* check rules, list the metrics they make */
     &command_backfill, /* the history of metrics, into Prometheus */
     &command_derive,   /* fold a file of events and print the metrics */

@@ -345,3 +345,64 @@ int stream_get_message(struct bus *bus, const char *stream, uint64_t seq, struct
     json_decref(reply);
     return rc;
 }
+
+int stream_of_subject(struct bus *bus, const char *subject, struct buf *ret, struct error *err)
+{
+    json_t *reply = NULL;
+    int api_code = 0;
+    if (api_call(bus, "$JS.API.STREAM.NAMES", json_pack("{s:s}", "subject", subject), &reply,
+                 &api_code, err) < 0)
+        return -1;
+    const char *name = json_string_value(json_array_get(json_object_get(reply, "streams"), 0));
+    int rc = 0;
+    if (name)
+        buf_add_str(ret, name);
+    else
+        rc = error_set(err, EXIT_CODE_PROBLEM, "no stream takes %s", subject);
+    json_decref(reply);
+    return rc;
+}
+
+static int last_of(struct bus *bus, const char *get, const char *subject,
+                   void (*each)(void *context, struct slice payload, int64_t stored_at_ns),
+                   void *context, struct error *err)
+{
+    CLEANUP_BUF struct buf payload = {0};
+    json_t *reply = NULL;
+    int64_t at_ns = 0;
+    int api_code = 0;
+    if (api_call(bus, get, json_pack("{s:s}", "last_by_subj", subject), &reply, &api_code, err) < 0)
+        return -1;
+    json_t *message = json_object_get(reply, "message");
+    const char *time = json_string_value(json_object_get(message, "time"));
+    if (time && decode_field(message, "data", &payload) == 0 &&
+        instant_parse_rfc3339(slice_of(time), &at_ns))
+        each(context, buf_slice(&payload), at_ns);
+    json_decref(reply);
+    return 0;
+}
+
+int stream_last_each(struct bus *bus, const char *stream, const char *filter,
+                     void (*each)(void *context, struct slice payload, int64_t stored_at_ns),
+                     void *context, struct error *err)
+{
+    CLEANUP_FREE char *ask = xasprintf("$JS.API.STREAM.INFO.%s", stream);
+    CLEANUP_FREE char *get = xasprintf("$JS.API.STREAM.MSG.GET.%s", stream);
+    json_t *reply = NULL;
+    int api_code = 0, rc = 0;
+    size_t count = 0;
+    const char *subject;
+    json_t *number;
+    if (api_call(bus, ask, json_pack("{s:s}", "subjects_filter", filter), &reply, &api_code, err) <
+        0)
+        return -1;
+    json_t *subjects = json_object_get(json_object_get(reply, "state"), "subjects");
+    json_object_foreach(subjects, subject, number)
+    {
+        if (rc < 0 || count++ == STREAM_SUBJECTS_SHOWN_MAX)
+            break;
+        rc = last_of(bus, get, subject, each, context, err);
+    }
+    json_decref(reply);
+    return rc;
+}

@@ -56,6 +56,19 @@ int stream_ensure(struct bus *bus, const char *name, const char *const *subjects
 int stream_add_subjects(struct bus *bus, const char *name, const char *const *subjects,
                         size_t subject_count, struct error *err);
 
+/* The stream that takes this subject, its name appended. EXIT_CODE_PROBLEM: none does. */
+int stream_of_subject(struct bus *bus, const char *subject, struct buf *ret, struct error *err);
+
+/*
+ * The newest message of each subject of the stream that fits the filter, in no order. Slices are
+ * valid during the call. Costs one request, and one for each subject; at most
+ * STREAM_SUBJECTS_SHOWN_MAX of them.
+ */
+#define STREAM_SUBJECTS_SHOWN_MAX 4096
+int stream_last_each(struct bus *bus, const char *stream, const char *filter,
+                     void (*each)(void *context, struct slice payload, int64_t stored_at_ns),
+                     void *context, struct error *err);
+
 /* Tokens without blanks, none empty, `*` alone in its token, `>` alone in the last one. */
 bool subject_is_filter(struct slice text);
 /* Does the subject match the filter (NATS tokens, `*` and `>`)? */

@@ -110,6 +110,7 @@ extern const struct command command_status;
 extern const struct command command_down;
 extern const struct command command_monitor;
 extern const struct command command_observe;
+extern const struct command command_gpu;
 extern const struct command command_rules;
 extern const struct command command_derive;
 extern const struct command command_backfill;

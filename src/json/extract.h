@@ -41,7 +41,7 @@ struct json_error {
 };
 
 #define JSON_DEPTH_MAX      1024
-#define JSON_PATHS_MAX      512
+#define JSON_PATHS_MAX      1024
 #define JSON_SEGMENTS_MAX   32    /* of one path */
 #define JSON_PLAN_NODES_MAX 65536 /* of the trie, once `*` is merged into its neighbours */
 

@@ -3,11 +3,12 @@
 
 #include "source/observe_internal.h"
 
-extern const struct source source_nats, source_host;
+extern const struct source source_nats, source_host, source_gpu;
 
 const struct source *const source_list[] = {
     &source_nats,
     &source_host,
+    &source_gpu,
 };
 const size_t source_count = ARRAY_LEN(source_list);
 

@@ -18,3 +18,5 @@ printf 'machine: %s, %s cores, %s, nats-server %s\n' \
 [[ -d bench/node_modules ]] || (cd bench && npm ci --silent --no-audit --no-fund) ||
     printf 'bench/node_modules: npm ci failed; prom-client is left out\n'
 "$build/bench/metrics" "${SERIES:-1000000}" "${METRICS_ROUNDS:-9}" "$build/bench/metrics.json" bench
+ninja -C "$build" tests/fake/libfakenvml.so >/dev/null
+node bench/observe.mjs "$cim_ops"

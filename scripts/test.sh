@@ -6,6 +6,8 @@
 source "$(dirname "$0")/common.sh"
 
 readonly LOGS=$REPOSITORY/build/test-logs
+# What system tests need built: the program, and libraries that stand in for those of hardware.
+readonly SYSTEM_PARTS=(cim-ops tests/fake/libfakenvml.so tests/fake/libfakenvml_old.so)
 readonly FUZZ_SECONDS=${FUZZ_SECONDS:-10} # each target
 total_passed=0 total_failed=0 total_skipped=0
 
@@ -200,18 +202,18 @@ inner() {
     fuzz-one) fuzz_one "$1" ;;
     alerts) bash tests/alerts/run.sh ;;
     rules) scripts/build.sh build cim-ops && check_rules ;;
-    system) scripts/build.sh build cim-ops && run_node $(system_files) ;;
+    system) scripts/build.sh build "${SYSTEM_PARTS[@]}" && run_node $(system_files) ;;
     system-asan)
         export CIM_OPS=$REPOSITORY/build-asan/cim-ops CIM_OPS_SLOW=4 CIM_OPS_SANITIZED=1
-        scripts/build.sh build-asan cim-ops && run_sanitized system-asan run_node $(system_files)
+        scripts/build.sh build-asan "${SYSTEM_PARTS[@]}" && run_sanitized system-asan run_node $(system_files)
         ;;
     system-tsan)
         export CIM_OPS=$REPOSITORY/build-tsan/cim-ops CIM_OPS_SLOW=6 CIM_OPS_SANITIZED=1
-        scripts/build.sh build-tsan cim-ops && run_sanitized system-tsan run_node $(system_files)
+        scripts/build.sh build-tsan "${SYSTEM_PARTS[@]}" && run_sanitized system-tsan run_node $(system_files)
         ;;
     newest)
         export NATS_SERVER=$REPOSITORY/.deps/bin/nats-server PATH="$REPOSITORY/.deps/bin:$PATH"
-        scripts/build.sh build cim-ops && run_node $(system_files)
+        scripts/build.sh build "${SYSTEM_PARTS[@]}" && run_node $(system_files)
         ;;
     docs) scripts/build.sh build cim-ops && run_node tests/docs/*.test.mjs ;;
     esac
@@ -247,7 +249,8 @@ group_all() {
 
 # What has threads to race: the monitor's reading, folding and serving, the simulator's publishing.
 threaded_tests() {
-    ls tests/system/{monitor,pipeline,simulate}*.test.mjs 2>/dev/null | sed 's#.*/##; s#\.test\.mjs$##' | paste -sd' '
+    ls tests/system/{monitor,pipeline,simulate,gpu,nats_pages}*.test.mjs 2>/dev/null |
+        sed 's#.*/##; s#\.test\.mjs$##' | paste -sd' '
 }
 
 main() {

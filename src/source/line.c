@@ -155,8 +155,7 @@ static void deliver(struct delivery_line *line, struct waiting *waiting)
 {
     bool made_stream = line->no_stream;
     line->err = ERROR_NONE;
-    int result = connect_line(line);
-    if (result == 0 && (result = send_batch(line)) < 0) {
+    if (connect_line(line) == 0 && send_batch(line) < 0) {
         publisher_free(line->publisher);
         line->publisher = NULL;
     }

@@ -12,8 +12,8 @@ import {
 const slow = { timeout: 120_000 };
 const library = (name) => join(dirname(CIM_OPS), `tests/fake/lib${name}.so`);
 const NVML = library('fakenvml');
-const WELL = 'util=40 memutil=10 used=100 total=1000 temp=50 slowdown=90 power=200500 limit=300000 sm=1500 memclock=1200 ' +
-  'fan=30 ecc_c=0 ecc_u=0 throttle=0x1 remap_pending=0 pid=77';
+const WELL = 'util=40 memutil=10 used=100 total=1000 temp=50 slowdown=90 power=200500 limit=300000 sm=1500 ' +
+  'memclock=1200 fan=30 ecc_c=0 ecc_u=0 throttle=0x1 remap_pending=0 pid=77';
 
 /** A script that can be changed while it plays. */
 async function startScript(t, text) {
@@ -31,7 +31,8 @@ test('a healthy GPU: exact figures; what it does not tell is absent, with the re
   const { data } = await observe(t, script).told('GpuSampled');
   assert.deepEqual(
     ['type', 'uuid', 'name', 'gpu', 'available', 'health', 'utilization_percent', 'memory_used_bytes',
-      'memory_total_bytes', 'temperature_celsius', 'power_watts', 'power_limit_watts', 'clock_sm_megahertz', 'fan_percent',
+      'memory_total_bytes', 'temperature_celsius', 'power_watts', 'power_limit_watts', 'clock_sm_megahertz',
+        'fan_percent',
       'ecc_uncorrected', 'processes', 'driver', 'cuda'].map((field) => data[field]),
     ['nvidia', 'GPU-1', 'H100', 0, 1, 'HEALTHY', 40, 100 << 20, 1000 << 20, 50, 200.5, 300, 1500, 30, 0, 1, '550.54.15',
       '12.4']);
@@ -92,7 +93,8 @@ test('XID, ECC, throttling, memory: each told once, and health in words', slow, 
   await observer.look();
   await script.play(gpu('used=500'));
   await observer.told('GpuMemoryNormal');
-  for (const [type, count] of [['GpuRowsRemapped', 1], ['GpuMemoryNormal', 1], ['GpuThrottleBegan', 2], ['GpuEccError', 2]]) {
+  for (const [type,
+    count] of [['GpuRowsRemapped', 1], ['GpuMemoryNormal', 1], ['GpuThrottleBegan', 2], ['GpuEccError', 2]]) {
     assert.equal(observer.of(type).length, count, type);
   }
 });
@@ -115,7 +117,8 @@ test('lost, not listed any more, returned, and a new one', slow, async (t) => {
   const lost = await observer.told('GpuLost', (d) => d.uuid === 'GPU-2');
   assert.equal(lost.data.reason, 'GPU is lost');
   assert.equal(lost.data.gpu, 1);
-  await observer.told('GpuSampled', (d) => d.uuid === 'GPU-2' && d.available === 0 && d.temperature_celsius === undefined);
+  await observer.told('GpuSampled', (d) => d.uuid === 'GPU-2' && d.available === 0
+    && d.temperature_celsius === undefined);
   await script.play(`${one}\n${two}`);
   await observer.told('GpuReturned', (d) => d.uuid === 'GPU-2');
   await script.play(one);
@@ -129,7 +132,8 @@ test('lost, not listed any more, returned, and a new one', slow, async (t) => {
 test('MIG instances have samples of their own', slow, async (t) => {
   const script = await startScript(t, `gpu 0 uuid=GPU-1 name=A100 mig=2 ${WELL}`);
   const observer = observe(t, script);
-  await observer.told('GpuInstanceSampled', (d) => d.uuid === 'MIG-1' && d.gpu === '0:1' && d.memory_used_bytes === 2 << 20);
+  await observer.told('GpuInstanceSampled', (d) => d.uuid === 'MIG-1' && d.gpu === '0:1'
+    && d.memory_used_bytes === 2 << 20);
   await observer.told('GpuSampled', (d) => d.mig === true);
 });
 
@@ -180,16 +184,18 @@ test('AMD: from the files of its driver', slow, async (t) => {
 
 test('metrics, and the fleet as gpu status shows it', slow, async (t) => {
   const server = await startNats(t);
-  const one = await startScript(t, `gpu 0 uuid=GPU-1 name=H100 ${WELL}\ngpu 1 uuid=GPU-2 name=H100 throttle=0x40 ${WELL}`);
+  const one = await startScript(t, `gpu 0 uuid=GPU-1 name=H100 ${WELL}\n` +
+    `gpu 1 uuid=GPU-2 name=H100 throttle=0x40 ${WELL}`);
   const none = await cimOps(['gpu', 'status', '--nats', server.url]);
   assert.equal(none.code, 1);
   assert.match(none.stderr, /no stream takes|no GPU has been seen/);
-  const start = (node, script) => startCimOps(t, ['observe', 'gpu', '--nats', server.url, '--interval', '500ms', '--node',
+  const start = (node, script) => startCimOps(t, ['observe', 'gpu', '--nats', server.url, '--interval', '500ms',
+    '--node',
     node, '--nvml', NVML], { env: script.env });
   const agent = start('alpha', one);
   const two = await startScript(t, `gpu 0 uuid=GPU-9 name=L4 ${WELL}`);
   start('beta', two);
-  const monitor = await startMonitor(t, { nats: server.url });
+  const monitor = await startMonitor(t, { nats: server.url, args: ['--first-zero', '0s'] });
   const labels = { host: 'alpha', gpu: '0', uuid: 'GPU-1' };
   const seen = await monitor.until((m) => m.get('cim_gpu_temperature_celsius', { ...labels, type: 'nvidia' }) === 50,
     { deadline: 30_000 });

@@ -41,7 +41,8 @@ const consumer = (more) => ({
   num_redelivered: 0, num_waiting: 0, num_pending: 0, ...more,
 });
 const jsz = (detail, more) => ({
-  storage: 0, memory: 0, config: { max_storage: 1000, max_memory: 1000 }, meta_cluster: { leader: 'one', cluster_size: 2 },
+  storage: 0, memory: 0, config: { max_storage: 1000, max_memory: 1000 }, meta_cluster: { leader: 'one',
+    cluster_size: 2 },
   account_details: [{ name: 'APP', stream_detail: detail ? [detail] : [] }], ...more,
 });
 
@@ -55,7 +56,8 @@ test('replicas that differ while all say that they are current', slow, async (t)
   assert.equal(observer.of('ReplicasDiffer').length, 0);
   two.jsz = jsz(stream({ messages: 9 }));
   const differ = await observer.told('ReplicasDiffer');
-  assert.deepEqual(differ.data.replicas.map((r) => [r.server, r.leader, r.messages]), [['one', true, 10], ['two', false, 9]]);
+  assert.deepEqual(differ.data.replicas.map((r) => [r.server, r.leader, r.messages]),
+    [['one', true, 10], ['two', false, 9]]);
   await observer.told('StreamSampled', (d) => d.replicas_differ === 1);
   two.jsz = jsz(stream());
   await observer.told('ReplicasAgree');
@@ -123,7 +125,7 @@ test('what happens to a server', slow, async (t) => {
   await observer.told('JetStreamDisabled');
   one.jsz = jsz();
   await observer.told('JetStreamEnabled');
-  one.healthz = (_, response) => { response.statusCode = 503; response.end('{"status":"unavailable","error":"write error"}'); };
+  one.healthz = (_, r) => r.writeHead(503).end('{"status":"unavailable","error":"write error"}');
   await observer.told('ServerUnhealthy', (d) => d.reason === 'write error');
   one.healthz = { status: 'ok' };
   await observer.told('ServerHealthy');

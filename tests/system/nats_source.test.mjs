@@ -29,7 +29,8 @@ test('servers that are killed, started again, cut off and paused', slow, async (
   await cluster.servers[first].kill();
   await observer.told('ServerLost', (d) => d.server === nameOf(first) && /connect/i.test(d.reason), { from });
   await observer.told('ClusterSizeChanged', (d) => d.before === 3 && d.servers === 2, { from });
-  const elected = await observer.told('MetaLeaderElected', (d) => d.previous === nameOf(first), { from, deadline: 40_000 });
+  const elected = await observer.told('MetaLeaderElected', (d) => d.previous === nameOf(first),
+    { from, deadline: 40_000 });
   assert.notEqual(elected.data.leader, nameOf(first));
   await until(() => observer.of('ReplicaLagging', (d) => d.server === nameOf(first), from).length
     || observer.of('StreamLeaderElected', (d) => d.previous === nameOf(first), from).length, {
@@ -40,7 +41,8 @@ test('servers that are killed, started again, cut off and paused', slow, async (
   from = observer.mark();
   await cluster.servers[second].kill();
   await observer.told('MetaQuorumLost', (d) => d.servers === 1 && d.expected === 3, { from, deadline: 40_000 });
-  await observer.told('StreamQuorumLost', (d) => d.stream === 'ORDERS' && d.replicas_answering === 1, { from, deadline: 40_000 });
+  await observer.told('StreamQuorumLost', (d) => d.stream === 'ORDERS' && d.replicas_answering === 1,
+    { from, deadline: 40_000 });
   await observer.told('StreamSampled', (d) => d.stream === 'ORDERS' && d.quorum === 0, { from });
   assert.equal(observer.of('StreamDeleted').length, 0, 'who does not answer has not lost its streams');
 
@@ -136,7 +138,8 @@ test('the system account sees the whole cluster from one address', slow, async (
   const { jsm } = await clients(t, cluster.urls);
   await jsm.streams.add({ name: 'ORDERS', subjects: ['orders.>'], num_replicas: 3 });
   const observer = startObserver(t, ['nats'], { args: ['--system-nats', cluster.systemUrl] });
-  for (const server of ['C1-1', 'C1-2', 'C1-3']) await observer.told('ServerSampled', (d) => d.server === server && d.up === 1);
+  for (const server of ['C1-1', 'C1-2', 'C1-3']) await observer.told('ServerSampled', (d) => d.server === server
+    && d.up === 1);
   await observer.told('RouteSampled', (d) => d.remote === 'C1-2' && d.rtt_nanoseconds > 0);
   await observer.told('StreamSampled', (d) => d.stream === 'ORDERS' && d.replicas === 3);
   const from = observer.mark();
@@ -163,12 +166,15 @@ test('as metrics: they follow, end with what they speak of, and go stale with th
     '--interval', '300ms', '--node', 'here']);
   const monitor = await startMonitor(t, { nats: server.url });
   await monitor.until((m) => m.get('nats_server_cluster_answering') === 1, { deadline: 30_000 });
-  await jsm.consumers.add('ORDERS', { durable_name: 'ship', ack_policy: 'explicit', max_deliver: 1, ack_wait: 300_000_000 });
+  await jsm.consumers.add('ORDERS',
+    { durable_name: 'ship', ack_policy: 'explicit', max_deliver: 1, ack_wait: 300_000_000 });
   for (let i = 0; i < 7; i++) await js.publish('orders.new', 'x');
   const ship = { account: '$G', stream: 'ORDERS', consumer: 'ship' };
   await monitor.until((m) => m.get('nats_jetstream_consumer_lag_messages', ship) === 7, { deadline: 30_000 });
-  const seen = await monitor.until((m) => m.get('nats_jetstream_stream_messages', { account: '$G', stream: 'ORDERS' }) === 7);
-  for (const name of ['nats_server_connections', 'nats_server_subscriptions', 'nats_server_in_msgs', 'nats_server_out_msgs',
+  const seen = await monitor.until((m) => m.get('nats_jetstream_stream_messages',
+    { account: '$G', stream: 'ORDERS' }) === 7);
+  for (const name of ['nats_server_connections', 'nats_server_subscriptions', 'nats_server_in_msgs',
+    'nats_server_out_msgs',
     'nats_server_in_bytes', 'nats_server_out_bytes', 'nats_server_slow_consumers', 'nats_jetstream_storage_used_bytes',
     'nats_jetstream_storage_reserved_bytes', 'nats_jetstream_storage_limit_bytes', 'nats_jetstream_streams',
     'nats_jetstream_consumers', 'nats_jetstream_messages', 'nats_server_up', 'cim_nats_connections',
@@ -189,7 +195,8 @@ test('as metrics: they follow, end with what they speak of, and go stale with th
   await jsm.consumers.delete('ORDERS', 'ship');
   await monitor.until((m) => m.get('nats_jetstream_consumer_lag_messages', ship) === undefined);
   await jsm.streams.delete('ORDERS');
-  await monitor.until((m) => m.get('nats_jetstream_stream_messages', { account: '$G', stream: 'ORDERS' }) === undefined);
+  await monitor.until((m) => m.get('nats_jetstream_stream_messages',
+    { account: '$G', stream: 'ORDERS' }) === undefined);
 
   await agent.kill();
   await monitor.until((m) => m.series('nats_server_connections').length === 0
@@ -205,7 +212,8 @@ test('--once says how it went', slow, async (t) => {
   const bad = await cimOps(['observe', 'nats', '--once', '--print', '--nats-http', `http://127.0.0.1:${port}`]);
   assert.equal(bad.code, 1);
   assert.match(bad.stderr, new RegExp(`nats: no NATS server can be read: 127.0.0.1:${port}`));
-  const away = await cimOps(['observe', 'nats', '--once', '--nats', `nats://127.0.0.1:${port}`, '--nats-http', server.httpUrl],
+  const away = await cimOps(['observe', 'nats', '--once',
+    '--nats', `nats://127.0.0.1:${port}`, '--nats-http', server.httpUrl],
     { deadline: 60_000 });
   assert.equal(away.code, 3, away.stderr);
   for (const [args, words] of [

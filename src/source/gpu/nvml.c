@@ -52,7 +52,10 @@ struct nvml {
     void *library;
     bool started;
     void *events; /* a set; NULL: none */
-    char registered[GPUS_MAX][TEXT_MAX];
+    struct {
+        void *device;
+        char uuid[TEXT_MAX]; /* a lost GPU does not tell its own */
+    } registered[GPUS_MAX];
     size_t registered_count;
     bool start_again; /* a lost GPU is only seen again by a fresh start */
     char driver[TEXT_MAX];
@@ -369,13 +372,15 @@ static void listen_to(struct nvml *nvml, gpu_handle device, const char *uuid)
 {
     FUNCTION(enlist, "nvmlDeviceRegisterEvents", NULL, void *, unsigned long long, void *);
     for (size_t i = 0; i < nvml->registered_count; i++) {
-        if (!strcmp(nvml->registered[i], uuid))
+        if (!strcmp(nvml->registered[i].uuid, uuid))
             return;
     }
     if (!nvml->events || !enlist || nvml->registered_count == GPUS_MAX)
         return;
-    if (enlist(device, EVENT_XID, nvml->events) == NVML_SUCCESS)
-        (void)snprintf(nvml->registered[nvml->registered_count++], TEXT_MAX, "%s", uuid);
+    if (enlist(device, EVENT_XID, nvml->events) != NVML_SUCCESS)
+        return;
+    (void)snprintf(nvml->registered[nvml->registered_count].uuid, TEXT_MAX, "%s", uuid);
+    nvml->registered[nvml->registered_count++].device = device;
 }
 
 /* The instances that a GPU is divided into: each has a sample of its own. */
@@ -442,6 +447,17 @@ static void look_at(struct nvml *nvml, struct gpu_watch *watch, gpu_handle devic
     gpu_report(watch, reading.data);
 }
 
+static void name_source(const struct nvml *nvml, gpu_handle device, char uuid[TEXT_MAX])
+{
+    for (size_t i = 0; i < nvml->registered_count; i++) {
+        if (nvml->registered[i].device == device) {
+            memcpy(uuid, nvml->registered[i].uuid, TEXT_MAX);
+            return;
+        }
+    }
+    (void)text_of(nvml, "nvmlDeviceGetUUID", device, uuid);
+}
+
 static void drain_events(const struct nvml *nvml, struct gpu_watch *watch)
 {
     FUNCTION(next, "nvmlEventSetWait_v2", "nvmlEventSetWait", void *, struct event *, unsigned);
@@ -450,7 +466,7 @@ static void drain_events(const struct nvml *nvml, struct gpu_watch *watch)
     for (size_t i = 0; nvml->events && next && i < XIDS_MAX; i++) {
         if (next(nvml->events, &event, 0) != NVML_SUCCESS)
             return; /* mostly: nothing more */
-        (void)text_of(nvml, "nvmlDeviceGetUUID", event.device, uuid);
+        name_source(nvml, event.device, uuid);
         if (event.type & EVENT_XID)
             gpu_xid(watch, uuid, event.data);
     }

@@ -87,8 +87,10 @@ void host_look_disks(struct host *host)
         uint64_t total[DISK_FIELDS] = {0}, in_flight = 0, value;
         char name[HOST_TEXT_MAX];
         size_t column = 0;
-        bool named = host_word(&line, &word) && host_word(&line, &word) && host_word(&line, &word);
-        if (!named || word.len >= sizeof name)
+        size_t words = 0; /* major and minor number, name */
+        while (words < 3 && host_word(&line, &word))
+            words++;
+        if (words < 3 || word.len >= sizeof name)
             continue;
         (void)snprintf(name, sizeof name, "%.*s", SLICE_ARG(word));
         for (; column < ARRAY_LEN(columns) && host_word(&line, &word) && host_u64(word, &value);

@@ -33,7 +33,7 @@ struct nats_http {
 
 static void set_key(struct page_server *server)
 {
-    struct slice rest = slice_of(strstr(server->base, "://") + 3), place;
+    struct slice rest = slice_of(strstr(server->base, "://") + 3), place = SLICE("");
     (void)slice_cut(&rest, '/', &place);
     const char *at = memrchr(place.ptr, '@', place.len);
     if (at)

@@ -162,7 +162,7 @@ void nats_servers_done(struct nats_watch *watch)
 
 static struct nats_server *find(struct nats_watch *watch, const char *key, const char *name)
 {
-    for (size_t i = 0; name && *name && i < watch->server_count; i++) {
+    for (size_t i = 0; *name && i < watch->server_count; i++) {
         if (!strcmp(watch->servers[i].name, name))
             return &watch->servers[i];
     }

@@ -38,8 +38,12 @@ class Observer {
   async told(type, fits, { from = 0, deadline = 20_000 } = {}) {
     return until(() => this.of(type, fits, from)[0], {
       deadline, alive: this.child,
-      what: () => `${type}; told were ${JSON.stringify(this.events.slice(from).filter((e) => !e.type.endsWith('Sampled')).slice(-20))}`,
+      what: () => `${type}; told were ${JSON.stringify(this.#transitions(from).slice(-20))}`,
     });
+  }
+
+  #transitions(from) {
+    return this.events.slice(from).filter((event) => !event.type.endsWith('Sampled'));
   }
 
   mark() {

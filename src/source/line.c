@@ -29,7 +29,7 @@ struct delivery_line {
     struct own_event batch[BATCH_MAX]; /* on its way; sent again until it is acknowledged */
     bool stored[BATCH_MAX];
     size_t count;
-    bool no_stream, complained;
+    bool stream_there, complained; /* a stream takes our events, as far as we know */
     int64_t pause_ns, pause_until;
     struct error err;
 };
@@ -73,7 +73,7 @@ static void on_ack(void *context, const struct publisher_ack *ack)
     if (ack->tag >= line->count)
         return;
     line->stored[ack->tag] = !ack->error;
-    line->no_stream = line->no_stream || ack->no_stream;
+    line->stream_there = line->stream_there && !ack->no_stream;
     if (ack->error)
         (void)error_set(&line->err, EXIT_CODE_UNREACHABLE, "JetStream did not take %.*s: %s",
                         SLICE_ARG(buf_slice(&line->batch[ack->tag].subject)), ack->error);
@@ -94,23 +94,40 @@ static void capture_advisories(struct delivery_line *line)
                       err.text);
 }
 
-static int connect_line(struct delivery_line *line)
+/* Where no stream takes our events, they get one. */
+static int have_stream(struct delivery_line *line)
 {
     static const char *const subjects[] = {"ops.>"};
+    struct error err = ERROR_NONE;
+    CLEANUP_BUF struct buf name = {0};
     bool created;
+    if (line->stream_there)
+        return 0;
+    if (stream_of_subject(line->bus, subjects[0], &name, &err) < 0) {
+        if (err.code != EXIT_CODE_PROBLEM) {
+            line->err = err;
+            return -1;
+        }
+        if (stream_ensure(line->bus, OPS_STREAM, subjects, ARRAY_LEN(subjects), &created,
+                          &line->err) < 0)
+            return -1;
+    }
+    line->stream_there = true;
+    capture_advisories(line);
+    return 0;
+}
+
+static int connect_line(struct delivery_line *line)
+{
     if (line->bus && bus_is_closed(line->bus)) {
         publisher_free(line->publisher);
         bus_close(line->bus);
         line->publisher = NULL;
         line->bus = NULL;
     }
-    if (!line->bus && bus_open(&line->bus, &line->options, &line->err) < 0)
+    if ((!line->bus && bus_open(&line->bus, &line->options, &line->err) < 0) ||
+        have_stream(line) < 0)
         return -1;
-    if (line->no_stream && stream_ensure(line->bus, OPS_STREAM, subjects, ARRAY_LEN(subjects),
-                                         &created, &line->err) < 0)
-        return -1;
-    line->no_stream = false;
-    capture_advisories(line);
     if (!line->publisher)
         return publisher_new(line->bus, BATCH_MAX, on_ack, line, &line->publisher, &line->err);
     return 0;
@@ -153,7 +170,6 @@ static void complain(struct delivery_line *line, struct waiting *waiting)
 /* Sends what is in the batch. What the link swallowed is sent again under its old id. */
 static void deliver(struct delivery_line *line, struct waiting *waiting)
 {
-    bool made_stream = line->no_stream;
     line->err = ERROR_NONE;
     if (connect_line(line) == 0 && send_batch(line) < 0) {
         publisher_free(line->publisher);
@@ -165,8 +181,7 @@ static void deliver(struct delivery_line *line, struct waiting *waiting)
         line->complained = false;
         return;
     }
-    if (line->no_stream && !made_stream)
-        return; /* the next turn makes it */
+    line->stream_there = false; /* perhaps it has been deleted: look again */
     complain(line, waiting);
     line->pause_ns = line->pause_ns ? 2 * line->pause_ns : 200 * NS_PER_MS;
     if (line->pause_ns > PAUSE_NS_MAX)

@@ -5,8 +5,10 @@ import { mkdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import test from 'node:test';
 
+import { jetstreamManager } from '@nats-io/jetstream';
+
 import {
-  cimOps, scopeOf, startCimOps, startMonitor, startNats, startObserver, tempDir,
+  cimOps, connectNats, scopeOf, startCimOps, startMonitor, startNats, startObserver, tempDir, until,
 } from './lib/index.mjs';
 
 const slow = { timeout: 120_000 };
@@ -198,6 +200,37 @@ test('files that vanish, or hold what they should not', slow, async (t) => {
   await made.write({ 'proc/meminfo': 'MemTotal: 1000 kB\n' });
   await observer.told('SourceRecovered', undefined, { from });
   assert.equal((await observer.child.stop()).code, 0);
+});
+
+test('events find a stream where there was none, and wait while the server is away', slow, async (t) => {
+  const server = await startNats(t);
+  const manager = await jetstreamManager(await connectNats(t, server.url));
+  const once = await cimOps(['observe', 'host', '--nats', server.url, '--once']);
+  assert.equal(once.code, 0, once.stderr);
+  const stored = async (subject) => {
+    const { state } = await manager.streams.info('CIM-OPS', { subjects_filter: subject });
+    return Object.values(state.subjects ?? {}).reduce((sum, count) => sum + count, 0);
+  };
+  assert.equal(await stored('ops.host.host.*.HostSampled'), 1);
+
+  const agent = startCimOps(t, ['observe', 'host', '--nats', server.url, '--interval', '300ms', '--node', 'me']);
+  await until(async () => await stored('ops.host.source.me.SourceSampled') > 2);
+  await server.kill();
+  await agent.printed(/events wait/);
+  await server.start();
+  await until(async () => await stored('ops.host.source.me.SourceSampled') > 5, { deadline: 30_000 });
+  // Deleted, it is made again.
+  await manager.streams.delete('CIM-OPS');
+  await until(async () => await stored('ops.host.source.me.SourceSampled') > 2, { deadline: 30_000 });
+  assert.equal((await agent.stop()).code, 0);
+  // What waited is stored once.
+  const numbers = new Set();
+  const consumer = await manager.jetstream().consumers.get('CIM-OPS', { filter_subjects: 'ops.host.source.me.>' });
+  const count = await stored('ops.host.source.me.>');
+  for await (const message of await consumer.fetch({ max_messages: count, expires: 5_000 })) {
+    numbers.add(message.json().event_id);
+  }
+  assert.equal(numbers.size, count);
 });
 
 test('as metrics, which go stale with the agent', slow, async (t) => {

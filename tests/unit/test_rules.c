@@ -386,9 +386,11 @@ static void too_much_is_refused(void **state)
 
     buf_add_str(&paths, "metrics:\n");
     for (int i = 0; i < 520; i++)
-        buf_addf(&paths, "  - {name: m%d, type: gauge, help: x, value: $payload.p%d}\n", i, i);
+        buf_addf(&paths,
+                 "  - {name: m%d, type: gauge, help: x, value: [$payload.p%d, $payload.q%d]}\n", i,
+                 i, i);
     assert_int_equal(rig_load(&rig, RIG_ENVELOPES, buf_cstr(&paths), &err), -1);
-    assert_contains(err.text, "different payload paths; at most 512 are supported");
+    assert_contains(err.text, "different payload paths; at most 1024 are supported");
     scratch_close(&rig.scratch);
 
     buf_add_str(&stars, "metrics:\n");

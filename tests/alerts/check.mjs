@@ -114,7 +114,8 @@ function eventTypes() {
     /\[REPORT_\w+\] = "(\w+)"/g, /\btype\[\] = "(\w+)"/g, /"(Alert\w+)" : "Alert\w+"/g, /"Alert\w+" : "(Alert\w+)"/g];
   const published = new Set(calls.flatMap((call) => [...source.matchAll(call)].map(([, type]) => type)));
   const text = readFileSync(join(DOC, 'events.md'), 'utf8');
-  const documented = new Set([...text.matchAll(/^\| `ops\.(?:monitor|alert)\.\S+\.(\w+)` \|/gm)].map(([, type]) => type));
+  const rows = text.matchAll(/^\| `ops\.(?:monitor|alert)\.\S+\.(\w+)` \|/gm);
+  const documented = new Set([...rows].map(([, type]) => type));
   return [
     ...[...published].filter((type) => !documented.has(type)).map((type) => `${type} has no row`),
     ...[...documented].filter((type) => !published.has(type)).map((type) => `nothing publishes ${type}`)];

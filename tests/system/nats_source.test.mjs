@@ -5,7 +5,8 @@ import test from 'node:test';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 
 import {
-  cimOps, connectNats, freePort, startCimOps, startCluster, startMonitor, startNats, startObserver, tempDir, until,
+  cimOps, connectNats, freePort, hasNewestNats,
+  startCimOps, startCluster, startMonitor, startNats, startObserver, tempDir, until,
 } from './lib/index.mjs';
 
 const slow = { timeout: 300_000 };
@@ -227,4 +228,36 @@ test('--once says how it went', slow, async (t) => {
     assert.equal(usage.code, 2, `${args}: ${usage.stderr}`);
     assert.match(usage.stderr, words);
   }
+});
+
+test('leaf nodes and gateways, with their round trips', slow, async (t) => {
+  const [leafs, a, b] = [await freePort(), await freePort(), await freePort()];
+  const gateway = (name, own, other, port) => `server_name: "${name}"\ngateway { name: "${name}", ` +
+    `listen: "127.0.0.1:${own}", gateways: [{name: "${other}", url: "nats://127.0.0.1:${port}"}] }\n`;
+  const east = await startNats(t, { jetstream: false, config: gateway('east', a, 'west', b) });
+  const hub = await startNats(t, {
+    jetstream: false, config: `server_name: "hub"\nleafnodes { listen: "127.0.0.1:${leafs}" }`,
+  });
+  const west = await startNats(t, { jetstream: false, config: gateway('west', b, 'east', a) });
+  await startNats(t, {
+    jetstream: false, config: `server_name: "edge"\nleafnodes { remotes: [{url: "nats://127.0.0.1:${leafs}"}] }`,
+  });
+  const observer = startObserver(t, ['nats'],
+    { args: ['--nats-http', [east, west, hub].map((server) => server.httpUrl).join(',')] });
+  const leaf = await observer.told('LeafSampled', (d) => d.server === 'hub' && d.rtt_nanoseconds > 0);
+  assert.equal(leaf.data.link, 'leaf');
+  await observer.told('GatewaySampled', (d) => d.server === 'east' && d.remote === 'west' && d.rtt_nanoseconds > 0);
+  await observer.told('GatewaySampled', (d) => d.server === 'west' && d.remote === 'east' && d.rtt_nanoseconds > 0);
+});
+
+// Servers say so since 2.10.
+test('lame duck mode', { ...slow, skip: !hasNewestNats() && 'make newest-nats first' }, async (t) => {
+  const server = await startNats(t, {
+    version: 'newest', config: 'accounts { SYS { users: [{user: sys, password: sys}] }\n' +
+      '  APP { users: [{user: app, password: app}] } }\nsystem_account: SYS\nno_auth_user: app\n', jetstream: false,
+  });
+  const observer = startObserver(t, ['nats'], { args: ['--system-nats', server.url.replace('//', '//sys:sys@')] });
+  await observer.told('ServerSampled', (d) => d.up === 1);
+  server.child.signal('SIGUSR2');
+  await observer.told('LameDuckEntered', (d) => d.server.length > 0);
 });

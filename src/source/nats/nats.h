@@ -4,6 +4,7 @@
  *   reader*.c   fetches the servers' documents: system account or monitoring pages
  *   parse.c     documents -> reports
  *   servers.c   servers and clusters: samples, transitions
+ *   links.c     leaf nodes and gateways
  *   streams.c   streams: the same, from the reports of all their replicas
  *   consumers.c consumers: the same, from their leader
  *   nats.c      the source, one look
@@ -37,6 +38,8 @@ enum nats_document {
     NATS_ROUTEZ,
     NATS_HEALTHZ,
     NATS_JSZ,
+    NATS_LEAFZ,    /* only where a server has some */
+    NATS_GATEWAYZ, /* likewise */
     NATS_DOCUMENTS,
 };
 
@@ -162,7 +165,7 @@ struct nats_server {
     bool seen;     /* in this look */
     bool sound;    /* and it says that it is healthy: what it does not report is not there */
     bool told_ill; /* ServerUnhealthy */
-    bool has_jetstream, jetstream_seen;
+    bool has_jetstream, jetstream_seen, has_leafs, has_gateways;
     bool read_jsz; /* in this look */
     char problem[256];
     int64_t started_ns, configured_ns;
@@ -259,6 +262,9 @@ void nats_servers_judge(struct nats_watch *watch);
 /* At the end of the look. */
 void nats_servers_tell(struct nats_watch *watch);
 void nats_servers_done(struct nats_watch *watch);
+
+/* links.c */
+nats_answer_handler nats_on_leafz, nats_on_gatewayz;
 
 /* streams.c */
 void nats_streams_judge(struct nats_watch *watch);

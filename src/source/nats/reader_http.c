@@ -14,6 +14,8 @@ static const char *const pages[NATS_DOCUMENTS] = {
     [NATS_ROUTEZ] = "/routez",
     [NATS_HEALTHZ] = "/healthz",
     [NATS_JSZ] = "/jsz?accounts=true&streams=true&consumers=true&config=true",
+    [NATS_LEAFZ] = "/leafz",
+    [NATS_GATEWAYZ] = "/gatewayz",
 };
 
 struct page_server {

@@ -17,6 +17,8 @@ static const char *const questions[NATS_DOCUMENTS][2] = {
     [NATS_ROUTEZ] = {"ROUTEZ", "{}"},
     [NATS_HEALTHZ] = {"HEALTHZ", "{}"},
     [NATS_JSZ] = {"JSZ", "{\"accounts\":true,\"streams\":true,\"consumer\":true,\"config\":true}"},
+    [NATS_LEAFZ] = {"LEAFZ", "{}"},
+    [NATS_GATEWAYZ] = {"GATEWAYZ", "{}"},
 };
 
 struct nats_system {

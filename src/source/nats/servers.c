@@ -10,7 +10,16 @@
 #define ELECTION_PATIENCE (10 * NS_PER_SECOND) /* nats-server takes a quorum as lost after this */
 
 /* What a sample takes over as it stands: path in varz -> name in the event. */
-enum { VARZ_NAME, VARZ_ID, VARZ_CLUSTER, VARZ_START, VARZ_CONFIGURED, VARZ_SLOW, VARZ_COPIED };
+enum {
+    VARZ_NAME,
+    VARZ_ID,
+    VARZ_CLUSTER,
+    VARZ_START,
+    VARZ_CONFIGURED,
+    VARZ_SLOW,
+    VARZ_GATEWAY,
+    VARZ_COPIED
+};
 static const char *const varz_paths[] = {
     [VARZ_NAME] = "server_name",
     [VARZ_ID] = "server_id",
@@ -18,6 +27,7 @@ static const char *const varz_paths[] = {
     [VARZ_START] = "start",
     [VARZ_CONFIGURED] = "config_load_time",
     [VARZ_SLOW] = "slow_consumers",
+    [VARZ_GATEWAY] = "gateway.name",
     [VARZ_COPIED] = "version",
     "connections",
     "total_connections",
@@ -315,6 +325,8 @@ void nats_on_varz(void *context, const char *key, enum nats_answer answer, struc
     server->sample = json_object();
     for (size_t i = 0; i < ARRAY_LEN(varz_paths); i++)
         copy_value(server->sample, varz_names[i], &v[i]);
+    server->has_gateways = v[VARZ_GATEWAY].type == JSON_TYPE_STRING;
+    server->has_leafs = json_integer_value(json_object_get(server->sample, "leaf_nodes")) > 0;
     int64_t uptime = instant_now_ns() - server->started_ns;
     if (server->started_ns && uptime > 0)
         (void)json_object_set_new(server->sample, "uptime_seconds",
@@ -364,8 +376,8 @@ static void sample_route(struct nats_watch *watch, struct nats_server *server,
                          const struct json_value *v, const char *remote)
 {
     int64_t rtt = nats_duration(v[ROUTE_RTT].raw);
-    json_t *data = json_pack("{s:s, s:s, s:s}", "server", server->name, "cluster", server->cluster,
-                             "remote", remote);
+    json_t *data = json_pack("{s:s, s:s, s:s, s:s}", "server", server->name, "cluster",
+                             server->cluster, "remote", remote, "link", "route");
     if (rtt >= 0)
         (void)json_object_set_new(data, "rtt_nanoseconds", json_integer(rtt));
     copy_value(data, "pending_bytes", &v[ROUTE_PENDING]);

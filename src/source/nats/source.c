@@ -46,10 +46,15 @@ static const struct source_event events[] = {
      "`server`, `cluster`, `storage`: `file` or `memory`, `level`: 80 or 95, `used_ratio`, "
      "`used_bytes`, `limit_bytes`, `rising`"},
     {SERVER, "StorageNormal", "storage in use is below 78 % again", "as `StorageHigh`"},
+    {"leaf", "<server>-<remote>", "LeafSampled", "every look, for each leaf node of a server",
+     "as `RouteSampled`, `link` is `leaf`, `account`"},
+    {"gateway", "<server>-<remote>", "GatewaySampled",
+     "every look, for each gateway that a server has to another cluster",
+     "as `RouteSampled`, `link` is `gateway`, `remote`: the other cluster"},
     {"route", "<server>-<remote>", "RouteSampled",
      "every look, for each server that one has "
      "routes to",
-     "`server`, `cluster`, `remote`, `rtt_nanoseconds`, `pending_bytes`, "
+     "`link`: `route`, `server`, `cluster`, `remote`, `rtt_nanoseconds`, `pending_bytes`, "
      "`in_messages`, `out_messages`, `subscriptions`"},
     {CLUSTER, "ClusterSampled", "every look",
      "`cluster`, `servers`: as the best connected one sees it, `answering`: to us; with JetStream "
@@ -192,6 +197,7 @@ static int look(void *state, struct source_sink *sink, struct error *err)
         {NATS_ROUTEZ, nats_on_routez}, {NATS_HEALTHZ, nats_on_healthz}, {NATS_JSZ, nats_on_jsz}};
     struct nats_watch *watch = state;
     size_t expected = 0;
+    bool leafs = false, gateways = false;
     if (!watch->sink) {
         watch->sink = sink;
         nats_reader_listen(watch->reader, on_word, watch);
@@ -208,6 +214,16 @@ static int look(void *state, struct source_sink *sink, struct error *err)
     for (size_t i = 0; result == 0 && i < ARRAY_LEN(others); i++)
         (void)nats_reader_read(watch->reader, others[i].document, watch->answered,
                                others[i].handler, watch, NULL);
+    for (size_t i = 0; i < watch->server_count; i++) {
+        leafs = leafs || (watch->servers[i].seen && watch->servers[i].has_leafs);
+        gateways = gateways || (watch->servers[i].seen && watch->servers[i].has_gateways);
+    }
+    if (result == 0 && leafs)
+        (void)nats_reader_read(watch->reader, NATS_LEAFZ, watch->answered, nats_on_leafz, watch,
+                               NULL);
+    if (result == 0 && gateways)
+        (void)nats_reader_read(watch->reader, NATS_GATEWAYZ, watch->answered, nats_on_gatewayz,
+                               watch, NULL);
     watch->now_ns = instant_monotonic_ns();
     nats_reports_sort(&watch->reports);
     if (result == 0) {

@@ -182,6 +182,36 @@ test('AMD: from the files of its driver', slow, async (t) => {
   await observer.told('GpuSampled', (d) => d.utilization_percent === undefined && d.absent.utilization_percent);
 });
 
+test('Apple Silicon: from what ioreg and powermetrics print', slow, async (t) => {
+  const dir = await tempDir(t, 'apple');
+  const plist = (body) => '<?xml version="1.0" encoding="UTF-8"?>\n' +
+    `<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">\n<plist version="1.0">\n${body}\n</plist>\n`;
+  const program = async (name, body) => {
+    await writeFile(join(dir, `${name}.plist`), body);
+    await writeFile(join(dir, name), `#!/bin/sh\ncat ${join(dir, name)}.plist\n`, { mode: 0o755 });
+  };
+  const accelerator = (load) => plist(`<array><dict>
+    <key>IORegistryEntryID</key><integer>4294968745</integer><key>model</key><string>Apple M2 &amp; Max</string>
+    <key>gpu-core-count</key><integer>38</integer>
+    <key>PerformanceStatistics</key><dict><key>Device Utilization %</key><integer>${load}</integer>
+      <key>In use system memory</key><integer>734003200</integer></dict>
+    <key>IOPowerManagement</key><dict/><key>MetalPluginName</key><string/></dict></array>`);
+  await program('ioreg', accelerator(23));
+  await program('powermetrics', plist('<dict><key>elapsed_ns</key><integer>200000000</integer><key>gpu</key>' +
+    '<dict><key>freq_hz</key><real>1398.5</real><key>gpu_energy</key><integer>2400</integer></dict></dict>'));
+  const observer = startObserver(t, ['gpu'],
+    { interval: '200ms', args: ['--root', dir], env: { PATH: `${dir}:${process.env.PATH}` } });
+  const { data } = await observer.told('GpuSampled');
+  assert.deepEqual(['type', 'uuid', 'name', 'utilization_percent', 'memory_used_bytes', 'power_watts',
+    'clock_sm_megahertz', 'health'].map((field) => data[field]),
+  ['metal', 'metal-4294968745', 'Apple M2 & Max', 23, 734003200, 12, 1398.5, 'HEALTHY']);
+  assert.match(data.absent.renderer_percent, /ioreg does not tell/);
+  await program('ioreg', accelerator(24).slice(0, 300));
+  await observer.told('SourceFailed', (d) => /ioreg/.test(d.reason));
+  await program('ioreg', accelerator(24));
+  await observer.told('GpuSampled', (d) => d.utilization_percent === 24);
+});
+
 test('metrics, and the fleet as gpu status shows it', slow, async (t) => {
   const server = await startNats(t);
   const one = await startScript(t, `gpu 0 uuid=GPU-1 name=H100 ${WELL}\n` +

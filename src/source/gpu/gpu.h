@@ -3,6 +3,7 @@
  *
  *   nvml.c    NVIDIA, through NVML, which is loaded when it is there (no build dependency)
  *   amd.c     AMD, from what the amdgpu driver shows in sysfs
+ *   apple.c   Apple Silicon, from what ioreg and powermetrics print (plist.c)
  *   xid.c     what the numbers of NVIDIA's XID errors mean
  *   judge.c   transitions and health, from what either reads
  *   source.c  the source, one look, and the table of events
@@ -23,7 +24,7 @@
 /* What is known of one GPU from the looks before. */
 struct gpu_known {
     char uuid[GPU_TEXT_MAX], name[GPU_TEXT_MAX], bus[GPU_TEXT_MAX];
-    const char *type; /* nvidia, amd */
+    const char *type; /* nvidia, amd, metal */
     long index;       /* as the driver counts */
     bool seen;        /* in this look */
     bool lost;
@@ -39,6 +40,7 @@ struct gpu_watch {
     const struct source_options *options;
     struct source_sink *sink;
     struct nvml *nvml; /* NULL: there is none */
+    bool apple;
     struct gpu_known gpus[GPUS_MAX];
     size_t count;
     unsigned looks;
@@ -54,6 +56,10 @@ int nvml_look(struct nvml *nvml, struct gpu_watch *watch, struct error *err);
 /* amd.c */
 bool amd_is_here(const char *root);
 void amd_look(struct gpu_watch *watch);
+
+/* apple.c. False: ioreg told nothing that can be read. */
+bool apple_is_here(void);
+bool apple_look(struct gpu_watch *watch);
 
 /* xid.c; never NULL. */
 const char *xid_meaning(uint64_t xid);

@@ -202,7 +202,10 @@ static void learn(struct gpu_known *gpu, const json_t *data)
     const char *type = json_string_value(json_object_get(data, "type"));
     const char *name = json_string_value(json_object_get(data, "name"));
     (void)snprintf(gpu->name, sizeof gpu->name, "%s", name ? name : "");
-    gpu->type = type && !strcmp(type, "amd") ? "amd" : "nvidia";
+    gpu->type = !type                    ? "nvidia"
+                : !strcmp(type, "amd")   ? "amd"
+                : !strcmp(type, "metal") ? "metal"
+                                         : "nvidia";
     gpu->index = (long)json_integer_value(json_object_get(data, "gpu"));
 }
 

@@ -3,8 +3,9 @@
 #include "base/memory.h"
 #include "source/gpu/gpu.h"
 
-#define GPU   "gpu", "<uuid>"
-#define WHICH "`type`: `nvidia` or `amd`, `uuid`, `name`, `gpu`: its number on the machine; "
+#define GPU "gpu", "<uuid>"
+#define WHICH                                                                                      \
+    "`type`: `nvidia`, `amd` or `metal`, `uuid`, `name`, `gpu`: its number on the machine; "
 
 static const struct source_event events[] = {
     {GPU, "GpuSampled", "every look; of one that is lost only `available` and `health`",
@@ -48,15 +49,16 @@ static int open_gpus(const struct source_options *options, void **ret, struct er
     if (nvml_open(options->nvml, &nvml, &why) < 0) {
         if (why.code != EXIT_CODE_PROBLEM)
             return error_set(err, why.code, "--nvml: %s", why.text);
-        if (!amd_is_here(options->root))
+        if (!amd_is_here(options->root) && !apple_is_here())
             return error_set(err, EXIT_CODE_PROBLEM,
-                             "there is no GPU here that could be looked at: no AMD card, and for "
-                             "NVIDIA %s",
+                             "there is no GPU here that could be looked at: no AMD card, no ioreg, "
+                             "and for NVIDIA %s",
                              why.text);
     }
     struct gpu_watch *watch = xcalloc(1, sizeof *watch);
     watch->options = options;
     watch->nvml = nvml;
+    watch->apple = apple_is_here();
     *ret = watch;
     return 0;
 }
@@ -78,6 +80,8 @@ static int look(void *state, struct source_sink *sink, struct error *err)
     if (watch->nvml)
         result = nvml_look(watch->nvml, watch, err);
     amd_look(watch);
+    if (watch->apple && !apple_look(watch) && result == 0)
+        result = error_set(err, EXIT_CODE_PROBLEM, "ioreg told nothing that can be read");
     if (result == 0) /* else nobody knows who is there */
         gpu_end(watch);
     return result;

@@ -1,69 +1,11 @@
 /* systemd's failed units, as systemctl lists them. */
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
-#include "base/instant.h"
-#include "base/memory.h"
+#include "source/command.h"
 #include "source/host/host.h"
 
-#define PATIENCE_NS (2 * NS_PER_SECOND)
-#define LIST_MAX    (64u << 10)
-#define SHOWN_MAX   32
-
-/* Reads until the other end closes; false: it took too long. */
-static bool drain(int fd, struct buf *ret)
-{
-    int64_t until = instant_monotonic_ns() + PATIENCE_NS;
-    for (;;) {
-        int64_t left = (until - instant_monotonic_ns()) / NS_PER_MS;
-        struct pollfd wait = {.fd = fd, .events = POLLIN};
-        if (left <= 0 || ret->len > LIST_MAX || poll(&wait, 1, (int)left) < 0)
-            return false;
-        buf_reserve(ret, 4096);
-        ssize_t got = wait.revents ? read(fd, ret->ptr + ret->len, 4096) : -1;
-        if (got == 0)
-            return true;
-        if (got > 0)
-            ret->len += (size_t)got;
-        else if (wait.revents && errno != EINTR)
-            return false;
-    }
-}
-
-static bool list_failed(struct buf *ret)
-{
-    char *const words[] = {(char[]){"systemctl"},
-                           (char[]){"list-units"},
-                           (char[]){"--failed"},
-                           (char[]){"--plain"},
-                           (char[]){"--no-legend"},
-                           (char[]){"--no-pager"},
-                           NULL};
-    posix_spawn_file_actions_t actions;
-    int ends[2], status = 0;
-    pid_t child;
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return false;
-    (void)posix_spawn_file_actions_init(&actions);
-    (void)posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
-    (void)posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    int code = posix_spawnp(&child, words[0], &actions, NULL, words, environ);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    (void)close(ends[1]);
-    bool done = code == 0 && drain(ends[0], ret);
-    (void)close(ends[0]);
-    if (code)
-        return false;
-    if (!done)
-        (void)kill(child, SIGKILL);
-    (void)waitpid(child, &status, 0);
-    return done && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
+#define SHOWN_MAX 32
 
 static void unit_recovered(struct host *host, const struct host_thing *thing)
 {
@@ -72,6 +14,8 @@ static void unit_recovered(struct host *host, const struct host_thing *thing)
 
 void host_look_units(struct host *host, json_t *data)
 {
+    static const char *const words[] = {"systemctl",   "list-units", "--failed", "--plain",
+                                        "--no-legend", "--no-pager", NULL};
     CLEANUP_BUF struct buf text = {0};
     struct slice rest, line, word;
     uint64_t count = 0;
@@ -79,7 +23,7 @@ void host_look_units(struct host *host, json_t *data)
         host_absent(host, "units_failed", "systemd does not run here");
         return;
     }
-    if (!list_failed(&text)) {
+    if (!source_command(words, &text)) {
         host_absent(host, "units_failed", "systemctl did not list them");
         return;
     }

@@ -72,6 +72,11 @@ test('XID, ECC, throttling, memory: each told once, and health in words', slow, 
   assert.equal(data.xid, 79);
   assert.match(data.meaning, /fallen off the bus/);
   await observer.told('GpuSampled', (d) => /^CRITICAL: XID 79: .*fallen off the bus/.test(d.health));
+  await script.play(`${gpu('')}\nlost 0\nxid 0 79`);
+  await observer.told('GpuLost');
+  await script.play(`${gpu('')}\nlost 0\nxid 0 79\nxid 0 79`);
+  await until(() => observer.of('GpuXid', (d) => d.xid === 79 && d.uuid === 'GPU-1').length === 2,
+    { what: 'an error of a GPU that is lost' });
   await script.play(`${gpu('')}\nxid 0 79\nxid 0 79\nxid 0 48`);
   await observer.told('GpuXid', (d) => d.xid === 48);
   assert.equal(observer.of('GpuXid', (d) => d.xid === 79).length, 2, 'each time it happens');
@@ -102,7 +107,7 @@ test('XID, ECC, throttling, memory: each told once, and health in words', slow, 
 test('what is bad at the first look is told, too', slow, async (t) => {
   const script = await startScript(t, `gpu 0 uuid=GPU-1 name=H100 ecc_u=3 throttle=0x20 used=910 ${WELL}`);
   const observer = observe(t, script);
-  await observer.told('GpuEccError', (d) => d.kind === 'uncorrected' && d.total === 3);
+  await observer.told('GpuEccError', (d) => d.kind === 'uncorrected' && d.total === 3 && d.at_start === true);
   await observer.told('GpuThrottleBegan', (d) => d.class === 'thermal');
   await observer.told('GpuMemoryHigh', (d) => d.level === 90);
 });
@@ -184,8 +189,9 @@ test('AMD: from the files of its driver', slow, async (t) => {
 
 test('Apple Silicon: from what ioreg and powermetrics print', slow, async (t) => {
   const dir = await tempDir(t, 'apple');
-  const plist = (body) => '<?xml version="1.0" encoding="UTF-8"?>\n' +
-    `<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">\n<plist version="1.0">\n${body}\n</plist>\n`;
+  const head = '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" ' +
+    '"http://www.apple.com/DTDs/PropertyList-1.0.dtd">\n';
+  const plist = (body) => `${head}<plist version="1.0">\n${body}\n</plist>\n`;
   const program = async (name, body) => {
     await writeFile(join(dir, `${name}.plist`), body);
     await writeFile(join(dir, name), `#!/bin/sh\ncat ${join(dir, name)}.plist\n`, { mode: 0o755 });

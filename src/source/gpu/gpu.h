@@ -27,7 +27,7 @@ struct gpu_known {
     const char *type; /* nvidia, amd, metal */
     long index;       /* as the driver counts */
     bool seen;        /* in this look */
-    bool lost;
+    bool lost, fresh; /* fresh: what is told of it now was so before we looked */
     int memory_level; /* 0, 90, 95 */
     bool throttled_power, throttled_thermal;
     bool ecc_known, told_remap;
@@ -63,12 +63,15 @@ bool apple_look(struct gpu_watch *watch);
 
 /* xid.c; never NULL. */
 const char *xid_meaning(uint64_t xid);
+/* Mostly the fault of a program that used the GPU, and not of the GPU. */
+bool xid_is_of_program(uint64_t xid);
 
 /* judge.c */
 void gpu_begin(struct gpu_watch *watch);
 /* `data` is taken over; it has at least type, uuid, name and gpu (its index). */
 void gpu_report(struct gpu_watch *watch, json_t *data);
-void gpu_report_lost(struct gpu_watch *watch, const char *uuid, const char *reason);
+/* `index` says which, where the driver does not tell its uuid (NULL). */
+void gpu_report_lost(struct gpu_watch *watch, const char *uuid, long index, const char *reason);
 void gpu_xid(struct gpu_watch *watch, const char *uuid, uint64_t xid);
 /* Who was not reported is lost. */
 void gpu_end(struct gpu_watch *watch);

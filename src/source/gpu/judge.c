@@ -61,6 +61,8 @@ static void tell(struct gpu_watch *watch, const struct gpu_known *gpu, const cha
                  json_t *data)
 {
     identify(gpu, data);
+    if (gpu->fresh)
+        (void)json_object_set_new(data, "at_start", json_true());
     source_tell(watch->sink, "gpu", gpu->uuid, type, data);
 }
 
@@ -113,7 +115,9 @@ static void judge_clocks(struct gpu_watch *watch, struct gpu_known *gpu, json_t 
         if (bits & reasons[i].bit)
             (void)json_array_append_new(words, json_string(reasons[i].name));
     }
-    bool thermal = bits & (REASON_SW_THERMAL | REASON_HW_THERMAL);
+    /* A slowdown by hardware without a word of power is mostly heat. */
+    bool thermal = bits & (REASON_SW_THERMAL | REASON_HW_THERMAL) ||
+                   (bits & REASON_HW_SLOWDOWN && !(bits & REASON_POWER_BRAKE));
     bool power = bits & (REASON_POWER_CAP | REASON_POWER_BRAKE);
     judge_throttle(watch, gpu, &gpu->throttled_thermal, thermal, "thermal", words);
     judge_throttle(watch, gpu, &gpu->throttled_power, power, "power", words);
@@ -125,7 +129,7 @@ static void judge_clocks(struct gpu_watch *watch, struct gpu_known *gpu, json_t 
 static void judge_count(struct gpu_watch *watch, struct gpu_known *gpu, const char *kind,
                         uint64_t *before, uint64_t now)
 {
-    uint64_t more = now > *before ? now - *before : 0;
+    uint64_t more = now >= *before ? now - *before : now; /* less: it counts from 0 again */
     *before = now;
     if (more)
         tell(watch, gpu, "GpuEccError",
@@ -163,6 +167,12 @@ static void add_reason(struct buf *list, const char *reason)
     buf_add_str(list, reason);
 }
 
+static void add_xid(struct buf *list, uint64_t xid)
+{
+    buf_addf(list, "%sXID %llu: %s", list->len ? ", " : "", (unsigned long long)xid,
+             xid_meaning(xid));
+}
+
 static void judge_health(struct gpu_watch *watch, const struct gpu_known *gpu, json_t *data)
 {
     CLEANUP_BUF struct buf bad = {0};
@@ -174,8 +184,7 @@ static void judge_health(struct gpu_watch *watch, const struct gpu_known *gpu, j
     if (count_of(data, "ecc_uncorrected"))
         add_reason(&bad, "uncorrected memory errors");
     if (gpu->last_xid_ns && watch->now_ns - gpu->last_xid_ns < GPU_XID_HOLD_NS)
-        buf_addf(&bad, "%sXID %llu: %s", bad.len ? ", " : "", (unsigned long long)gpu->last_xid,
-                 xid_meaning(gpu->last_xid));
+        add_xid(xid_is_of_program(gpu->last_xid) ? &odd : &bad, gpu->last_xid);
     if (count_of(data, "remapped_rows_pending"))
         add_reason(&odd, "memory rows wait for a reset to be replaced");
     if (gpu->throttled_thermal)
@@ -197,6 +206,16 @@ static void judge_health(struct gpu_watch *watch, const struct gpu_known *gpu, j
 
 /* --- one GPU ---------------------------------------------------------------------------------- */
 
+/* The place of a GPU that was lost before anybody knew its uuid. */
+static struct gpu_known *find_nameless(struct gpu_watch *watch, long index)
+{
+    for (size_t i = 0; i < watch->count; i++) {
+        if (!watch->gpus[i].name[0] && watch->gpus[i].lost && watch->gpus[i].index == index)
+            return &watch->gpus[i];
+    }
+    return NULL;
+}
+
 static void learn(struct gpu_known *gpu, const json_t *data)
 {
     const char *type = json_string_value(json_object_get(data, "type"));
@@ -213,6 +232,11 @@ void gpu_report(struct gpu_watch *watch, json_t *data)
 {
     const char *uuid = json_string_value(json_object_get(data, "uuid"));
     struct gpu_known *gpu = find(watch, uuid ? uuid : "");
+    if (!gpu) {
+        gpu = find_nameless(watch, (long)json_integer_value(json_object_get(data, "gpu")));
+        if (gpu)
+            (void)snprintf(gpu->uuid, sizeof gpu->uuid, "%s", uuid ? uuid : "");
+    }
     bool is_new = !gpu;
     if (is_new && watch->count == GPUS_MAX) {
         json_decref(data);
@@ -230,9 +254,11 @@ void gpu_report(struct gpu_watch *watch, json_t *data)
         tell(watch, gpu, "GpuReturned", json_object());
     gpu->seen = true;
     gpu->lost = false;
+    gpu->fresh = is_new;
     judge_memory(watch, gpu, data);
     judge_clocks(watch, gpu, data);
     judge_errors(watch, gpu, data);
+    gpu->fresh = false;
     judge_health(watch, gpu, data);
     (void)json_object_set_new(data, "available", json_integer(1));
     source_sample(watch->sink, "gpu", gpu->uuid, "GpuSampled", 0, data);
@@ -249,15 +275,22 @@ static void lose(struct gpu_watch *watch, struct gpu_known *gpu, const char *rea
     source_sample(watch->sink, "gpu", gpu->uuid, "GpuSampled", 0, data);
 }
 
-void gpu_report_lost(struct gpu_watch *watch, const char *uuid, const char *reason)
+void gpu_report_lost(struct gpu_watch *watch, const char *uuid, long index, const char *reason)
 {
-    struct gpu_known *gpu = find(watch, uuid);
+    struct gpu_known *gpu = uuid ? find(watch, uuid) : NULL;
+    for (size_t i = 0; !gpu && i < watch->count; i++) {
+        if (watch->gpus[i].index == index && !strcmp(watch->gpus[i].type, "nvidia"))
+            gpu = &watch->gpus[i];
+    }
     if (!gpu) {
         if (watch->count == GPUS_MAX)
             return;
         gpu = &watch->gpus[watch->count++];
-        *gpu = (struct gpu_known){.type = "nvidia"};
-        (void)snprintf(gpu->uuid, sizeof gpu->uuid, "%s", uuid);
+        *gpu = (struct gpu_known){.type = "nvidia", .index = index};
+        if (uuid)
+            (void)snprintf(gpu->uuid, sizeof gpu->uuid, "%s", uuid);
+        else
+            (void)snprintf(gpu->uuid, sizeof gpu->uuid, "%s-gpu%ld", watch->options->node, index);
     }
     gpu->seen = true;
     lose(watch, gpu, reason);

@@ -32,6 +32,12 @@ struct utilization {
 struct memory {
     unsigned long long total, free, used;
 };
+/* What the driver keeps for itself is apart, as nvidia-smi shows it. */
+struct memory_v2 {
+    unsigned version;
+    unsigned long long total, reserved, free, used;
+};
+#define MEMORY_V2 ((unsigned)sizeof(struct memory_v2) | 2u << 24)
 struct pci {
     char bus_legacy[16];
     unsigned domain, bus, device, id, subsystem;
@@ -238,8 +244,10 @@ static void read_load(struct reading *reading)
     FUNCTION(encoder, "nvmlDeviceGetEncoderUtilization", NULL, gpu_handle, unsigned *, unsigned *);
     FUNCTION(decoder, "nvmlDeviceGetDecoderUtilization", NULL, gpu_handle, unsigned *, unsigned *);
     FUNCTION(memory_of, "nvmlDeviceGetMemoryInfo", NULL, gpu_handle, struct memory *);
+    FUNCTION(memory_v2_of, "nvmlDeviceGetMemoryInfo_v2", NULL, gpu_handle, struct memory_v2 *);
     struct utilization load = {0};
     struct memory memory = {0};
+    struct memory_v2 apart = {.version = MEMORY_V2};
     unsigned percent = 0, period = 0;
     if (good(reading, "utilization_percent", rates, rates ? rates(reading->device, &load) : 0)) {
         set(reading, "utilization_percent", load.gpu);
@@ -251,7 +259,13 @@ static void read_load(struct reading *reading)
     if (good(reading, "decoder_percent", decoder,
              decoder ? decoder(reading->device, &percent, &period) : 0))
         set(reading, "decoder_percent", percent);
-    if (good(reading, "memory", memory_of, memory_of ? memory_of(reading->device, &memory) : 0)) {
+    if (memory_v2_of && memory_v2_of(reading->device, &apart) == NVML_SUCCESS) {
+        set(reading, "memory_total_bytes", apart.total);
+        set(reading, "memory_used_bytes", apart.used);
+        set(reading, "memory_free_bytes", apart.free);
+        set(reading, "memory_reserved_bytes", apart.reserved);
+    } else if (good(reading, "memory", memory_of,
+                    memory_of ? memory_of(reading->device, &memory) : 0)) {
         set(reading, "memory_total_bytes", memory.total);
         set(reading, "memory_used_bytes", memory.used);
         set(reading, "memory_free_bytes", memory.free);
@@ -310,7 +324,7 @@ static void read_processes(struct reading *reading)
     /* Older names have a smaller record; they are left alone. */
     FUNCTION(running, "nvmlDeviceGetComputeRunningProcesses_v3",
              "nvmlDeviceGetComputeRunningProcesses_v2", gpu_handle, unsigned *, struct process *);
-    struct process list[PROCESSES_MAX];
+    struct process list[2 * PROCESSES_MAX]; /* some drivers write longer records */
     unsigned count = PROCESSES_MAX;
     int code = running ? running(reading->device, &count, list) : 0;
     bool cut = running && code == NVML_INSUFFICIENT_SIZE; /* count is how many there are */
@@ -433,8 +447,7 @@ static void look_at(struct nvml *nvml, struct gpu_watch *watch, gpu_handle devic
         read_all(&reading);
     if (code == NVML_LOST || reading.lost) {
         nvml->start_again = true;
-        if (uuid[0])
-            gpu_report_lost(watch, uuid, words_of(nvml, NVML_LOST));
+        gpu_report_lost(watch, uuid[0] ? uuid : NULL, index, words_of(nvml, NVML_LOST));
         json_decref(reading.data);
         json_decref(reading.absent);
         return;
@@ -478,6 +491,8 @@ int nvml_look(struct nvml *nvml, struct gpu_watch *watch, struct error *err)
     FUNCTION(handle, "nvmlDeviceGetHandleByIndex_v2", "nvmlDeviceGetHandleByIndex", unsigned,
              gpu_handle *);
     unsigned count = 0;
+    if (nvml->started)
+        drain_events(nvml, watch); /* before a lost GPU makes us start again */
     if (start(nvml, err) < 0)
         return -1;
     int code = count_of && handle ? count_of(&count) : NVML_NOT_SUPPORTED;
@@ -486,13 +501,15 @@ int nvml_look(struct nvml *nvml, struct gpu_watch *watch, struct error *err)
         return error_set(err, EXIT_CODE_PROBLEM, "NVIDIA's driver does not list its GPUs: %s",
                          words_of(nvml, code));
     }
-    drain_events(nvml, watch); /* before a lost GPU makes us start again */
     for (unsigned i = 0; i < count && i < GPUS_MAX; i++) {
         gpu_handle device;
-        if (handle(i, &device) == NVML_SUCCESS)
+        code = handle(i, &device);
+        if (code == NVML_SUCCESS) {
             look_at(nvml, watch, device, (long)i);
-        else
-            nvml->start_again = true; /* it is missed by gpu_end() */
+            continue;
+        }
+        nvml->start_again = true;
+        gpu_report_lost(watch, NULL, (long)i, words_of(nvml, code));
     }
     return 0;
 }

@@ -12,7 +12,7 @@ static const struct source_event events[] = {
      WHICH
      "`available`: 1, or 0 when it is lost; `health`: `HEALTHY`, or `WARNING:` or `CRITICAL:` and "
      "why; `healthy`; `utilization_percent`, `memory_utilization_percent`, `encoder_percent`, "
-     "`decoder_percent`, `memory_{total,used,free}_bytes`, `temperature_celsius`, "
+     "`decoder_percent`, `memory_{total,used,free,reserved}_bytes`, `temperature_celsius`, "
      "`temperature_{slowdown,shutdown}_celsius`, `power_watts`, `power_limit_watts`, "
      "`energy_joules`: since the driver started, `clock_{graphics,sm,memory,sm_max}_megahertz`, "
      "`fan_percent`, `ecc_{corrected,uncorrected}`: since the driver started, `…_aggregate`: ever, "
@@ -31,11 +31,12 @@ static const struct source_event events[] = {
      WHICH "`xid`: NVIDIA's number, `meaning`"},
     {GPU, "GpuEccError",
      "memory errors were counted; uncorrected ones also when they are there at the agent's start",
-     WHICH "`kind`: `corrected` or `uncorrected`, `count`: since the last look, `total`"},
+     WHICH "`kind`: `corrected` or `uncorrected`, `count`: since the last look, `total`, "
+           "`at_start`: it was so before the agent looked, and is no new error"},
     {GPU, "GpuRowsRemapped", "memory rows wait to be replaced, or could not be",
      WHICH "`pending`, `failed`"},
     {GPU, "GpuThrottleBegan", "it is slowed down",
-     WHICH "`class`: `thermal` or `power`, `reasons`: as the driver names them"},
+     WHICH "`class`: `thermal` or `power`, `reasons`: as the driver names them, `at_start`"},
     {GPU, "GpuThrottleEnded", "it is not any more", WHICH "`class`"},
     {GPU, "GpuMemoryHigh", "its memory in use passes 90 % or 95 %, either way",
      WHICH "`level`: 90 or 95, `used_ratio`, `rising`"},

@@ -46,3 +46,8 @@ const char *xid_meaning(uint64_t xid)
     }
     return "see NVIDIA's list of XID errors";
 }
+
+bool xid_is_of_program(uint64_t xid)
+{
+    return xid == 13 || xid == 31 || xid == 43 || xid == 45;
+}

@@ -51,7 +51,8 @@ const dashboards = {
 async function missingHere() {
   const { stdout } = await cimOps(['observe', 'host', '--once', '--print']);
   return [['DiskSampled', /node_disk/], ['FilesystemSampled', /node_filesystem/],
-    ['"interface":"[^l"]', /device!="lo"/]].filter(([told]) => !new RegExp(told).test(stdout)).map(([, query]) => query);
+    ['"interface":"[^l"]', /device!="lo"/]]
+    .filter(([told]) => !new RegExp(told).test(stdout)).map(([, query]) => query);
 }
 
 test('queries of dashboards for other exporters', { timeout: 180_000 }, async (t) => {

@@ -40,14 +40,14 @@ bool source_command(const char *const *words, struct buf *ret)
     posix_spawn_file_actions_t actions;
     int ends[2], status = 0;
     pid_t child;
-    if (pipe2(ends, O_CLOEXEC) < 0)
+    if (!words[0] || pipe2(ends, O_CLOEXEC) < 0)
         return false;
     for (size_t i = 0; i < WORDS_MAX && words[i]; i++)
         own[i] = xstrdup(words[i]);
     (void)posix_spawn_file_actions_init(&actions);
     (void)posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
     (void)posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    int code = posix_spawnp(&child, own[0], &actions, NULL, own, environ);
+    int code = posix_spawnp(&child, words[0], &actions, NULL, own, environ);
     (void)posix_spawn_file_actions_destroy(&actions);
     for (size_t i = 0; own[i]; i++)
         free(own[i]);

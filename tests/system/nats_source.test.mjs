@@ -169,20 +169,19 @@ test('as metrics: they follow, end with what they speak of, and go stale with th
   await monitor.until((m) => m.get('nats_server_cluster_answering') === 1, { deadline: 30_000 });
   await jsm.consumers.add('ORDERS',
     { durable_name: 'ship', ack_policy: 'explicit', max_deliver: 1, ack_wait: 300_000_000 });
-  for (let i = 0; i < 7; i++) await js.publish('orders.new', 'x');
+  for (let i = 0; i < 7; i++) await js.publish('orders.new', '{}');
   const ship = { account: '$G', stream: 'ORDERS', consumer: 'ship' };
   await monitor.until((m) => m.get('nats_jetstream_consumer_lag_messages', ship) === 7, { deadline: 30_000 });
-  const seen = await monitor.until((m) => m.get('nats_jetstream_stream_messages',
-    { account: '$G', stream: 'ORDERS' }) === 7);
-  for (const name of ['nats_server_connections', 'nats_server_subscriptions', 'nats_server_in_msgs',
+  await monitor.until((m) => m.get('nats_jetstream_stream_messages', { account: '$G', stream: 'ORDERS' }) === 7);
+  const expected = ['nats_server_connections', 'nats_server_subscriptions', 'nats_server_in_msgs',
     'nats_server_out_msgs',
     'nats_server_in_bytes', 'nats_server_out_bytes', 'nats_server_slow_consumers', 'nats_jetstream_storage_used_bytes',
     'nats_jetstream_storage_reserved_bytes', 'nats_jetstream_storage_limit_bytes', 'nats_jetstream_streams',
     'nats_jetstream_consumers', 'nats_jetstream_messages', 'nats_server_up', 'cim_nats_connections',
     'cim_nats_jetstream_storage_bytes', 'nats_jetstream_consumer_lag_seconds', 'cim_source_working',
-    'cim_nats_messages_sent_total']) {
-    assert.ok(seen.series(name).length > 0, `${name} is there`);
-  }
+    'cim_nats_messages_sent_total'];
+  await monitor.until((m) => expected.every((name) => m.series(name).length > 0),
+    { deadline: 30_000, what: `all of ${expected.join(' ')}` });
 
   // Advisories are stored with everything else, and counted at once: one message is given up.
   const consumer = await js.consumers.get('ORDERS', 'ship');

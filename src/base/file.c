@@ -8,24 +8,37 @@
 
 #include "base/memory.h"
 
-int file_read(const char *path, size_t bytes_max, struct buf *ret, struct error *err)
+/* 0, or an errno. */
+static int read_all(int fd, size_t bytes_max, struct buf *ret)
 {
-    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_set(err, EXIT_CODE_USAGE, "%s: cannot open: %s", path, strerror(errno));
     for (;;) {
         buf_reserve(ret, 65536);
         ssize_t got = read(fd, ret->ptr + ret->len, ret->room - ret->len);
         if (got < 0 && errno == EINTR)
             continue;
-        if (got < 0)
-            return error_set(err, EXIT_CODE_USAGE, "%s: cannot read: %s", path, strerror(errno));
-        if (got == 0)
-            return 0;
+        if (got <= 0)
+            return got < 0 ? errno : 0;
         ret->len += (size_t)got;
         if (ret->len > bytes_max)
-            return error_set(err, EXIT_CODE_USAGE, "%s: larger than %zu bytes", path, bytes_max);
+            return EFBIG;
     }
+}
+
+int file_bytes(const char *path, size_t bytes_max, struct buf *ret)
+{
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? errno : read_all(fd, bytes_max, ret);
+}
+
+int file_read(const char *path, size_t bytes_max, struct buf *ret, struct error *err)
+{
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, EXIT_CODE_USAGE, "%s: cannot open: %s", path, strerror(errno));
+    int code = read_all(fd, bytes_max, ret);
+    if (code == EFBIG)
+        return error_set(err, EXIT_CODE_USAGE, "%s: larger than %zu bytes", path, bytes_max);
+    return code ? error_set(err, EXIT_CODE_USAGE, "%s: cannot read: %s", path, strerror(code)) : 0;
 }
 
 static int write_all(int fd, struct slice bytes)

@@ -10,6 +10,8 @@
 #include "base/buf.h"
 #include "base/error.h"
 
+/* Appends the file's bytes to *ret. 0, or an errno; EFBIG: larger than `bytes_max`. */
+int file_bytes(const char *path, size_t bytes_max, struct buf *ret);
 /* Appends the file's bytes to *ret; refuses files larger than `bytes_max`. */
 int file_read(const char *path, size_t bytes_max, struct buf *ret, struct error *err);
 int file_write_atomic(const char *path, struct slice bytes, unsigned mode, struct error *err);

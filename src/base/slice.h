@@ -67,6 +67,22 @@ static inline bool slice_cut(struct slice *rest, char sep, struct slice *ret_par
     return true;
 }
 
+/* Decimal digits and nothing else, of a number that fits. */
+static inline bool slice_u64(struct slice s, uint64_t *ret)
+{
+    uint64_t value = 0;
+    if (!s.len)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned digit = (unsigned char)s.ptr[i] - (unsigned)'0';
+        if (digit > 9 || value > (UINT64_MAX - digit) / 10)
+            return false;
+        value = value * 10 + digit;
+    }
+    *ret = value;
+    return true;
+}
+
 static inline struct slice slice_trim(struct slice s)
 {
     while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t'))

@@ -216,6 +216,12 @@ static bool takes(const json_t *subjects, const char *wanted)
     return false;
 }
 
+int stream_ensure_ops(struct bus *bus, bool *ret_created, struct error *err)
+{
+    static const char *const subjects[] = {OPS_SUBJECT};
+    return stream_ensure(bus, OPS_STREAM, subjects, ARRAY_LEN(subjects), ret_created, err);
+}
+
 int stream_add_subjects(struct bus *bus, const char *name, const char *const *subjects,
                         size_t subject_count, struct error *err)
 {

@@ -36,6 +36,10 @@ struct stream_list {
 
 #define STREAMS_MAX 4096
 
+/* Where our own events are stored, unless a stream of the account takes them already. */
+#define OPS_STREAM  "CIM-OPS"
+#define OPS_SUBJECT "ops.>"
+
 const char *stream_kind_name(enum stream_kind kind);
 int stream_list(struct bus *bus, struct stream_list *ret, struct error *err);
 void stream_list_done(struct stream_list *list);
@@ -47,6 +51,9 @@ void stream_info_done(struct stream_info *info);
  * already. */
 int stream_ensure(struct bus *bus, const char *name, const char *const *subjects,
                   size_t subject_count, bool *ret_created, struct error *err);
+
+/* OPS_STREAM for OPS_SUBJECT. */
+int stream_ensure_ops(struct bus *bus, bool *ret_created, struct error *err);
 
 /*
  * Lets the stream take these subjects, too, besides those it has. Those that it takes already

@@ -7,17 +7,7 @@ enum { WORDS_MAX = 5 };
 /* Decimal, at most ten digits: sizes and subscription ids. */
 static bool number_of(struct slice word, uint64_t *ret)
 {
-    uint64_t value = 0;
-    if (!word.len || word.len > 10)
-        return false;
-    for (size_t i = 0; i < word.len; i++) {
-        unsigned digit = (unsigned char)word.ptr[i] - (unsigned)'0';
-        if (digit > 9)
-            return false;
-        value = value * 10 + digit;
-    }
-    *ret = value;
-    return true;
+    return word.len <= 10 && slice_u64(word, ret);
 }
 
 /* Words between single or repeated blanks; more than WORDS_MAX: one too many is returned. */

@@ -51,13 +51,8 @@ static char *decoded(struct slice text)
 
 static bool is_port(struct slice text)
 {
-    unsigned value = 0;
-    for (size_t i = 0; i < text.len && i < 6; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-        value = value * 10 + (unsigned)(text.ptr[i] - '0');
-    }
-    return text.len && value > 0 && value < 65536;
+    uint64_t value;
+    return slice_u64(text, &value) && value > 0 && value < 65536;
 }
 
 /* host, host:port, [v6], [v6]:port. */

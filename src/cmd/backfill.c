@@ -189,12 +189,7 @@ static void fill(const struct backfill_values *values, const struct local_stack 
 {
     bool to_stdout = !strcmp(values->output, "openmetrics");
     const char *asked = stack->prometheus_url ? stack->prometheus_url : PROMETHEUS_DEFAULT;
-    ret->nats = (struct bus_options){.url = values->nats.url,
-                                     .creds = values->nats.creds,
-                                     .tls_ca = values->nats.tls_ca,
-                                     .tls_cert = values->nats.tls_cert,
-                                     .tls_key = values->nats.tls_key,
-                                     .name = "cim-ops backfill"};
+    ret->nats = nats_bus_options(&values->nats, "cim-ops backfill");
     ret->from_ns = values->from_ns;
     ret->until_ns = values->until_ns;
     ret->step_ns = values->step_ns;

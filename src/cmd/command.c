@@ -392,3 +392,13 @@ int nats_values_check(const struct nats_values *values, struct error *err)
     }
     return 0;
 }
+
+struct bus_options nats_bus_options(const struct nats_values *values, const char *name)
+{
+    return (struct bus_options){.url = values->url,
+                                .creds = values->creds,
+                                .tls_ca = values->tls_ca,
+                                .tls_cert = values->tls_cert,
+                                .tls_key = values->tls_key,
+                                .name = name};
+}

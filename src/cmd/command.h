@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "bus/bus.h"
 
 enum option_kind {
     OPTION_FLAG,     /* bool */
@@ -103,6 +104,8 @@ struct nats_values {
 
 /* Files that must be readable, options that belong together. EXIT_CODE_USAGE, naming the option. */
 int nats_values_check(const struct nats_values *values, struct error *err);
+/* What a connection under this name (bus_options.name) takes from them. */
+struct bus_options nats_bus_options(const struct nats_values *values, const char *name);
 
 /* The verbs; main.c lists them. */
 extern const struct command command_up;

@@ -207,12 +207,7 @@ static int set_up(struct events_run *run, const struct events_values *values, st
     run->registry = registry_new();
     if (engine_new(run->rules, run->registry, reporter, &run->engine, err) < 0)
         return -1;
-    struct bus_options connection = {.url = values->nats.url,
-                                     .creds = values->nats.creds,
-                                     .tls_ca = values->nats.tls_ca,
-                                     .tls_cert = values->nats.tls_cert,
-                                     .tls_key = values->nats.tls_key,
-                                     .name = "cim-ops events"};
+    struct bus_options connection = nats_bus_options(&values->nats, "cim-ops events");
     return nats_values_check(&values->nats, err) < 0 ? -1 : bus_open(&run->bus, &connection, err);
 }
 

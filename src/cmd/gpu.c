@@ -220,12 +220,7 @@ static int run(const void *opaque, int count, char **operands, struct error *err
                EXIT_CODE_USAGE;
     if (nats_values_check(&values->nats, err) < 0)
         return EXIT_CODE_USAGE;
-    struct bus_options options = {.url = values->nats.url,
-                                  .creds = values->nats.creds,
-                                  .tls_ca = values->nats.tls_ca,
-                                  .tls_cert = values->nats.tls_cert,
-                                  .tls_key = values->nats.tls_key,
-                                  .name = "cim-ops gpu"};
+    struct bus_options options = nats_bus_options(&values->nats, "cim-ops gpu");
     if (bus_open(&bus, &options, err) < 0)
         return (int)err->code;
     struct fleet *fleet = xcalloc(1, sizeof *fleet);

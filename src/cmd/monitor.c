@@ -132,11 +132,7 @@ static int run(const void *opaque, int count, char **operands, struct error *err
     CLEANUP_FREE char *state =
         values->state ? xstrdup(values->state) : xasprintf("%s/state", stack);
     struct monitor_options service = {
-        .nats = {.url = values->nats.url,
-                 .creds = values->nats.creds,
-                 .tls_ca = values->nats.tls_ca,
-                 .tls_cert = values->nats.tls_cert,
-                 .tls_key = values->nats.tls_key},
+        .nats = nats_bus_options(&values->nats, NULL),
         .rules_dir = rules,
         .state_dir = state,
         .event_subjects = values->event_subjects,

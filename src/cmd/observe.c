@@ -8,6 +8,7 @@
 #include "cmd/command.h"
 
 #define NODE_TEXT_MAX 256
+#define OBSERVE_NAME  "cim-ops observe"
 
 struct observe_values {
     struct nats_values nats;
@@ -131,14 +132,9 @@ static int run(const void *opaque, int count, char **operands, struct error *err
         (void)snprintf(node, sizeof node, "%s", values->node);
     else
         (void)gethostname(node, sizeof node - 1);
-    struct bus_options system = {
-        .url = values->system_nats,
-        .creds = values->system_creds,
-        .tls_ca = values->nats.tls_ca,
-        .tls_cert = values->nats.tls_cert,
-        .tls_key = values->nats.tls_key,
-        .name = "cim-ops observe",
-    };
+    struct bus_options system = nats_bus_options(&values->nats, OBSERVE_NAME);
+    system.url = values->system_nats;
+    system.creds = values->system_creds;
     struct observe_options agent = {
         .source = {.node = node,
                    .interval_ns = values->interval_ns,
@@ -147,12 +143,7 @@ static int run(const void *opaque, int count, char **operands, struct error *err
                    .nats_http = values->nats_http,
                    .nats_system = values->system_nats ? &system : NULL,
                    .stall_after_ns = values->stall_after_ns},
-        .nats = {.url = values->nats.url,
-                 .creds = values->nats.creds,
-                 .tls_ca = values->nats.tls_ca,
-                 .tls_cert = values->nats.tls_cert,
-                 .tls_key = values->nats.tls_key,
-                 .name = "cim-ops observe"},
+        .nats = nats_bus_options(&values->nats, OBSERVE_NAME),
         .once = values->once,
         .print = values->print,
     };

@@ -278,12 +278,7 @@ static int simulate(const void *values, int count, char **operands, struct error
     (void)operands;
     const struct simulate_values *v = values;
     struct run_options o = {
-        .bus = {.url = v->nats.url,
-                .creds = v->nats.creds,
-                .tls_ca = v->nats.tls_ca,
-                .tls_cert = v->nats.tls_cert,
-                .tls_key = v->nats.tls_key,
-                .name = "cim-ops simulate"},
+        .bus = nats_bus_options(&v->nats, "cim-ops simulate"),
         .sim = {.live = v->live, .stall_after_ns = v->stall_after_ns},
         .expect = v->expect,
         .window = v->window,

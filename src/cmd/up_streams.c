@@ -40,22 +40,14 @@ static const char *const event_subjects[] = {
     "deployment.*.events",
 };
 
-static const char *const ops_subjects[] = {"ops.>"};
+static const char *const ops_subjects[] = {OPS_SUBJECT};
 
 #define STREAM_EVENTS_NAME "CIM-EVENTS"
-#define STREAM_OPS_NAME    "CIM-OPS"
 
 static int open_bus(const struct up *up, struct bus **ret, struct error *err)
 {
-    const struct nats_values *nats = &up->values->nats;
-    struct bus_options options = {
-        .url = up->nats_url,
-        .creds = nats->creds,
-        .tls_ca = nats->tls_ca,
-        .tls_cert = nats->tls_cert,
-        .tls_key = nats->tls_key,
-        .name = "cim-ops up",
-    };
+    struct bus_options options = nats_bus_options(&up->values->nats, "cim-ops up");
+    options.url = up->nats_url;
     return bus_open(ret, &options, err);
 }
 
@@ -127,8 +119,8 @@ static int make_streams(const struct up *up, struct bus *bus, struct buf *said, 
         result = make_stream(bus, &streams, STREAM_EVENTS_NAME, event_subjects,
                              ARRAY_LEN(event_subjects), said, err);
     if (result == 0)
-        result = make_stream(bus, &streams, STREAM_OPS_NAME, ops_subjects, ARRAY_LEN(ops_subjects),
-                             said, err);
+        result = make_stream(bus, &streams, OPS_STREAM, ops_subjects, ARRAY_LEN(ops_subjects), said,
+                             err);
     stream_list_done(&streams);
     if (up->is_foreign)
         buf_add_str(said, ", nothing else");

@@ -112,16 +112,7 @@ static const struct json_value *value_at(const struct eval *eval, size_t path)
 
 static bool whole_number(const struct json_value *value, uint64_t *ret)
 {
-    *ret = 0;
-    if (value->type != JSON_TYPE_NUMBER)
-        return false;
-    for (size_t i = 0; i < value->raw.len; i++) {
-        char c = value->raw.ptr[i];
-        if (c < '0' || c > '9' || *ret > (UINT64_MAX >> 1) / 10)
-            return false;
-        *ret = *ret * 10 + (uint64_t)(c - '0');
-    }
-    return true;
+    return value->type == JSON_TYPE_NUMBER && slice_u64(value->raw, ret) && *ret <= INT64_MAX;
 }
 
 /* Is everything there that this rule speaks of, but for a CID that comes apart from its content? */

@@ -7,14 +7,11 @@
 
 static bool parse_number(struct slice text, uint32_t *ret)
 {
-    uint32_t value = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9' || value > SHARDS_MAX)
-            return false;
-        value = value * 10 + (uint32_t)(text.ptr[i] - '0');
-    }
-    *ret = value;
-    return text.len > 0 && value >= 1 && value <= SHARDS_MAX;
+    uint64_t value;
+    if (!slice_u64(text, &value) || value < 1 || value > SHARDS_MAX)
+        return false;
+    *ret = (uint32_t)value;
+    return true;
 }
 
 int shard_parse(const char *text, struct shard *ret, struct error *err)

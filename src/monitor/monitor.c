@@ -191,7 +191,6 @@ static void with_jetstream(struct monitor *monitor, struct schedule *schedule)
 /* Our own events need a stream; where none captures ops.>, it is the one thing that we create. */
 static void ensure_own_stream(struct monitor *monitor)
 {
-    static const char *const subjects[] = {"ops.>"};
     bool created = false;
     for (size_t i = 0; i < monitor->known.count; i++) {
         const struct stream_info *info = &monitor->known.items[i];
@@ -200,10 +199,8 @@ static void ensure_own_stream(struct monitor *monitor)
                 return;
         }
     }
-    if (stream_ensure(monitor->bus, "CIM-OPS", subjects, ARRAY_LEN(subjects), &created, NULL) ==
-            0 &&
-        created) {
-        journal_add(monitor->journal, "stream", "CIM-OPS", "OwnStreamCreated", NULL);
+    if (stream_ensure_ops(monitor->bus, &created, NULL) == 0 && created) {
+        journal_add(monitor->journal, "stream", OPS_STREAM, "OwnStreamCreated", NULL);
         atomic_store(&monitor->look_now, true);
     }
 }

@@ -249,7 +249,7 @@ int snapshots_write(struct monitor *monitor, struct error *err)
         tracked->saved_seq = seq;
         files++;
         /* Our own events alone must not keep us writing events about them. */
-        worth_saying = worth_saying || strcmp(tracked->name, "CIM-OPS") != 0;
+        worth_saying = worth_saying || strcmp(tracked->name, OPS_STREAM) != 0;
     }
     registry_lock(monitor->registry);
     uint64_t core_changes = monitor->core_changes;

@@ -7,6 +7,7 @@
 #include "bus/publisher.h"
 #include "bus/stream.h"
 #include "source/observe_internal.h"
+#include "json/write.h"
 
 enum { BATCH_MAX = 256, SEND_TIMEOUT_MS = 2000 };
 #define PAUSE_NS_MAX (5 * NS_PER_SECOND)
@@ -17,8 +18,6 @@ static const char *const advisory_subjects[] = {
     "$JS.EVENT.ADVISORY.DOMAIN.>",          "$JS.EVENT.ADVISORY.SERVER.>",
     "$JS.EVENT.ADVISORY.API.LIMIT_REACHED",
 };
-
-#define OPS_STREAM "CIM-OPS"
 
 struct delivery_line {
     bool prints, quiet;
@@ -58,11 +57,10 @@ void line_free(struct delivery_line *line)
 
 static void print_event(const struct own_event *event)
 {
-    json_t *subject = json_stringn(event->subject.ptr, event->subject.len);
-    CLEANUP_FREE char *text = json_dumps(subject, JSON_ENCODE_ANY);
-    (void)printf("{\"subject\":%s,\"payload\":%.*s}\n", text ? text : "null",
+    CLEANUP_BUF struct buf subject = {0};
+    json_add_string(&subject, buf_slice(&event->subject));
+    (void)printf("{\"subject\":%.*s,\"payload\":%.*s}\n", SLICE_ARG(buf_slice(&subject)),
                  SLICE_ARG(buf_slice(&event->payload)));
-    json_decref(subject);
 }
 
 /* --- JetStream -------------------------------------------------------------------------------- */
@@ -97,19 +95,17 @@ static void capture_advisories(struct delivery_line *line)
 /* Where no stream takes our events, they get one. */
 static int have_stream(struct delivery_line *line)
 {
-    static const char *const subjects[] = {"ops.>"};
     struct error err = ERROR_NONE;
     CLEANUP_BUF struct buf name = {0};
     bool created;
     if (line->stream_there)
         return 0;
-    if (stream_of_subject(line->bus, subjects[0], &name, &err) < 0) {
+    if (stream_of_subject(line->bus, OPS_SUBJECT, &name, &err) < 0) {
         if (err.code != EXIT_CODE_PROBLEM) {
             line->err = err;
             return -1;
         }
-        if (stream_ensure(line->bus, OPS_STREAM, subjects, ARRAY_LEN(subjects), &created,
-                          &line->err) < 0)
+        if (stream_ensure_ops(line->bus, &created, &line->err) < 0)
             return -1;
     }
     line->stream_there = true;

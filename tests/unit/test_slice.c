@@ -73,6 +73,24 @@ static void trim_takes_blanks_and_tabs_only(void **state)
     assert_absent(slice_trim(SLICE_ABSENT));
 }
 
+static void numbers_are_digits_that_fit(void **state)
+{
+    static const char *const none[] = {
+        "", "-1", "+1", "1 ", " 1", "1x", "0x", "18446744073709551616", "99999999999999999999"};
+    uint64_t value = 7;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(none); i++)
+        assert_false(slice_u64(slice_of(none[i]), &value));
+    assert_false(slice_u64(SLICE_ABSENT, &value));
+    assert_int_equal(value, 7);
+    assert_true(slice_u64(SLICE("18446744073709551615"), &value));
+    assert_true(value == UINT64_MAX);
+    assert_true(slice_u64(SLICE("18446744073709551610"), &value));
+    assert_true(value == UINT64_MAX - 5);
+    assert_true(slice_u64(SLICE("007"), &value));
+    assert_int_equal(value, 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -83,6 +101,7 @@ int main(void)
         cmocka_unit_test(cut_walks_all_parts),
         cmocka_unit_test(cut_of_empty_gives_one_empty_part),
         cmocka_unit_test(trim_takes_blanks_and_tabs_only),
+        cmocka_unit_test(numbers_are_digits_that_fit),
     };
     return cmocka_run_group_tests_name("slice", tests, NULL, NULL);
 }

@@ -68,17 +68,22 @@ static void reports_of_one_server(void **state)
         "]},\"config\":{\"num_replicas\":3},\"state\":{\"messages\":5,\"last_seq\":9,\"lost\":{"
         "\"msgs\":2}},\"consumer_detail\":[{\"name\":\"c\",\"num_pending\":4,\"config\":{"
         "\"max_ack_pending\":-1}},{\"name\":\"b\",\"cluster\":{\"leader\":\"n9\"}},17]}]}]}";
+    static const struct nats_field table[] = {{"account_details", NULL}};
     struct nats_watch watch = {.server_count = 1};
+    struct nats_fields page;
+    struct json_value values[NATS_FIELDS_MAX];
     struct json_error error;
     (void)state;
     (void)memcpy(watch.servers[0].name, "n1", 3);
     nats_parsers_new(&watch);
-    assert_true(nats_parse_jsz(&watch, &watch.servers[0], slice_of(text), &error));
+    nats_fields_new(&page, table, ARRAY_LEN(table));
+    assert_true(nats_fields_read(&page, slice_of(text), values, &error));
+    nats_parse_accounts(&watch, &watch.servers[0], &values[0]);
     nats_reports_sort(&watch.reports);
     assert_int_equal(watch.reports.stream_count, 1);
     const struct stream_report *stream = &watch.reports.streams[0];
-    assert_string_equal(stream->key, "A\tS");
-    assert_true(stream->leads);
+    assert_string_equal(stream->head.key, "A\tS");
+    assert_true(stream->head.leads);
     assert_int_equal(stream->state.last_seq, 9);
     assert_int_equal(stream->lost_messages, 2);
     assert_int_equal(stream->peer_count, 1);
@@ -88,18 +93,18 @@ static void reports_of_one_server(void **state)
     bool found = false;
     for (size_t i = 0; i < watch.reports.consumer_count; i++) {
         const struct consumer_report *consumer = &watch.reports.consumers[i];
-        if (strcmp(consumer->key, "A\tS\tb") == 0)
-            assert_false(consumer->leads);
-        if (strcmp(consumer->key, "A\tS\tc") != 0)
+        if (strcmp(consumer->head.key, "A\tS\tb") == 0)
+            assert_false(consumer->head.leads);
+        if (strcmp(consumer->head.key, "A\tS\tc") != 0)
             continue;
         found = true;
-        assert_true(consumer->leads);
+        assert_true(consumer->head.leads);
         assert_int_equal(consumer->pending, 4);
         assert_int_equal(consumer->max_ack_pending, 0);
     }
     assert_true(found);
-    assert_false(
-        nats_parse_jsz(&watch, &watch.servers[0], SLICE("{\"account_details\":["), &error));
+    assert_false(nats_fields_read(&page, SLICE("{\"account_details\":["), values, &error));
+    nats_fields_done(&page);
     nats_reports_done(&watch.reports);
     nats_parsers_done(&watch);
 }

@@ -1,12 +1,11 @@
 /* AMD: files of the amdgpu driver (Linux, Documentation/gpu/amdgpu/driver-misc.rst, thermal.rst).
  */
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 
 #include "base/memory.h"
 #include "source/gpu/gpu.h"
+#include "source/reading.h"
 
 #define VENDOR_AMD "0x1002"
 
@@ -18,24 +17,22 @@ struct card {
 
 static bool read_text(const char *folder, const char *name, char out[static GPU_TEXT_MAX])
 {
-    CLEANUP_FREE char *path = xasprintf("%s/%s", folder, name);
-    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : read(fd, out, GPU_TEXT_MAX - 1);
-    if (got < 0)
-        got = 0;
-    while (got && (out[got - 1] == '\n' || out[got - 1] == ' '))
-        got--;
-    out[got] = 0;
-    return got > 0;
+    CLEANUP_FREE char *path = xasprintf("/%s", name);
+    CLEANUP_BUF struct buf text = {0};
+    out[0] = 0;
+    if (source_file(folder, path, &text) == 0)
+        (void)snprintf(out, GPU_TEXT_MAX, "%s", buf_cstr(&text));
+    return out[0] != 0;
 }
 
 static bool read_number(const char *folder, const char *name, double *ret)
 {
-    char text[GPU_TEXT_MAX], *end;
-    if (!read_text(folder, name, text))
+    CLEANUP_FREE char *path = xasprintf("/%s", name);
+    int64_t number;
+    if (!source_number_file(folder, path, &number))
         return false;
-    *ret = strtod(text, &end);
-    return end != text && (*end == 0 || *end == ' ') && *ret >= -1e18 && *ret <= 1e18;
+    *ret = (double)number;
+    return true;
 }
 
 /* field <- first of two files that is there, divided by `scale`. */
@@ -61,7 +58,6 @@ static void read_card_number(struct card *card, const struct number *number)
 {
     const char *folder = number->in_hwmon ? card->hwmon : card->folder;
     double value;
-    errno = ENOENT;
     bool got = folder && (read_number(folder, number->file, &value) ||
                           (number->other && read_number(folder, number->other, &value)));
     if (!got) {

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "source/gpu/gpu.h"
+#include "source/reading.h"
 
 /* Bits of throttle_reasons: NVML API reference, "nvmlClocksEventReasons". */
 #define REASON_POWER_CAP   0x04u
@@ -82,9 +83,7 @@ static void judge_memory(struct gpu_watch *watch, struct gpu_known *gpu, const j
         !number_of(data, "memory_total_bytes", &total) || total <= 0)
         return;
     double ratio = used / total;
-    int reached = ratio >= 0.95 ? 95 : ratio >= 0.90 ? 90 : 0;
-    if (reached < gpu->memory_level && ratio >= (double)gpu->memory_level / 100 - 0.02)
-        return;
+    int reached = source_level(ratio, gpu->memory_level, 90, 95);
     if (reached == gpu->memory_level)
         return;
     bool rising = reached > gpu->memory_level;

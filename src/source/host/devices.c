@@ -93,7 +93,7 @@ void host_look_disks(struct host *host)
         if (words < 3 || word.len >= sizeof name)
             continue;
         (void)snprintf(name, sizeof name, "%.*s", SLICE_ARG(word));
-        for (; column < ARRAY_LEN(columns) && host_word(&line, &word) && host_u64(word, &value);
+        for (; column < ARRAY_LEN(columns) && host_word(&line, &word) && slice_u64(word, &value);
              column++) {
             if (columns[column] >= 0)
                 total[columns[column]] = value;
@@ -195,7 +195,7 @@ void host_look_interfaces(struct host *host)
         if (!memchr(line.ptr, ':', line.len) || !slice_cut(&line, ':', &head))
             continue; /* the two lines of headings */
         head = slice_trim(head);
-        while (column < NET_COLUMNS && host_word(&line, &word) && host_u64(word, &total[column]))
+        while (column < NET_COLUMNS && host_word(&line, &word) && slice_u64(word, &total[column]))
             column++;
         if (column < NET_COLUMNS || !head.len || head.len >= sizeof name)
             continue;

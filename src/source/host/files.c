@@ -1,40 +1,15 @@
 /* Reading small files of the kernel, and remembering what they said. */
 #include "source/host/host.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 
 #include "base/memory.h"
 
-#define FILE_BYTES_MAX (4u << 20)
-#define TOTALS_MAX     4096
+#define TOTALS_MAX 4096
 
 bool host_file(const struct host *host, const char *path, struct buf *ret)
 {
-    CLEANUP_FREE char *whole = xasprintf("%s%s", host->options->root, path);
-    CLEANUP_CLOSE int fd = open(whole, O_RDONLY | O_CLOEXEC);
-    buf_reset(ret);
-    if (fd < 0)
-        return false;
-    for (;;) {
-        buf_reserve(ret, 4096);
-        ssize_t got = read(fd, ret->ptr + ret->len, 4096);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return false;
-        if (got == 0)
-            break;
-        ret->len += (size_t)got;
-        if (ret->len > FILE_BYTES_MAX) {
-            errno = EFBIG;
-            return false;
-        }
-    }
-    while (ret->len && ret->ptr[ret->len - 1] == '\n')
-        ret->len--;
-    return true;
+    return source_file(host->options->root, path, ret) == 0;
 }
 
 void host_absent(struct host *host, const char *field, const char *reason)
@@ -44,9 +19,10 @@ void host_absent(struct host *host, const char *field, const char *reason)
 
 bool host_file_or_absent(struct host *host, const char *path, const char *field, struct buf *ret)
 {
-    if (host_file(host, path, ret))
+    int code = source_file(host->options->root, path, ret);
+    if (code == 0)
         return true;
-    CLEANUP_FREE char *reason = xasprintf("%s: %s", path, strerror(errno));
+    CLEANUP_FREE char *reason = xasprintf("%s: %s", path, strerror(code));
     host_absent(host, field, reason);
     return false;
 }
@@ -67,21 +43,6 @@ bool host_word(struct slice *rest, struct slice *word)
     return true;
 }
 
-bool host_u64(struct slice word, uint64_t *ret)
-{
-    uint64_t value = 0;
-    if (!word.len)
-        return false;
-    for (size_t i = 0; i < word.len; i++) {
-        char c = word.ptr[i];
-        if (c < '0' || c > '9' || value > (UINT64_MAX - 9) / 10)
-            return false;
-        value = value * 10 + (uint64_t)(c - '0');
-    }
-    *ret = value;
-    return true;
-}
-
 bool host_real(struct slice word, double *ret)
 {
     char text[64], *end;
@@ -95,15 +56,7 @@ bool host_real(struct slice word, double *ret)
 
 bool host_number_file(const struct host *host, const char *path, int64_t *ret)
 {
-    CLEANUP_BUF struct buf text = {0};
-    uint64_t value;
-    if (!host_file(host, path, &text) || !text.len)
-        return false;
-    bool negative = text.ptr[0] == '-';
-    if (!host_u64(slice_from(buf_slice(&text), negative), &value) || value > INT64_MAX)
-        return false;
-    *ret = negative ? -(int64_t)value : (int64_t)value;
-    return true;
+    return source_number_file(host->options->root, path, ret);
 }
 
 bool host_since(struct host *host, const char *key, const uint64_t *now, size_t count,
@@ -187,11 +140,4 @@ void host_sample(struct host *host, const char *aggregate, const char *name, con
 {
     CLEANUP_FREE char *id = xasprintf("%s-%s", host->options->node, name);
     source_sample(host->sink, aggregate, id, type, 0, data);
-}
-
-int host_level(double ratio, int before)
-{
-    int reached = ratio >= 0.95 ? 95 : ratio >= 0.80 ? 80 : 0;
-    bool clearly = ratio < (double)before / 100 - 0.02;
-    return reached < before && !clearly ? before : reached;
 }

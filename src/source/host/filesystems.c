@@ -70,7 +70,7 @@ static void judge(struct host *host, const struct mount *mount, double ratio)
     struct host_thing *thing = host_thing(host, &host->filesystems, mount->point, &is_new);
     if (!thing)
         return;
-    int level = host_level(ratio, thing->level);
+    int level = source_level(ratio, thing->level, 80, 95);
     if (level != thing->level)
         tell(host, mount, level ? "FilesystemFilling" : "FilesystemRelieved",
              json_pack("{s:i, s:f, s:b}", "level", level, "used_ratio", ratio, "rising",

@@ -18,6 +18,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "source/reading.h"
 #include "source/source.h"
 
 #define HOST_THINGS_MAX 256 /* of each: filesystems, disks, interfaces, temperatures */
@@ -58,7 +59,7 @@ struct host {
 
 /* files.c */
 
-/* The whole file as text without the newline at its end; false and errno: it cannot be read. */
+/* The whole file as text without the newline at its end; false it cannot be read. */
 bool host_file(const struct host *host, const char *path, struct buf *ret);
 /* The same, and why not goes into "absent" under `field`. */
 bool host_file_or_absent(struct host *host, const char *path, const char *field, struct buf *ret);
@@ -67,7 +68,6 @@ bool host_number_file(const struct host *host, const char *path, int64_t *ret);
 /* The next word, separated by blanks; false: there is none. */
 bool host_word(struct slice *rest, struct slice *word);
 /* False: it is no number, or too large. */
-bool host_u64(struct slice word, uint64_t *ret);
 bool host_real(struct slice word, double *ret);
 /*
  * What came since the last call with this key; false at the first, and where a total went back (the
@@ -89,9 +89,6 @@ void host_tell(struct host *host, const char *aggregate, const char *name, const
                json_t *data);
 void host_sample(struct host *host, const char *aggregate, const char *name, const char *type,
                  json_t *data);
-
-/* 0, 80 or 95, with hysteresis of two points below `before`. */
-int host_level(double ratio, int before);
 
 /* Each adds to the sample of the machine, or tells samples of its own. */
 void host_look_system(struct host *host, json_t *data);

@@ -22,7 +22,7 @@ static void look_cpu(struct host *host, struct slice name, struct slice rest)
     double hertz = (double)sysconf(_SC_CLK_TCK);
     char cpu[32];
     for (size_t i = 0; i < ARRAY_LEN(cpu_modes) && host_word(&rest, &word); i++) {
-        if (!host_u64(word, &ticks[i]))
+        if (!slice_u64(word, &ticks[i]))
             return;
     }
     (void)snprintf(cpu, sizeof cpu, "%.*s", SLICE_ARG(name));
@@ -71,7 +71,7 @@ static void look_stat(struct host *host, json_t *data)
                 look_cpu(host, all ? SLICE("all") : slice_from(word, 3), line);
             continue;
         }
-        if (!host_word(&line, &value) || !host_u64(value, &number))
+        if (!host_word(&line, &value) || !slice_u64(value, &number))
             continue;
         if (slice_eq(word, SLICE("intr")))
             totals[0] = number;
@@ -121,7 +121,7 @@ static void look_memory(struct host *host, json_t *data)
         return;
     rest = buf_slice(&text);
     while (slice_cut(&rest, '\n', &line)) {
-        if (!host_word(&line, &word) || !host_word(&line, &value) || !host_u64(value, &kib) ||
+        if (!host_word(&line, &word) || !host_word(&line, &value) || !slice_u64(value, &kib) ||
             kib > UINT64_MAX / 1024)
             continue;
         for (size_t i = 0; i < ARRAY_LEN(memory_fields); i++) {
@@ -153,7 +153,7 @@ static void look_vmstat(struct host *host, json_t *data)
             continue;
         for (size_t i = 0; i < ARRAY_LEN(vm_fields); i++) {
             if (slice_eq(word, vm_fields[i].name))
-                (void)host_u64(value, &totals[i]);
+                (void)slice_u64(value, &totals[i]);
         }
     }
     if (!host_since(host, "vmstat", totals, ARRAY_LEN(totals), since))
@@ -192,7 +192,7 @@ static void look_pressure_line(struct host *host, json_t *data, const char *what
         CLEANUP_FREE char *field =
             xasprintf("pressure_%s_%.*s_%.*s", what, SLICE_ARG(share), SLICE_ARG(name));
         if (slice_eq(name, SLICE("total"))) {
-            if (host_u64(word, &total) && host_since(host, field, &total, 1, &since))
+            if (slice_u64(word, &total) && host_since(host, field, &total, 1, &since))
                 (void)json_object_set_new(data, field, json_real((double)since / 1e6));
         } else if (host_real(word, &value)) {
             (void)json_object_set_new(data, field, json_real(value));
@@ -327,7 +327,7 @@ static void look_throttling(struct host *host, json_t *data, const char *group)
     rest = buf_slice(&text);
     while (slice_cut(&rest, '\n', &line)) {
         if (host_word(&line, &word) && slice_eq(word, SLICE("nr_throttled")) &&
-            host_word(&line, &value) && host_u64(value, &total) &&
+            host_word(&line, &value) && slice_u64(value, &total) &&
             host_since(host, "cgroup", &total, 1, &since))
             host_set(data, "cgroup_cpu_throttled", since);
     }

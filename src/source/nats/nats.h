@@ -7,6 +7,7 @@
  *   links.c     leaf nodes and gateways
  *   streams.c   streams: the same, from the reports of all their replicas
  *   consumers.c consumers: the same, from their leader
+ *   known.c     what is alike for both: reports against what is known
  *   nats.c      the source, one look
  *
  * A report is what one server says of one stream or consumer in one look. Reports are sorted by key
@@ -21,6 +22,7 @@
 #include "source/source.h"
 #include "json/array.h"
 
+#define NATS_PAGES_PORT    8222 /* where monitoring pages usually are */
 #define NATS_SERVERS_MAX   64
 #define NATS_CLUSTERS_MAX  16
 #define NATS_NAME_MAX      128
@@ -87,14 +89,19 @@ void nats_http_read(struct nats_http *http, enum nats_document document,
 
 /* --- parsing ---------------------------------------------------------------------------------- */
 
-/* A set of paths; the value of paths[i] is values[i]. */
+/* A path in a document, and what the sample calls it; NULL: it is not taken over as it stands. */
+struct nats_field {
+    const char *path, *name;
+};
+
+/* A table of them, ready to be read; the value of row i is values[i]. */
 struct nats_fields {
     struct json_plan *plan;
 };
 
 #define NATS_FIELDS_MAX 40
 
-void nats_fields_new(struct nats_fields *fields, const char *const *paths, size_t count);
+void nats_fields_new(struct nats_fields *fields, const struct nats_field *table, size_t count);
 void nats_fields_done(struct nats_fields *fields);
 /* False: not JSON; *error says what. */
 bool nats_fields_read(const struct nats_fields *fields, struct slice text,
@@ -118,12 +125,17 @@ struct stream_state {
     uint64_t messages, bytes, first_seq, last_seq, deleted;
 };
 
-struct stream_report {
-    char *key; /* account TAB stream */
+/* How each report begins. */
+struct report_head {
+    char *key; /* account TAB stream, or account TAB stream TAB consumer */
     unsigned server;
     bool clustered, leads;
     char leader[NATS_NAME_MAX];
     int64_t created_ns;
+};
+
+struct stream_report {
+    struct report_head head;
     struct stream_state state;
     uint64_t subjects, consumers, lost_messages, lost_bytes, max_bytes;
     unsigned replicas; /* as configured */
@@ -133,13 +145,10 @@ struct stream_report {
 };
 
 struct consumer_report {
-    char *key; /* account TAB stream TAB consumer */
-    unsigned server;
-    bool leads, is_push, push_bound, paused, filtered;
-    int64_t created_ns;
+    struct report_head head;
+    bool is_push, push_bound, paused, filtered;
     uint64_t delivered_seq, delivered_stream_seq, floor_seq, floor_stream_seq;
     uint64_t pending, ack_pending, redelivered, waiting, max_ack_pending;
-    char leader[NATS_NAME_MAX];
     char *filter; /* heap; NULL: none, or several */
 };
 
@@ -194,37 +203,41 @@ struct stream_course {
     size_t count;
 };
 
-struct known_stream {
-    char *key;
-    const char *account, *stream; /* in `key_parts` */
-    char *key_parts, *id;
-    uint64_t servers; /* that reported it, as bits */
+/* How what is known begins: which one it is, and what is remembered of either kind. */
+struct known_head {
+    char *key;                               /* as in its reports */
+    const char *account, *stream, *consumer; /* in `parts`; consumer: NULL for a stream */
+    char *parts, *id;
+    uint64_t servers; /* that reported it last, as bits */
     int64_t created_ns;
-    struct stream_state state;
-    bool has_state;
+    bool has_state; /* it was seen before */
     char leader[NATS_NAME_MAX];
+    uint64_t sample_hash; /* of the sample told last, at this look */
+    unsigned sampled_at;
+};
+
+struct known_stream {
+    struct known_head head;
+    struct stream_state state;
     int64_t leaderless_since; /* 0: it has a leader */
     bool told_quorum_lost, told_differ;
     char lagging[NATS_PEERS_MAX][NATS_NAME_MAX];
     size_t lagging_count;
-    uint64_t lost_messages, sample_hash;
-    unsigned sampled_at; /* look */
+    uint64_t lost_messages;
     struct stream_course course;
 };
 
 struct known_consumer {
-    char *key;
-    const char *account, *stream, *consumer;
-    char *key_parts, *id;
-    uint64_t servers;
-    int64_t created_ns;
-    bool has_state;
-    char leader[NATS_NAME_MAX];
+    struct known_head head;
     uint64_t delivered_seq, floor_stream_seq; /* what progress is judged by */
     int64_t progressed_ns;
     const char *stalled; /* the class that was told; NULL: it is not */
-    uint64_t sample_hash;
-    unsigned sampled_at;
+};
+
+/* Sorted by key. */
+struct known_list {
+    void *items; /* struct known_stream or known_consumer */
+    size_t count;
 };
 
 struct nats_watch {
@@ -236,10 +249,7 @@ struct nats_watch {
     size_t server_count;
     struct nats_cluster clusters[NATS_CLUSTERS_MAX];
     size_t cluster_count;
-    struct known_stream *streams;
-    size_t stream_count;
-    struct known_consumer *consumers;
-    size_t consumer_count;
+    struct known_list streams, consumers;
     struct nats_reports reports;
     unsigned looks;
     int64_t now_ns; /* monotonic, of the look */
@@ -250,9 +260,9 @@ struct nats_watch {
 /* parse.c */
 void nats_parsers_new(struct nats_watch *watch);
 void nats_parsers_done(struct nats_watch *watch);
-/* Adds the streams and consumers of one server. False: not JSON. */
-bool nats_parse_jsz(struct nats_watch *watch, struct nats_server *server, struct slice text,
-                    struct json_error *error);
+/* Adds the streams and consumers of one server: "account_details" of its jsz. */
+void nats_parse_accounts(struct nats_watch *watch, const struct nats_server *server,
+                         const struct json_value *all);
 
 /* servers.c: handlers of the documents, and what is made of them */
 void nats_servers_begin(struct nats_watch *watch);
@@ -265,6 +275,34 @@ void nats_servers_done(struct nats_watch *watch);
 
 /* links.c */
 nats_answer_handler nats_on_leafz, nats_on_gatewayz;
+
+/* known.c */
+
+struct known_kind {
+    const char *aggregate;          /* of its events */
+    const char *created, *deleted;  /* their types */
+    size_t known_size, report_size; /* both begin with their heads */
+    /* All reports of the look on one thing. */
+    void (*judge)(struct nats_watch *watch, void *known, const void *reports, size_t count);
+    /* Before `deleted` is told; or NULL. */
+    void (*going)(struct nats_watch *watch, void *known);
+};
+
+/*
+ * What was known and what is reported become what is known: new things and those that are gone are
+ * told. Gone is what no server reports, while all that had it are heard and sound.
+ */
+void nats_known_merge(struct nats_watch *watch, const struct known_kind *kind,
+                      struct known_list *list, const void *reports, size_t count);
+void nats_known_done(const struct known_kind *kind, struct known_list *list);
+/* An event of it; says which it is. */
+void nats_known_tell(struct nats_watch *watch, const struct known_kind *kind,
+                     const struct known_head *known, const char *type, json_t *data);
+/* A sample of it, which holds until the next refresh. */
+void nats_known_sample(struct nats_watch *watch, const struct known_kind *kind,
+                       const struct known_head *known, const char *type, json_t *data);
+/* Is a sample due: what it says (its hash) has changed, or it is its turn? */
+bool nats_sample_due(const struct nats_watch *watch, struct known_head *known, uint64_t hash);
 
 /* streams.c */
 void nats_streams_judge(struct nats_watch *watch);
@@ -283,6 +321,3 @@ static inline bool nats_first_look(const struct nats_watch *watch)
 {
     return watch->looks == 1;
 }
-/* Is a sample due: it has changed, or it is its turn? */
-bool nats_sample_due(struct nats_watch *watch, uint64_t hash, uint64_t *known_hash,
-                     unsigned *sampled_at, const char *key);

@@ -7,11 +7,11 @@
 
 /* --- values ----------------------------------------------------------------------------------- */
 
-void nats_fields_new(struct nats_fields *fields, const char *const *paths, size_t count)
+void nats_fields_new(struct nats_fields *fields, const struct nats_field *table, size_t count)
 {
     fields->plan = json_plan_new();
     for (size_t i = 0; i < count; i++)
-        (void)json_plan_add(fields->plan, slice_of(paths[i]));
+        (void)json_plan_add(fields->plan, slice_of(table[i].path));
     if (json_plan_slots(fields->plan) != count || count > NATS_FIELDS_MAX ||
         !json_plan_compile(fields->plan))
         abort(); /* a path stands twice in a table above */
@@ -31,15 +31,9 @@ bool nats_fields_read(const struct nats_fields *fields, struct slice text,
 uint64_t nats_u64(const struct json_value *value)
 {
     uint64_t number = 0;
-    if (value->type != JSON_TYPE_NUMBER)
-        return 0;
-    for (size_t i = 0; i < value->raw.len; i++) {
-        char c = value->raw.ptr[i];
-        if (c < '0' || c > '9' || number > (UINT64_MAX - 9) / 10)
-            return 0; /* negative, a fraction, or the servers' "no limit" */
-        number = number * 10 + (uint64_t)(c - '0');
-    }
-    return number;
+    if (value->type == JSON_TYPE_NUMBER)
+        (void)slice_u64(value->raw, &number); /* not: negative ones, fractions */
+    return number <= INT64_MAX ? number : 0;  /* not: the servers' "no limit" */
 }
 
 bool nats_true(const struct json_value *value)
@@ -123,9 +117,9 @@ enum {
     ACCOUNT_NAME,
     ACCOUNT_STREAMS,
 };
-static const char *const account_paths[] = {
-    [ACCOUNT_NAME] = "name",
-    [ACCOUNT_STREAMS] = "stream_detail",
+static const struct nats_field account_fields[] = {
+    [ACCOUNT_NAME] = {"name", NULL},
+    [ACCOUNT_STREAMS] = {"stream_detail", NULL},
 };
 
 enum {
@@ -148,25 +142,25 @@ enum {
     STREAM_LOST_BYTES,
     STREAM_CONSUMERS,
 };
-static const char *const stream_paths[] = {
-    [STREAM_NAME] = "name",
-    [STREAM_CREATED] = "created",
-    [STREAM_CLUSTER] = "cluster",
-    [STREAM_LEADER] = "cluster.leader",
-    [STREAM_PEERS] = "cluster.replicas",
-    [STREAM_REPLICAS] = "config.num_replicas",
-    [STREAM_MAX_BYTES] = "config.max_bytes",
-    [STREAM_STORAGE] = "config.storage",
-    [STREAM_MESSAGES] = "state.messages",
-    [STREAM_BYTES] = "state.bytes",
-    [STREAM_FIRST] = "state.first_seq",
-    [STREAM_LAST] = "state.last_seq",
-    [STREAM_DELETED] = "state.num_deleted",
-    [STREAM_SUBJECTS] = "state.num_subjects",
-    [STREAM_CONSUMER_COUNT] = "state.consumer_count",
-    [STREAM_LOST_MESSAGES] = "state.lost.msgs",
-    [STREAM_LOST_BYTES] = "state.lost.bytes",
-    [STREAM_CONSUMERS] = "consumer_detail",
+static const struct nats_field stream_fields[] = {
+    [STREAM_NAME] = {"name", NULL},
+    [STREAM_CREATED] = {"created", NULL},
+    [STREAM_CLUSTER] = {"cluster", NULL},
+    [STREAM_LEADER] = {"cluster.leader", NULL},
+    [STREAM_PEERS] = {"cluster.replicas", NULL},
+    [STREAM_REPLICAS] = {"config.num_replicas", NULL},
+    [STREAM_MAX_BYTES] = {"config.max_bytes", NULL},
+    [STREAM_STORAGE] = {"config.storage", NULL},
+    [STREAM_MESSAGES] = {"state.messages", NULL},
+    [STREAM_BYTES] = {"state.bytes", NULL},
+    [STREAM_FIRST] = {"state.first_seq", NULL},
+    [STREAM_LAST] = {"state.last_seq", NULL},
+    [STREAM_DELETED] = {"state.num_deleted", NULL},
+    [STREAM_SUBJECTS] = {"state.num_subjects", NULL},
+    [STREAM_CONSUMER_COUNT] = {"state.consumer_count", NULL},
+    [STREAM_LOST_MESSAGES] = {"state.lost.msgs", NULL},
+    [STREAM_LOST_BYTES] = {"state.lost.bytes", NULL},
+    [STREAM_CONSUMERS] = {"consumer_detail", NULL},
 };
 
 enum {
@@ -189,39 +183,40 @@ enum {
     CONSUMER_PUSH_BOUND,
     CONSUMER_PAUSED,
 };
-static const char *const consumer_paths[] = {
-    [CONSUMER_NAME] = "name",
-    [CONSUMER_CREATED] = "created",
-    [CONSUMER_CLUSTER] = "cluster",
-    [CONSUMER_LEADER] = "cluster.leader",
-    [CONSUMER_DELIVER_SUBJECT] = "config.deliver_subject",
-    [CONSUMER_FILTER] = "config.filter_subject",
-    [CONSUMER_FILTERS] = "config.filter_subjects",
-    [CONSUMER_MAX_ACK_PENDING] = "config.max_ack_pending",
-    [CONSUMER_DELIVERED] = "delivered.consumer_seq",
-    [CONSUMER_DELIVERED_STREAM] = "delivered.stream_seq",
-    [CONSUMER_FLOOR] = "ack_floor.consumer_seq",
-    [CONSUMER_FLOOR_STREAM] = "ack_floor.stream_seq",
-    [CONSUMER_ACK_PENDING] = "num_ack_pending",
-    [CONSUMER_REDELIVERED] = "num_redelivered",
-    [CONSUMER_WAITING] = "num_waiting",
-    [CONSUMER_PENDING] = "num_pending",
-    [CONSUMER_PUSH_BOUND] = "push_bound",
-    [CONSUMER_PAUSED] = "paused",
+static const struct nats_field consumer_fields[] = {
+    [CONSUMER_NAME] = {"name", NULL},
+    [CONSUMER_CREATED] = {"created", NULL},
+    [CONSUMER_CLUSTER] = {"cluster", NULL},
+    [CONSUMER_LEADER] = {"cluster.leader", NULL},
+    [CONSUMER_DELIVER_SUBJECT] = {"config.deliver_subject", NULL},
+    [CONSUMER_FILTER] = {"config.filter_subject", NULL},
+    [CONSUMER_FILTERS] = {"config.filter_subjects", NULL},
+    [CONSUMER_MAX_ACK_PENDING] = {"config.max_ack_pending", NULL},
+    [CONSUMER_DELIVERED] = {"delivered.consumer_seq", NULL},
+    [CONSUMER_DELIVERED_STREAM] = {"delivered.stream_seq", NULL},
+    [CONSUMER_FLOOR] = {"ack_floor.consumer_seq", NULL},
+    [CONSUMER_FLOOR_STREAM] = {"ack_floor.stream_seq", NULL},
+    [CONSUMER_ACK_PENDING] = {"num_ack_pending", NULL},
+    [CONSUMER_REDELIVERED] = {"num_redelivered", NULL},
+    [CONSUMER_WAITING] = {"num_waiting", NULL},
+    [CONSUMER_PENDING] = {"num_pending", NULL},
+    [CONSUMER_PUSH_BOUND] = {"push_bound", NULL},
+    [CONSUMER_PAUSED] = {"paused", NULL},
 };
 
 enum { PEER_NAME, PEER_CURRENT, PEER_OFFLINE, PEER_ACTIVE, PEER_LAG };
-static const char *const peer_paths[] = {
-    [PEER_NAME] = "name",     [PEER_CURRENT] = "current", [PEER_OFFLINE] = "offline",
-    [PEER_ACTIVE] = "active", [PEER_LAG] = "lag",
+static const struct nats_field peer_fields[] = {
+    [PEER_NAME] = {"name", NULL},       [PEER_CURRENT] = {"current", NULL},
+    [PEER_OFFLINE] = {"offline", NULL}, [PEER_ACTIVE] = {"active", NULL},
+    [PEER_LAG] = {"lag", NULL},
 };
 
 void nats_parsers_new(struct nats_watch *watch)
 {
-    nats_fields_new(&watch->account, account_paths, ARRAY_LEN(account_paths));
-    nats_fields_new(&watch->stream, stream_paths, ARRAY_LEN(stream_paths));
-    nats_fields_new(&watch->consumer, consumer_paths, ARRAY_LEN(consumer_paths));
-    nats_fields_new(&watch->peer, peer_paths, ARRAY_LEN(peer_paths));
+    nats_fields_new(&watch->account, account_fields, ARRAY_LEN(account_fields));
+    nats_fields_new(&watch->stream, stream_fields, ARRAY_LEN(stream_fields));
+    nats_fields_new(&watch->consumer, consumer_fields, ARRAY_LEN(consumer_fields));
+    nats_fields_new(&watch->peer, peer_fields, ARRAY_LEN(peer_fields));
 }
 
 void nats_parsers_done(struct nats_watch *watch)
@@ -254,9 +249,17 @@ static void parse_peers(struct nats_watch *watch, struct stream_report *report, 
 }
 
 /* No leader field: of a cluster nobody leads it; without a cluster the server has it alone. */
-static bool leads_it(const struct nats_server *server, bool clustered, const char *leader)
+static struct report_head head_of(const struct nats_watch *watch, const struct nats_server *server,
+                                  char *key, const struct json_value *cluster,
+                                  const struct json_value *leader, const struct json_value *created)
 {
-    return !clustered || !strcmp(leader, server->name);
+    struct report_head head = {.key = key,
+                               .server = (unsigned)(server - watch->servers),
+                               .clustered = cluster->type == JSON_TYPE_OBJECT,
+                               .created_ns = nats_time(created)};
+    nats_text(leader, head.leader);
+    head.leads = !head.clustered || !strcmp(head.leader, server->name);
+    return head;
 }
 
 static void parse_consumer(struct nats_watch *watch, const struct nats_server *server,
@@ -276,14 +279,13 @@ static void parse_consumer(struct nats_watch *watch, const struct nats_server *s
     struct consumer_report *report = &reports->consumers[reports->consumer_count++];
     nats_text(&v[CONSUMER_NAME], name);
     *report = (struct consumer_report){
-        .key = xasprintf("%s\t%s", stream_key, name),
-        .server = (unsigned)(server - watch->servers),
+        .head = head_of(watch, server, xasprintf("%s\t%s", stream_key, name), &v[CONSUMER_CLUSTER],
+                        &v[CONSUMER_LEADER], &v[CONSUMER_CREATED]),
         .is_push = v[CONSUMER_DELIVER_SUBJECT].type == JSON_TYPE_STRING &&
                    v[CONSUMER_DELIVER_SUBJECT].raw.len > 0,
         .push_bound = nats_true(&v[CONSUMER_PUSH_BOUND]),
         .paused = nats_true(&v[CONSUMER_PAUSED]),
         .filtered = v[CONSUMER_FILTER].raw.len > 0 || v[CONSUMER_FILTERS].raw.len > 0,
-        .created_ns = nats_time(&v[CONSUMER_CREATED]),
         .delivered_seq = nats_u64(&v[CONSUMER_DELIVERED]),
         .delivered_stream_seq = nats_u64(&v[CONSUMER_DELIVERED_STREAM]),
         .floor_seq = nats_u64(&v[CONSUMER_FLOOR]),
@@ -294,8 +296,6 @@ static void parse_consumer(struct nats_watch *watch, const struct nats_server *s
         .waiting = nats_u64(&v[CONSUMER_WAITING]),
         .max_ack_pending = nats_u64(&v[CONSUMER_MAX_ACK_PENDING]),
     };
-    nats_text(&v[CONSUMER_LEADER], report->leader);
-    report->leads = leads_it(server, v[CONSUMER_CLUSTER].type == JSON_TYPE_OBJECT, report->leader);
     if (v[CONSUMER_FILTER].type == JSON_TYPE_STRING && v[CONSUMER_FILTER].raw.len)
         report->filter = xstrndup(v[CONSUMER_FILTER].raw.ptr, v[CONSUMER_FILTER].raw.len);
 }
@@ -317,10 +317,8 @@ static void parse_stream(struct nats_watch *watch, const struct nats_server *ser
     GROW(reports->streams, reports->stream_count, reports->stream_room);
     struct stream_report *report = &reports->streams[reports->stream_count++];
     *report = (struct stream_report){
-        .key = xasprintf("%s\t%s", account, name),
-        .server = (unsigned)(server - watch->servers),
-        .clustered = v[STREAM_CLUSTER].type == JSON_TYPE_OBJECT,
-        .created_ns = nats_time(&v[STREAM_CREATED]),
+        .head = head_of(watch, server, xasprintf("%s\t%s", account, name), &v[STREAM_CLUSTER],
+                        &v[STREAM_LEADER], &v[STREAM_CREATED]),
         .state = {nats_u64(&v[STREAM_MESSAGES]), nats_u64(&v[STREAM_BYTES]),
                   nats_u64(&v[STREAM_FIRST]), nats_u64(&v[STREAM_LAST]),
                   nats_u64(&v[STREAM_DELETED])},
@@ -332,51 +330,35 @@ static void parse_stream(struct nats_watch *watch, const struct nats_server *ser
         .replicas = (unsigned)nats_u64(&v[STREAM_REPLICAS]),
         .in_memory = slice_eq(v[STREAM_STORAGE].raw, SLICE("memory")),
     };
-    nats_text(&v[STREAM_LEADER], report->leader);
-    report->leads = leads_it(server, report->clustered, report->leader);
-    if (report->leads && report->clustered)
+    if (report->head.leads && report->head.clustered)
         parse_peers(watch, report, json_array_of(&v[STREAM_PEERS]));
-    CLEANUP_FREE char *key = xstrdup(report->key);
+    CLEANUP_FREE char *key = xstrdup(report->head.key);
     struct slice rest = json_array_of(&v[STREAM_CONSUMERS]), item;
     while (json_array_next(&rest, &item))
         parse_consumer(watch, server, key, item);
 }
 
-bool nats_parse_jsz(struct nats_watch *watch, struct nats_server *server, struct slice text,
-                    struct json_error *error)
+void nats_parse_accounts(struct nats_watch *watch, const struct nats_server *server,
+                         const struct json_value *all)
 {
-    struct json_value all;
-    struct json_plan *plan = json_plan_new();
-    (void)json_plan_add(plan, SLICE("account_details"));
-    (void)json_plan_compile(plan);
-    bool sound = json_extract(plan, text, &all, error);
-    json_plan_free(plan);
-    if (!sound)
-        return false;
-    struct slice accounts = json_array_of(&all), account, stream;
+    struct slice accounts = json_array_of(all), account, stream;
     while (json_array_next(&accounts, &account)) {
         struct json_value v[NATS_FIELDS_MAX];
+        struct json_error error;
         char name[NATS_NAME_MAX];
-        if (!nats_fields_read(&watch->account, account, v, error))
+        if (!nats_fields_read(&watch->account, account, v, &error))
             continue;
         nats_text(&v[ACCOUNT_NAME], name);
         struct slice streams = json_array_of(&v[ACCOUNT_STREAMS]);
         while (json_array_next(&streams, &stream))
             parse_stream(watch, server, name, stream);
     }
-    return true;
 }
 
-static int by_stream(const void *a, const void *b)
+/* Both begin with their heads. */
+static int by_key(const void *a, const void *b)
 {
-    const struct stream_report *x = a, *y = b;
-    int order = strcmp(x->key, y->key);
-    return order ? order : (int)x->server - (int)y->server;
-}
-
-static int by_consumer(const void *a, const void *b)
-{
-    const struct consumer_report *x = a, *y = b;
+    const struct report_head *x = a, *y = b;
     int order = strcmp(x->key, y->key);
     return order ? order : (int)x->server - (int)y->server;
 }
@@ -384,20 +366,20 @@ static int by_consumer(const void *a, const void *b)
 void nats_reports_sort(struct nats_reports *reports)
 {
     if (reports->stream_count)
-        qsort(reports->streams, reports->stream_count, sizeof *reports->streams, by_stream);
+        qsort(reports->streams, reports->stream_count, sizeof *reports->streams, by_key);
     if (reports->consumer_count)
-        qsort(reports->consumers, reports->consumer_count, sizeof *reports->consumers, by_consumer);
+        qsort(reports->consumers, reports->consumer_count, sizeof *reports->consumers, by_key);
 }
 
 /* The room stays for the next look. */
 static void forget(struct nats_reports *reports)
 {
     for (size_t i = 0; i < reports->stream_count; i++) {
-        free(reports->streams[i].key);
+        free(reports->streams[i].head.key);
         free(reports->streams[i].peers);
     }
     for (size_t i = 0; i < reports->consumer_count; i++) {
-        free(reports->consumers[i].key);
+        free(reports->consumers[i].head.key);
         free(reports->consumers[i].filter);
     }
 }

@@ -2,8 +2,6 @@
 #include "base/memory.h"
 #include "source/nats/nats.h"
 
-#define DEFAULT_HTTP "http://127.0.0.1:8222"
-
 struct nats_reader {
     struct nats_system *system;
     struct nats_http *http;
@@ -14,9 +12,10 @@ int nats_reader_new(const struct source_options *options, struct nats_reader **r
                     struct error *err)
 {
     struct nats_reader *reader = xcalloc(1, sizeof *reader);
+    CLEANUP_FREE char *local = xasprintf("http://127.0.0.1:%d", NATS_PAGES_PORT);
     const char *pages = options->nats_http;
     if (!pages && !options->nats_system)
-        pages = DEFAULT_HTTP;
+        pages = local;
     if ((options->nats_system && nats_system_new(options->nats_system, &reader->system, err) < 0) ||
         (pages && nats_http_new(pages, options->interval_ns, &reader->http, err) < 0)) {
         nats_reader_free(reader);

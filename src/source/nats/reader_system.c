@@ -34,7 +34,8 @@ struct nats_system {
     void *heard_context;
 };
 
-static const char *const envelope[] = {"server.name", "data", "error.description"};
+static const struct nats_field envelope[] = {
+    {"server.name", NULL}, {"data", NULL}, {"error.description", NULL}};
 
 int nats_system_new(const struct bus_options *options, struct nats_system **ret, struct error *err)
 {

@@ -4,12 +4,11 @@
 #include "base/instant.h"
 #include "base/memory.h"
 #include "source/nats/nats.h"
+#include "source/reading.h"
 
-#define LEVEL_SLACK       0.02
 #define ROUTES_MAX        256
 #define ELECTION_PATIENCE (10 * NS_PER_SECOND) /* nats-server takes a quorum as lost after this */
 
-/* What a sample takes over as it stands: path in varz -> name in the event. */
 enum {
     VARZ_NAME,
     VARZ_ID,
@@ -20,56 +19,36 @@ enum {
     VARZ_GATEWAY,
     VARZ_COPIED
 };
-static const char *const varz_paths[] = {
-    [VARZ_NAME] = "server_name",
-    [VARZ_ID] = "server_id",
-    [VARZ_CLUSTER] = "cluster.name",
-    [VARZ_START] = "start",
-    [VARZ_CONFIGURED] = "config_load_time",
-    [VARZ_SLOW] = "slow_consumers",
-    [VARZ_GATEWAY] = "gateway.name",
-    [VARZ_COPIED] = "version",
-    "connections",
-    "total_connections",
-    "subscriptions",
-    "in_msgs",
-    "out_msgs",
-    "in_bytes",
-    "out_bytes",
-    "cpu",
-    "mem",
-    "cores",
-    "routes",
-    "remotes",
-    "leafnodes",
-    "max_connections",
-    "max_payload",
-    "jetstream.stats.reserved_storage",
-    "jetstream.stats.reserved_memory",
-};
-static const char *const varz_names[ARRAY_LEN(varz_paths)] = {
-    [VARZ_SLOW] = "slow_consumers",
-    [VARZ_COPIED] = "version",
-    "connections",
-    "total_connections",
-    "subscriptions",
-    "in_messages",
-    "out_messages",
-    "in_bytes",
-    "out_bytes",
-    "cpu_percent",
-    "memory_bytes",
-    "cores",
-    "routes",
-    "remotes",
-    "leaf_nodes",
-    "max_connections",
-    "max_payload_bytes",
-    "jetstream_storage_reserved_bytes",
-    "jetstream_memory_reserved_bytes",
+static const struct nats_field varz_fields[] = {
+    [VARZ_NAME] = {"server_name", NULL},
+    [VARZ_ID] = {"server_id", NULL},
+    [VARZ_CLUSTER] = {"cluster.name", NULL},
+    [VARZ_START] = {"start", NULL},
+    [VARZ_CONFIGURED] = {"config_load_time", NULL},
+    [VARZ_SLOW] = {"slow_consumers", "slow_consumers"},
+    [VARZ_GATEWAY] = {"gateway.name", NULL},
+    [VARZ_COPIED] = {"version", "version"},
+    {"connections", "connections"},
+    {"total_connections", "total_connections"},
+    {"subscriptions", "subscriptions"},
+    {"in_msgs", "in_messages"},
+    {"out_msgs", "out_messages"},
+    {"in_bytes", "in_bytes"},
+    {"out_bytes", "out_bytes"},
+    {"cpu", "cpu_percent"},
+    {"mem", "memory_bytes"},
+    {"cores", "cores"},
+    {"routes", "routes"},
+    {"remotes", "remotes"},
+    {"leafnodes", "leaf_nodes"},
+    {"max_connections", "max_connections"},
+    {"max_payload", "max_payload_bytes"},
+    {"jetstream.stats.reserved_storage", "jetstream_storage_reserved_bytes"},
+    {"jetstream.stats.reserved_memory", "jetstream_memory_reserved_bytes"},
 };
 
 enum {
+    JSZ_ACCOUNTS,
     JSZ_DISABLED,
     JSZ_META_LEADER,
     JSZ_META_SIZE,
@@ -80,69 +59,54 @@ enum {
     JSZ_MEMORY_MAX,
     JSZ_COPIED,
 };
-static const char *const jsz_paths[] = {
-    [JSZ_DISABLED] = "disabled",
-    [JSZ_META_LEADER] = "meta_cluster.leader",
-    [JSZ_META_SIZE] = "meta_cluster.cluster_size",
-    [JSZ_META_PENDING] = "meta_cluster.pending",
-    [JSZ_STORAGE] = "storage",
-    [JSZ_STORAGE_MAX] = "config.max_storage",
-    [JSZ_MEMORY] = "memory",
-    [JSZ_MEMORY_MAX] = "config.max_memory",
-    [JSZ_COPIED] = "streams",
-    "consumers",
-    "messages",
-    "bytes",
-    "accounts",
-    "ha_assets",
-    "api.total",
-    "api.errors",
-    "api.inflight",
-    "api.level",
-};
-static const char *const jsz_names[ARRAY_LEN(jsz_paths)] = {
-    [JSZ_STORAGE] = "jetstream_storage_used_bytes",
-    [JSZ_STORAGE_MAX] = "jetstream_storage_limit_bytes",
-    [JSZ_MEMORY] = "jetstream_memory_used_bytes",
-    [JSZ_MEMORY_MAX] = "jetstream_memory_limit_bytes",
-    [JSZ_COPIED] = "jetstream_streams",
-    "jetstream_consumers",
-    "jetstream_messages",
-    "jetstream_bytes",
-    "jetstream_accounts",
-    "jetstream_ha_assets",
-    "jetstream_api_requests",
-    "jetstream_api_errors",
-    "jetstream_api_in_flight",
-    "jetstream_api_level",
+static const struct nats_field jsz_fields[] = {
+    [JSZ_ACCOUNTS] = {"account_details", NULL},
+    [JSZ_DISABLED] = {"disabled", NULL},
+    [JSZ_META_LEADER] = {"meta_cluster.leader", NULL},
+    [JSZ_META_SIZE] = {"meta_cluster.cluster_size", NULL},
+    [JSZ_META_PENDING] = {"meta_cluster.pending", NULL},
+    [JSZ_STORAGE] = {"storage", "jetstream_storage_used_bytes"},
+    [JSZ_STORAGE_MAX] = {"config.max_storage", "jetstream_storage_limit_bytes"},
+    [JSZ_MEMORY] = {"memory", "jetstream_memory_used_bytes"},
+    [JSZ_MEMORY_MAX] = {"config.max_memory", "jetstream_memory_limit_bytes"},
+    [JSZ_COPIED] = {"streams", "jetstream_streams"},
+    {"consumers", "jetstream_consumers"},
+    {"messages", "jetstream_messages"},
+    {"bytes", "jetstream_bytes"},
+    {"accounts", "jetstream_accounts"},
+    {"ha_assets", "jetstream_ha_assets"},
+    {"api.total", "jetstream_api_requests"},
+    {"api.errors", "jetstream_api_errors"},
+    {"api.inflight", "jetstream_api_in_flight"},
+    {"api.level", "jetstream_api_level"},
 };
 
 enum { ROUTEZ_ROUTES };
-static const char *const routez_paths[] = {[ROUTEZ_ROUTES] = "routes"};
+static const struct nats_field routez_fields[] = {[ROUTEZ_ROUTES] = {"routes", NULL}};
 enum { ROUTE_ID, ROUTE_NAME, ROUTE_RTT, ROUTE_PENDING, ROUTE_IN, ROUTE_OUT, ROUTE_SUBSCRIPTIONS };
-static const char *const route_paths[] = {
-    [ROUTE_ID] = "remote_id",
-    [ROUTE_NAME] = "remote_name",
-    [ROUTE_RTT] = "rtt",
-    [ROUTE_PENDING] = "pending_size",
-    [ROUTE_IN] = "in_msgs",
-    [ROUTE_OUT] = "out_msgs",
-    [ROUTE_SUBSCRIPTIONS] = "subscriptions",
+static const struct nats_field route_fields[] = {
+    [ROUTE_ID] = {"remote_id", NULL},
+    [ROUTE_NAME] = {"remote_name", NULL},
+    [ROUTE_RTT] = {"rtt", NULL},
+    [ROUTE_PENDING] = {"pending_size", NULL},
+    [ROUTE_IN] = {"in_msgs", NULL},
+    [ROUTE_OUT] = {"out_msgs", NULL},
+    [ROUTE_SUBSCRIPTIONS] = {"subscriptions", NULL},
 };
 enum { HEALTHZ_STATUS, HEALTHZ_ERROR };
-static const char *const healthz_paths[] = {
-    [HEALTHZ_STATUS] = "status",
-    [HEALTHZ_ERROR] = "error",
+static const struct nats_field healthz_fields[] = {
+    [HEALTHZ_STATUS] = {"status", NULL},
+    [HEALTHZ_ERROR] = {"error", NULL},
 };
 
 void nats_servers_begin(struct nats_watch *watch)
 {
     if (!watch->varz.plan) {
-        nats_fields_new(&watch->varz, varz_paths, ARRAY_LEN(varz_paths));
-        nats_fields_new(&watch->jsz, jsz_paths, ARRAY_LEN(jsz_paths));
-        nats_fields_new(&watch->routez, routez_paths, ARRAY_LEN(routez_paths));
-        nats_fields_new(&watch->route, route_paths, ARRAY_LEN(route_paths));
-        nats_fields_new(&watch->healthz, healthz_paths, ARRAY_LEN(healthz_paths));
+        nats_fields_new(&watch->varz, varz_fields, ARRAY_LEN(varz_fields));
+        nats_fields_new(&watch->jsz, jsz_fields, ARRAY_LEN(jsz_fields));
+        nats_fields_new(&watch->routez, routez_fields, ARRAY_LEN(routez_fields));
+        nats_fields_new(&watch->route, route_fields, ARRAY_LEN(route_fields));
+        nats_fields_new(&watch->healthz, healthz_fields, ARRAY_LEN(healthz_fields));
     }
     watch->answered = 0;
     watch->first_problem[0] = 0;
@@ -214,8 +178,6 @@ static void copy_value(json_t *data, const char *name, const struct json_value *
 {
     double number;
     char text[NATS_NAME_MAX];
-    if (!name)
-        return;
     if (value->type == JSON_TYPE_STRING) {
         nats_text(value, text);
         (void)json_object_set_new(data, name, json_string(text));
@@ -227,6 +189,15 @@ static void copy_value(json_t *data, const char *name, const struct json_value *
         (void)json_object_set_new(data, name,
                                   is_whole || number == 0 ? json_integer((json_int_t)whole)
                                                           : json_real(number));
+    }
+}
+
+static void copy_fields(json_t *data, const struct nats_field *fields, size_t count,
+                        const struct json_value *values)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (fields[i].name)
+            copy_value(data, fields[i].name, &values[i]);
     }
 }
 
@@ -323,8 +294,7 @@ void nats_on_varz(void *context, const char *key, enum nats_answer answer, struc
     watch->answered++;
     json_decref(server->sample);
     server->sample = json_object();
-    for (size_t i = 0; i < ARRAY_LEN(varz_paths); i++)
-        copy_value(server->sample, varz_names[i], &v[i]);
+    copy_fields(server->sample, varz_fields, ARRAY_LEN(varz_fields), v);
     server->has_gateways = v[VARZ_GATEWAY].type == JSON_TYPE_STRING;
     server->has_leafs = json_integer_value(json_object_get(server->sample, "leaf_nodes")) > 0;
     int64_t uptime = instant_now_ns() - server->started_ns;
@@ -459,8 +429,8 @@ static void learn_jsz(struct nats_watch *watch, struct nats_server *server,
                       const struct json_value *v)
 {
     bool enabled = !nats_true(&v[JSZ_DISABLED]);
-    for (size_t i = 0; enabled && i < ARRAY_LEN(jsz_paths); i++)
-        copy_value(server->sample, jsz_names[i], &v[i]);
+    if (enabled)
+        copy_fields(server->sample, jsz_fields, ARRAY_LEN(jsz_fields), v);
     (void)json_object_set_new(server->sample, "jetstream", json_boolean(enabled));
     server->storage = nats_u64(&v[JSZ_STORAGE]);
     server->storage_max = nats_u64(&v[JSZ_STORAGE_MAX]);
@@ -484,12 +454,12 @@ void nats_on_jsz(void *context, const char *key, enum nats_answer answer, struct
     struct json_error error = {0};
     if (!server)
         return;
-    if (answer != NATS_ANSWERED || !nats_fields_read(&watch->jsz, text, v, &error) ||
-        !nats_parse_jsz(watch, server, text, &error)) {
+    if (answer != NATS_ANSWERED || !nats_fields_read(&watch->jsz, text, v, &error)) {
         page_failed(watch, server, "jsz", answer == NATS_ANSWERED ? slice_of(error.what) : text);
         return;
     }
     learn_jsz(watch, server, v);
+    nats_parse_accounts(watch, server, &v[JSZ_ACCOUNTS]);
     server->read_jsz = true;
 }
 
@@ -499,10 +469,7 @@ static void judge_level(struct nats_watch *watch, struct nats_server *server, co
                         uint64_t used, uint64_t limit, int *level)
 {
     double ratio = limit ? (double)used / (double)limit : 0;
-    int reached = ratio >= 0.95 ? 95 : ratio >= 0.80 ? 80 : 0;
-    /* Down only when clearly below. */
-    if (reached < *level && ratio >= (double)*level / 100 - LEVEL_SLACK)
-        return;
+    int reached = source_level(ratio, *level, 80, 95);
     if (reached == *level)
         return;
     bool higher = reached > *level;

@@ -7,8 +7,6 @@
 #include "base/memory.h"
 #include "source/nats/nats.h"
 
-#define NATS_PAGES_PORT 8222
-
 #define SERVER   "server", "<server>"
 #define CLUSTER  "cluster", "<cluster>"
 #define STREAM   "stream", "<account>-<stream>"
@@ -114,7 +112,7 @@ static const struct source_event events[] = {
      "`account`, `stream`, `consumer`, `class`: what has ended"},
 };
 
-static const char *const word_paths[] = {"server.name", "name"};
+static const struct nats_field word_fields[] = {{"server.name", NULL}, {"name", NULL}};
 
 /* The id in $SYS.SERVER.<id>.SHUTDOWN. */
 static struct slice server_of(struct slice subject)
@@ -134,7 +132,7 @@ static void on_word(void *context, struct slice subject, struct slice payload)
     struct json_error error;
     char name[NATS_NAME_MAX];
     bool lame = subject.len >= 8 && !memcmp(subject.ptr + subject.len - 8, "LAMEDUCK", 8);
-    nats_fields_new(&fields, word_paths, ARRAY_LEN(word_paths));
+    nats_fields_new(&fields, word_fields, ARRAY_LEN(word_fields));
     if (!nats_fields_read(&fields, payload, values, &error))
         values[0] = values[1] = (struct json_value){0};
     if (watch->sink) {
@@ -188,16 +186,41 @@ static void close_watch(void *state)
     free(watch);
 }
 
+static bool has_leafs(const struct nats_server *server)
+{
+    return server->has_leafs;
+}
+
+static bool has_gateways(const struct nats_server *server)
+{
+    return server->has_gateways;
+}
+
+/* What is read after NATS_VARZ, in this order. */
+static const struct document {
+    enum nats_document document;
+    nats_answer_handler *handler;
+    bool (*concerns)(const struct nats_server *server); /* NULL: every one */
+} documents[] = {
+    {NATS_ROUTEZ, nats_on_routez, NULL},
+    {NATS_HEALTHZ, nats_on_healthz, NULL},
+    {NATS_JSZ, nats_on_jsz, NULL},
+    {NATS_LEAFZ, nats_on_leafz, has_leafs},
+    {NATS_GATEWAYZ, nats_on_gatewayz, has_gateways},
+};
+
+static bool is_wanted(const struct nats_watch *watch, const struct document *document)
+{
+    bool wanted = !document->concerns;
+    for (size_t i = 0; i < watch->server_count && !wanted; i++)
+        wanted = watch->servers[i].seen && document->concerns(&watch->servers[i]);
+    return wanted;
+}
+
 static int look(void *state, struct source_sink *sink, struct error *err)
 {
-    static const struct {
-        enum nats_document document;
-        nats_answer_handler *handler;
-    } others[] = {
-        {NATS_ROUTEZ, nats_on_routez}, {NATS_HEALTHZ, nats_on_healthz}, {NATS_JSZ, nats_on_jsz}};
     struct nats_watch *watch = state;
     size_t expected = 0;
-    bool leafs = false, gateways = false;
     if (!watch->sink) {
         watch->sink = sink;
         nats_reader_listen(watch->reader, on_word, watch);
@@ -211,19 +234,11 @@ static int look(void *state, struct source_sink *sink, struct error *err)
     if (result == 0 && !watch->answered)
         result = error_set(err, EXIT_CODE_UNREACHABLE, "no NATS server can be read: %s",
                            watch->first_problem);
-    for (size_t i = 0; result == 0 && i < ARRAY_LEN(others); i++)
-        (void)nats_reader_read(watch->reader, others[i].document, watch->answered,
-                               others[i].handler, watch, NULL);
-    for (size_t i = 0; i < watch->server_count; i++) {
-        leafs = leafs || (watch->servers[i].seen && watch->servers[i].has_leafs);
-        gateways = gateways || (watch->servers[i].seen && watch->servers[i].has_gateways);
+    for (size_t i = 0; result == 0 && i < ARRAY_LEN(documents); i++) {
+        if (is_wanted(watch, &documents[i]))
+            (void)nats_reader_read(watch->reader, documents[i].document, watch->answered,
+                                   documents[i].handler, watch, NULL);
     }
-    if (result == 0 && leafs)
-        (void)nats_reader_read(watch->reader, NATS_LEAFZ, watch->answered, nats_on_leafz, watch,
-                               NULL);
-    if (result == 0 && gateways)
-        (void)nats_reader_read(watch->reader, NATS_GATEWAYZ, watch->answered, nats_on_gatewayz,
-                               watch, NULL);
     watch->now_ns = instant_monotonic_ns();
     nats_reports_sort(&watch->reports);
     if (result == 0) {

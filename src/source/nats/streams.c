@@ -11,44 +11,14 @@
 #define REPLICA_LAG_MAX 1000                 /* operations behind, though it calls itself current */
 #define SILENT_NS       (5 * NS_PER_SECOND)  /* a heartbeat comes every second */
 
-bool nats_sample_due(struct nats_watch *watch, uint64_t hash, uint64_t *known_hash,
-                     unsigned *sampled_at, const char *key)
-{
-    /* Each thing has its own turn, so that they do not all come in one look. */
-    unsigned turn = (unsigned)(XXH3_64bits(key, strlen(key)) % NATS_REFRESH_LOOKS);
-    bool due = hash != *known_hash || !*sampled_at || watch->looks % NATS_REFRESH_LOOKS == turn ||
-               watch->looks - *sampled_at >= NATS_REFRESH_LOOKS;
-    *known_hash = hash;
-    if (due)
-        *sampled_at = watch->looks;
-    return due;
-}
+static const struct known_kind kind;
 
 /* --- one stream ------------------------------------------------------------------------------- */
 
 static void tell(struct nats_watch *watch, const struct known_stream *known, const char *type,
                  json_t *data)
 {
-    (void)json_object_set_new(data, "account", json_string(known->account));
-    (void)json_object_set_new(data, "stream", json_string(known->stream));
-    source_tell(watch->sink, "stream", known->id, type, data);
-}
-
-static void init(struct known_stream *known, const char *key)
-{
-    *known = (struct known_stream){.key = xstrdup(key), .key_parts = xstrdup(key)};
-    char *tab = strchr(known->key_parts, '\t');
-    *tab = 0;
-    known->account = known->key_parts;
-    known->stream = tab + 1;
-    known->id = xasprintf("%s-%s", known->account, known->stream);
-}
-
-static void done(struct known_stream *known)
-{
-    free(known->key);
-    free(known->key_parts);
-    free(known->id);
+    nats_known_tell(watch, &kind, &known->head, type, data);
 }
 
 static void note_course(struct stream_course *course, int64_t now_ns, uint64_t last_seq)
@@ -75,11 +45,13 @@ static void judge_leader(struct nats_watch *watch, struct known_stream *known,
     if (leader) {
         if (known->told_quorum_lost)
             tell(watch, known, "StreamQuorumRegained",
-                 json_pack("{s:s}", "leader", leader->leader));
-        if (known->leader[0] && leader->clustered && strcmp(known->leader, leader->leader) != 0)
+                 json_pack("{s:s}", "leader", leader->head.leader));
+        if (known->head.leader[0] && leader->head.clustered &&
+            strcmp(known->head.leader, leader->head.leader) != 0)
             tell(watch, known, "StreamLeaderElected",
-                 json_pack("{s:s, s:s}", "leader", leader->leader, "previous", known->leader));
-        memcpy(known->leader, leader->leader, sizeof known->leader);
+                 json_pack("{s:s, s:s}", "leader", leader->head.leader, "previous",
+                           known->head.leader));
+        memcpy(known->head.leader, leader->head.leader, sizeof known->head.leader);
         known->leaderless_since = 0;
         known->told_quorum_lost = false;
         return;
@@ -88,10 +60,10 @@ static void judge_leader(struct nats_watch *watch, struct known_stream *known,
         known->leaderless_since = watch->now_ns;
     bool too_few = reports[0].replicas > 1 && count < needed;
     bool too_long = watch->now_ns - known->leaderless_since >= QUORUM_PATIENCE;
-    if (!known->told_quorum_lost && reports[0].clustered && (too_few || too_long)) {
+    if (!known->told_quorum_lost && reports[0].head.clustered && (too_few || too_long)) {
         known->told_quorum_lost = true;
         tell(watch, known, "StreamQuorumLost",
-             json_pack("{s:s, s:I, s:i}", "previous", known->leader, "replicas_answering",
+             json_pack("{s:s, s:I, s:i}", "previous", known->head.leader, "replicas_answering",
                        (json_int_t)count, "replicas_needed", (int)needed));
     }
 }
@@ -163,7 +135,7 @@ static json_t *states_of(const struct nats_watch *watch, const struct stream_rep
         (void)json_array_append_new(
             states,
             json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I}", "server",
-                      watch->servers[reports[i].server].name, "leader", reports[i].leads,
+                      watch->servers[reports[i].head.server].name, "leader", reports[i].head.leads,
                       "messages", (json_int_t)state->messages, "bytes", (json_int_t)state->bytes,
                       "first_sequence", (json_int_t)state->first_seq, "last_sequence",
                       (json_int_t)state->last_seq, "deleted", (json_int_t)state->deleted));
@@ -180,10 +152,10 @@ static void judge_agreement(struct nats_watch *watch, struct known_stream *known
         if (is_lagging(&leader->peers[i]) || leader->peers[i].lag)
             return; /* then it is known already, or not decided */
     }
-    if (!known->has_state || count < 2)
+    if (!known->head.has_state || count < 2)
         return;
     for (size_t i = 0; i < count; i++)
-        differ = differ || (!reports[i].leads && differs(known, leader, &reports[i]));
+        differ = differ || (!reports[i].head.leads && differs(known, leader, &reports[i]));
     if (differ == known->told_differ)
         return;
     known->told_differ = differ;
@@ -204,15 +176,14 @@ static void sample(struct nats_watch *watch, struct known_stream *known,
         current += !is_lagging(&leader->peers[i]);
     uint64_t parts[] = {state->messages,   state->bytes,     state->first_seq,
                         state->last_seq,   state->deleted,   leader->subjects,
-                        leader->consumers, current,          leader->server,
+                        leader->consumers, current,          leader->head.server,
                         leader->max_bytes, leader->replicas, leader->lost_messages};
-    if (!nats_sample_due(watch, XXH3_64bits(parts, sizeof parts), &known->sample_hash,
-                         &known->sampled_at, known->key))
+    if (!nats_sample_due(watch, &known->head, XXH3_64bits(parts, sizeof parts)))
         return;
     json_t *data = json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "account",
-        known->account, "stream", known->stream, "server", watch->servers[leader->server].name,
-        "cluster", watch->servers[leader->server].cluster, "messages", (json_int_t)state->messages,
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "server",
+        watch->servers[leader->head.server].name, "cluster",
+        watch->servers[leader->head.server].cluster, "messages", (json_int_t)state->messages,
         "bytes", (json_int_t)state->bytes, "first_sequence", (json_int_t)state->first_seq,
         "last_sequence", (json_int_t)state->last_seq, "deleted", (json_int_t)state->deleted,
         "subjects", (json_int_t)leader->subjects, "consumers", (json_int_t)leader->consumers,
@@ -223,52 +194,45 @@ static void sample(struct nats_watch *watch, struct known_stream *known,
         (void)json_object_set_new(data, "replicas_differ", json_integer(known->told_differ));
     if (leader->max_bytes)
         (void)json_object_set_new(data, "limit_bytes", json_integer((json_int_t)leader->max_bytes));
-    source_sample(watch->sink, "stream", known->id, "StreamSampled",
-                  NATS_HOLDS_LOOKS * watch->options->interval_ns, data);
+    nats_known_sample(watch, &kind, &known->head, "StreamSampled", data);
 }
 
 static void sample_leaderless(struct nats_watch *watch, struct known_stream *known)
 {
-    if (known->told_quorum_lost &&
-        nats_sample_due(watch, 0, &known->sample_hash, &known->sampled_at, known->key))
-        source_sample(watch->sink, "stream", known->id, "StreamSampled",
-                      NATS_HOLDS_LOOKS * watch->options->interval_ns,
-                      json_pack("{s:s, s:s, s:i}", "account", known->account, "stream",
-                                known->stream, "quorum", 0));
+    if (known->told_quorum_lost && nats_sample_due(watch, &known->head, 0))
+        nats_known_sample(watch, &kind, &known->head, "StreamSampled",
+                          json_pack("{s:i}", "quorum", 0));
 }
 
 static void judge_content(struct nats_watch *watch, struct known_stream *known,
                           const struct stream_report *leader)
 {
-    if (known->created_ns && known->created_ns != leader->created_ns) {
+    if (known->head.created_ns && known->head.created_ns != leader->head.created_ns) {
         tell(watch, known, "StreamRecreated", json_object());
-        known->has_state = false;
+        known->head.has_state = false;
         known->course.count = 0;
-    } else if (known->has_state && leader->state.last_seq < known->state.last_seq) {
+    } else if (known->head.has_state && leader->state.last_seq < known->state.last_seq) {
         tell(watch, known, "StreamRolledBack",
              json_pack("{s:I, s:I, s:s}", "last_sequence", (json_int_t)leader->state.last_seq,
                        "last_sequence_before", (json_int_t)known->state.last_seq, "server",
-                       watch->servers[leader->server].name));
+                       watch->servers[leader->head.server].name));
         known->course.count = 0;
     }
     if (leader->lost_messages > known->lost_messages)
         tell(watch, known, "StreamMessagesLost",
              json_pack("{s:I, s:I, s:s}", "messages", (json_int_t)leader->lost_messages, "bytes",
                        (json_int_t)leader->lost_bytes, "server",
-                       watch->servers[leader->server].name));
+                       watch->servers[leader->head.server].name));
     known->lost_messages = leader->lost_messages;
-    known->created_ns = leader->created_ns;
+    known->head.created_ns = leader->head.created_ns;
 }
 
-/* `reports`: of all servers that have it. */
-static void judge(struct nats_watch *watch, struct known_stream *known,
-                  const struct stream_report *reports, size_t count)
+static void judge(struct nats_watch *watch, void *opaque, const void *all, size_t count)
 {
-    const struct stream_report *leader = NULL;
-    known->servers = 0;
+    struct known_stream *known = opaque;
+    const struct stream_report *reports = all, *leader = NULL;
     for (size_t i = 0; i < count; i++) {
-        known->servers |= UINT64_C(1) << reports[i].server;
-        if (reports[i].leads && (!leader || reports[i].peer_count > leader->peer_count))
+        if (reports[i].head.leads && (!leader || reports[i].peer_count > leader->peer_count))
             leader = &reports[i];
     }
     judge_leader(watch, known, reports, count, leader);
@@ -280,72 +244,43 @@ static void judge(struct nats_watch *watch, struct known_stream *known,
     judge_peers(watch, known, leader);
     judge_agreement(watch, known, reports, count, leader);
     known->state = leader->state;
-    known->has_state = true;
+    known->head.has_state = true;
     note_course(&known->course, watch->now_ns, leader->state.last_seq);
     sample(watch, known, leader);
 }
 
 /* --- all of them ------------------------------------------------------------------------------ */
 
-/* What was known and what is reported, both sorted by key, become what is known. */
+static const struct known_kind kind = {
+    .aggregate = "stream",
+    .created = "StreamCreated",
+    .deleted = "StreamDeleted",
+    .known_size = sizeof(struct known_stream),
+    .report_size = sizeof(struct stream_report),
+    .judge = judge,
+};
+
 void nats_streams_judge(struct nats_watch *watch)
 {
-    const struct nats_reports *reports = &watch->reports;
-    struct known_stream *next =
-        xcalloc(watch->stream_count + reports->stream_count + 1, sizeof *next);
-    size_t count = 0, old = 0, at = 0;
-    while (old < watch->stream_count || at < reports->stream_count) {
-        int order = old == watch->stream_count ? 1
-                    : at == reports->stream_count
-                        ? -1
-                        : strcmp(watch->streams[old].key, reports->streams[at].key);
-        if (order < 0) {
-            struct known_stream *known = &watch->streams[old++];
-            if (!nats_servers_sound(watch, known->servers)) {
-                next[count++] = *known; /* who has it does not answer */
-                continue;
-            }
-            tell(watch, known, "StreamDeleted", json_object());
-            done(known);
-            continue;
-        }
-        size_t end = at;
-        while (end < reports->stream_count &&
-               !strcmp(reports->streams[end].key, reports->streams[at].key))
-            end++;
-        struct known_stream *known = &next[count++];
-        if (order == 0) {
-            *known = watch->streams[old++];
-        } else {
-            init(known, reports->streams[at].key);
-            if (!nats_first_look(watch))
-                tell(watch, known, "StreamCreated", json_object());
-        }
-        judge(watch, known, reports->streams + at, end - at);
-        at = end;
-    }
-    free(watch->streams);
-    watch->streams = next;
-    watch->stream_count = count;
+    nats_known_merge(watch, &kind, &watch->streams, watch->reports.streams,
+                     watch->reports.stream_count);
 }
 
 static int by_key(const void *key, const void *item)
 {
-    return strcmp(key, ((const struct known_stream *)item)->key);
+    return strcmp(key, ((const struct known_head *)item)->key);
 }
 
 const struct known_stream *nats_stream_find(const struct nats_watch *watch, const char *account,
                                             const char *stream)
 {
     CLEANUP_FREE char *key = xasprintf("%s\t%s", account, stream);
-    return watch->stream_count
-               ? bsearch(key, watch->streams, watch->stream_count, sizeof *watch->streams, by_key)
-               : NULL;
+    return watch->streams.count ? bsearch(key, watch->streams.items, watch->streams.count,
+                                          sizeof(struct known_stream), by_key)
+                                : NULL;
 }
 
 void nats_streams_done(struct nats_watch *watch)
 {
-    for (size_t i = 0; i < watch->stream_count; i++)
-        done(&watch->streams[i]);
-    free(watch->streams);
+    nats_known_done(&kind, &watch->streams);
 }

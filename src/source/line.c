@@ -174,6 +174,8 @@ static void deliver(struct delivery_line *line, struct waiting *waiting)
     keep_unstored(line);
     if (line->count == 0) {
         line->pause_ns = 0;
+        if (line->complained && !line->quiet)
+            (void)fprintf(stderr, "cim-ops observe: events are published again\n");
         line->complained = false;
         return;
     }

@@ -219,6 +219,7 @@ test('events find a stream where there was none, and wait while the server is aw
   await agent.printed(/events wait/);
   await server.start();
   await until(async () => await stored('ops.host.source.me.SourceSampled') > 5, { deadline: 30_000 });
+  await agent.printed(/published again/);
   // Deleted, it is made again.
   await manager.streams.delete('CIM-OPS');
   await until(async () => await stored('ops.host.source.me.SourceSampled') > 2, { deadline: 30_000 });

@@ -293,18 +293,46 @@ static void remember(struct engine *engine, struct stream_state *state,
     }
 }
 
+/* The texts one behind the other, each with its length. 0: they are too long for that. */
+static size_t join_labels(const struct slice *labels, size_t count, char ret[LAST_LABELS_MAX])
+{
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (labels[i].len >= LAST_LABELS_MAX - used)
+            return 0;
+        ret[used++] = (char)labels[i].len;
+        if (labels[i].len)
+            memcpy(ret + used, labels[i].ptr, labels[i].len);
+        used += labels[i].len;
+    }
+    return used;
+}
+
 static struct cell *action_cell(struct engine *engine, struct stream_state *state,
                                 struct class_action *action)
 {
     if (action->cell)
         return action->cell;
     struct slice labels[METRIC_LABELS_MAX];
-    for (size_t i = 0; i < action->rule->spec.label_count; i++)
+    char joined[LAST_LABELS_MAX];
+    size_t count = action->rule->spec.label_count;
+    for (size_t i = 0; i < count; i++)
         labels[i] = expr_list_text(&engine->eval, &action->rule->labels[i]);
+    /* Events of a class mostly have the same labels as the one before. */
+    size_t len = action->rule->class_labels ? 0 : join_labels(labels, count, joined);
+    if (len && action->last && len == action->last_len && !memcmp(joined, action->last_labels, len))
+        return action->last;
     struct cell *cell = partition_cell(state->partition, action->family, labels);
     /* Each event that a limit sends elsewhere is counted where that is decided. */
-    if (action->rule->class_labels && !cell_is_overflow(cell))
+    if (cell_is_overflow(cell))
+        return cell;
+    if (action->rule->class_labels) {
         action->cell = cell;
+    } else if (len) {
+        action->last = cell;
+        action->last_len = (uint8_t)len;
+        memcpy(action->last_labels, joined, len);
+    }
     return cell;
 }
 

@@ -26,6 +26,8 @@ enum builtin {
 
 #define CLASS_TEXT_MAX 128
 
+#define LAST_LABELS_MAX 47
+
 /* What an event's class says of conditions. */
 enum decision { DECISION_NO, DECISION_YES, DECISION_BY_EVENT };
 
@@ -35,7 +37,10 @@ struct class_action {
     size_t rule_index;
     struct family *family;
     const struct schema *contract; /* what to check, for the rule that counts violations */
-    struct cell *cell; /* NULL until first needed, or when labels differ from event to event */
+    struct cell *cell; /* NULL until first needed, or when labels differ from event to event: */
+    struct cell *last; /* then that of the last event, by its labels' texts; NULL: none */
+    uint8_t last_len;
+    char last_labels[LAST_LABELS_MAX];
     enum decision starts, ends; /* of spans */
     enum decision since, until; /* of distinct keys */
     uint64_t key_hash;          /* of the event at hand: a distinct key; */

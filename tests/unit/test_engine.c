@@ -1,6 +1,8 @@
 /* Folding: what each kind of rule makes of events, and what the engine counts by itself. */
 #include "unit.h"
 
+#include <stdio.h>
+
 #include "fold_rig.h"
 
 /* --- order ------------------------------------------------------------------------------------ */
@@ -72,6 +74,39 @@ static void passed_messages_move_the_place_only(void **state)
     rig_shows(&rig, "x_total 2");
     rig_shows(&rig, "cim_monitor_missed_events_total{stream=\"S\"} 2");
     assert_int_equal(state_seq(rig.state), 6);
+}
+
+/* The cell of the event before serves the next one: only when all its labels are the same. */
+static void labels_of_the_event_before_are_not_mixed_up(void **state)
+{
+    static const char *const payloads[] = {
+        "{\"x\":\"a\",\"y\":\"bc\"}",
+        "{\"x\":\"a\",\"y\":\"bc\"}",
+        "{\"x\":\"ab\",\"y\":\"c\"}",
+        "{\"x\":\"abc\"}",
+        "{\"y\":\"abc\"}",
+        "{\"x\":\"a\",\"y\":\"bc\"}",
+    };
+    CLEANUP_RIG struct rig rig;
+    char text[256];
+    uint64_t seq = 0;
+    (void)state;
+    rig_open(&rig, RIG_ENVELOPES,
+             "metrics:\n  - {name: x_total, type: counter, help: h, labels: {x: $payload.x, y: "
+             "$payload.y}}\n");
+    for (size_t i = 0; i < ARRAY_LEN(payloads); i++)
+        assert_true(rig_fold(&rig, ++seq, "a", payloads[i]) >= 0);
+    rig_shows(&rig, "x_total{x=\"a\",y=\"bc\"} 3");
+    rig_shows(&rig, "x_total{x=\"ab\",y=\"c\"} 1");
+    rig_shows(&rig, "x_total{x=\"abc\",y=\"\"} 1");
+    rig_shows(&rig, "x_total{x=\"\",y=\"abc\"} 1");
+    /* Longer ones than are kept, which differ at their end. */
+    for (int i = 0; i < 6; i++) {
+        (void)snprintf(text, sizeof text, "{\"x\":\"%060d\"}", i % 2);
+        assert_true(rig_fold(&rig, ++seq, "a", text) >= 0);
+    }
+    (void)snprintf(text, sizeof text, "x_total{x=\"%060d\",y=\"\"} 3", 1);
+    rig_shows(&rig, text);
 }
 
 /* --- malformed and suspect -------------------------------------------------------------------- */
@@ -568,6 +603,7 @@ int main(void)
         cmocka_unit_test(streams_have_their_own_place_and_one_sum),
         cmocka_unit_test(gaps_are_counted_and_reported),
         cmocka_unit_test(passed_messages_move_the_place_only),
+        cmocka_unit_test(labels_of_the_event_before_are_not_mixed_up),
         cmocka_unit_test(malformed_messages_are_located),
         cmocka_unit_test(odd_events_count_and_are_reported),
         cmocka_unit_test(an_id_seen_before_is_a_duplicate),

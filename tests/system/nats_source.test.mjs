@@ -5,7 +5,7 @@ import test from 'node:test';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 
 import {
-  cimOps, connectNats, freePort, hasNewestNats,
+  addStream, cimOps, connectNats, freePort, hasNewestNats,
   startCimOps, startCluster, startMonitor, startNats, startObserver, tempDir, until,
 } from './lib/index.mjs';
 
@@ -19,7 +19,7 @@ async function clients(t, url) {
 test('servers that are killed, started again, cut off and paused', slow, async (t) => {
   const cluster = await startCluster(t);
   const { jsm } = await clients(t, cluster.urls);
-  await jsm.streams.add({ name: 'ORDERS', subjects: ['orders.>'], num_replicas: 3 });
+  await addStream(jsm, { name: 'ORDERS', subjects: ['orders.>'], num_replicas: 3 });
   const observer = startObserver(t, ['nats'], { args: ['--nats-http', cluster.httpUrls] });
   await observer.told('ClusterSampled', (d) => d.servers === 3 && d.expected === 3 && d.has_meta_leader);
   await observer.told('StreamSampled', (d) => d.replicas_current === 3 && d.quorum === 1);
@@ -137,7 +137,7 @@ test('a server that fills up, reloads its configuration, and says that it stops'
 test('the system account sees the whole cluster from one address', slow, async (t) => {
   const cluster = await startCluster(t);
   const { jsm } = await clients(t, cluster.urls);
-  await jsm.streams.add({ name: 'ORDERS', subjects: ['orders.>'], num_replicas: 3 });
+  await addStream(jsm, { name: 'ORDERS', subjects: ['orders.>'], num_replicas: 3 });
   const observer = startObserver(t, ['nats'], { args: ['--system-nats', cluster.systemUrl] });
   for (const server of ['C1-1', 'C1-2', 'C1-3']) await observer.told('ServerSampled', (d) => d.server === server
     && d.up === 1);

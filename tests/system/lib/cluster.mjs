@@ -150,3 +150,8 @@ export async function startCluster(t, { size = 3, name = 'C1', version, config =
   await cluster.start(t, size, { version, config, serverConfig });
   return cluster;
 }
+
+/** Makes a stream in a cluster that has just formed: what its servers drop while they elect is asked again. */
+export function addStream(jsm, config) {
+  return until(() => jsm.streams.add(config), { deadline: 60_000, what: `the cluster makes the stream ${config.name}` });
+}

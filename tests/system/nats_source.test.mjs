@@ -31,27 +31,27 @@ test('servers that are killed, started again, cut off and paused', slow, async (
   await observer.told('ServerLost', (d) => d.server === nameOf(first) && /connect/i.test(d.reason), { from });
   await observer.told('ClusterSizeChanged', (d) => d.before === 3 && d.servers === 2, { from });
   const elected = await observer.told('MetaLeaderElected', (d) => d.previous === nameOf(first),
-    { from, deadline: 40_000 });
+    { from, deadline: 60_000 });
   assert.notEqual(elected.data.leader, nameOf(first));
   await until(() => observer.of('ReplicaLagging', (d) => d.server === nameOf(first), from).length
     || observer.of('StreamLeaderElected', (d) => d.previous === nameOf(first), from).length, {
-    deadline: 40_000, what: 'the lost server is missed by the stream' });
+    deadline: 60_000, what: 'the lost server is missed by the stream' });
   await observer.told('ServerSampled', (d) => d.server === nameOf(first) && d.up === 0, { from });
 
   const second = (first + 1) % 3;
   from = observer.mark();
   await cluster.servers[second].kill();
-  await observer.told('MetaQuorumLost', (d) => d.servers === 1 && d.expected === 3, { from, deadline: 40_000 });
+  await observer.told('MetaQuorumLost', (d) => d.servers === 1 && d.expected === 3, { from, deadline: 60_000 });
   await observer.told('StreamQuorumLost', (d) => d.stream === 'ORDERS' && d.replicas_answering === 1,
-    { from, deadline: 40_000 });
+    { from, deadline: 60_000 });
   await observer.told('StreamSampled', (d) => d.stream === 'ORDERS' && d.quorum === 0, { from });
   assert.equal(observer.of('StreamDeleted').length, 0, 'who does not answer has not lost its streams');
 
   from = observer.mark();
   await Promise.all([cluster.servers[first].start(), cluster.servers[second].start()]);
   for (const i of [first, second]) await observer.told('ServerRestarted', (d) => d.server === nameOf(i), { from });
-  await observer.told('MetaLeaderElected', () => true, { from, deadline: 40_000 });
-  await observer.told('StreamQuorumRegained', (d) => d.stream === 'ORDERS', { from, deadline: 40_000 });
+  await observer.told('MetaLeaderElected', () => true, { from, deadline: 60_000 });
+  await observer.told('StreamQuorumRegained', (d) => d.stream === 'ORDERS', { from, deadline: 60_000 });
   await observer.told('ClusterSampled', (d) => d.servers === 3, { from });
 
   from = observer.mark();
@@ -59,7 +59,7 @@ test('servers that are killed, started again, cut off and paused', slow, async (
   await observer.told('ClusterSizeChanged', (d) => d.servers === 2, { from });
   await observer.told('ServerSampled', (d) => d.server === nameOf(first) && d.cluster_size === 1, { from });
   cluster.heal();
-  await observer.told('ClusterSizeChanged', (d) => d.servers === 3, { from, deadline: 40_000 });
+  await observer.told('ClusterSizeChanged', (d) => d.servers === 3, { from, deadline: 60_000 });
 
   from = observer.mark();
   cluster.servers[second].pause();
@@ -131,7 +131,7 @@ test('a server that fills up, reloads its configuration, and says that it stops'
   const from = observer.mark();
   server.child.signal('SIGTERM');
   await observer.told('ServerShutDown', (d) => d.server.length > 0, { from });
-  await observer.told('SourceFailed', undefined, { from, deadline: 40_000 });
+  await observer.told('SourceFailed', undefined, { from, deadline: 60_000 });
 });
 
 test('the system account sees the whole cluster from one address', slow, async (t) => {
@@ -145,8 +145,8 @@ test('the system account sees the whole cluster from one address', slow, async (
   await observer.told('StreamSampled', (d) => d.stream === 'ORDERS' && d.replicas === 3);
   const from = observer.mark();
   await cluster.servers[2].kill();
-  await observer.told('ServerLost', (d) => d.server === 'C1-3', { from, deadline: 40_000 });
-  await observer.told('ClusterSizeChanged', (d) => d.servers === 2, { from, deadline: 40_000 });
+  await observer.told('ServerLost', (d) => d.server === 'C1-3', { from, deadline: 60_000 });
+  await observer.told('ClusterSizeChanged', (d) => d.servers === 2, { from, deadline: 60_000 });
 
   const wrong = startObserver(t, ['nats'], {
     args: ['--system-nats', cluster.servers[0].url.replace('nats://', 'nats://sys:wrong-secret@')],

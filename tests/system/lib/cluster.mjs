@@ -129,7 +129,7 @@ class Cluster {
   }
 
   /** The index of the server that leads the meta group, once they agree on one. */
-  async metaLeader({ deadline = 30_000, among = this.servers.map((_, i) => i) } = {}) {
+  async metaLeader({ deadline = 60_000, among = this.servers.map((_, i) => i) } = {}) {
     return until(async () => {
       const names = await Promise.all(among.map(async (i) =>
         (await this.servers[i].monitorz('jsz')).meta_cluster?.leader));
@@ -153,5 +153,6 @@ export async function startCluster(t, { size = 3, name = 'C1', version, config =
 
 /** Makes a stream in a cluster that has just formed: what its servers drop while they elect is asked again. */
 export function addStream(jsm, config) {
-  return until(() => jsm.streams.add(config), { deadline: 60_000, what: `the cluster makes the stream ${config.name}` });
+  return until(() => jsm.streams.add(config),
+    { deadline: 60_000, what: `the cluster makes the stream ${config.name}` });
 }

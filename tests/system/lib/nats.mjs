@@ -84,8 +84,9 @@ class NatsServer {
     await writeFile(file, `listen: "127.0.0.1:${this.port}"\nhttp: "127.0.0.1:${this.httpPort}"\n` +
       (jetstream ? `jetstream { store_dir: "${dir}/store" }\n` : '') + `${config}\n`);
     this.child = start(this.#t, program, ['-c', file], { name: 'nats-server' });
+    // In a cluster it is well once there is a meta leader, which takes several elections now and then.
     await until(async () => (await fetch(`${this.httpUrl}/healthz`)).ok,
-      { deadline: 20_000, alive: this.child, what: 'nats-server answers' });
+      { deadline: 60_000, every: 50, alive: this.child, what: 'nats-server answers' });
   }
 
   /** kill -9: what it had not written is gone, as after a crash of the process. */

@@ -35,7 +35,7 @@ class Observer {
   }
 
   /** The first event of this type that fits, from now on or from mark() on; waits for it. */
-  async told(type, fits, { from = 0, deadline = 20_000 } = {}) {
+  async told(type, fits, { from = 0, deadline = 30_000 } = {}) {
     return until(() => this.of(type, fits, from)[0], {
       deadline, alive: this.child,
       what: () => `${type}; told were ${JSON.stringify(this.#transitions(from).slice(-20))}`,

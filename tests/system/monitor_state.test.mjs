@@ -71,7 +71,8 @@ describe('state folder', { concurrency: 3 }, () => {
 
   test('a last state that cannot be saved is said, with exit code 5', async (t) => {
     const { js, monitor } = await withMonitor(t, EVENTS);
-    await mkdir(join(monitor.dir, 'stream-CIM-EVENTS.state.tmp'));
+    // A folder where its temporary file goes, unless it is writing one just now.
+    await until(() => mkdir(join(monitor.dir, 'stream-CIM-EVENTS.state.tmp')).then(() => true));
     await publish(js, 10);
     await monitor.until((m) => counted(m) === 10);
     const { code } = await monitor.child.stop();

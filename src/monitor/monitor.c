@@ -161,12 +161,14 @@ static void without_jetstream(struct monitor *monitor, struct schedule *schedule
         schedule->without_since_ns = now;
     if (now - schedule->without_since_ns < speak_after_ns)
         return;
-    if (!schedule->spoken_of_jetstream)
-        (void)fprintf(stderr, "cim-ops monitor: this account has no JetStream; core events only\n");
-    schedule->spoken_of_jetstream = true;
     streams_none(monitor);
     core_resubscribe(monitor);
     core_settle(monitor, now);
+    if (!schedule->spoken_of_jetstream) {
+        (void)bus_flush(monitor->bus, BUS_TIMEOUT_MS, NULL); /* said when it is so: they count */
+        (void)fprintf(stderr, "cim-ops monitor: this account has no JetStream; core events only\n");
+    }
+    schedule->spoken_of_jetstream = true;
     if (monitor->tracked_count == 0) { /* else figures of streams would be shown that are old */
         registry_lock(monitor->registry);
         registry_set_folds_shown(monitor->registry, true);

@@ -122,20 +122,17 @@ void nats_known_merge(struct nats_watch *watch, const struct known_kind *kind,
                     : at == count
                         ? -1
                         : strcmp(known_at(kind, list, old)->key, report_at(kind, reports, at)->key);
-        struct known_head *known = known_at(kind, &next, next.count);
-        if (order <= 0)
-            memcpy(known, known_at(kind, list, old++), kind->known_size);
-        if (order < 0) {
-            if (stays(watch, kind, known))
-                next.count++;
-            else
-                memset(known, 0, kind->known_size);
+        struct known_head *before = order <= 0 ? known_at(kind, list, old++) : NULL;
+        if (order < 0 && !stays(watch, kind, before))
             continue;
-        }
+        struct known_head *known = known_at(kind, &next, next.count++);
+        if (before)
+            memcpy(known, before, kind->known_size);
+        if (order < 0)
+            continue;
         const struct report_head *report = report_at(kind, reports, at);
         size_t end = end_of_same(kind, reports, count, at);
-        next.count++;
-        if (order > 0) {
+        if (!before) {
             init(known, report->key);
             if (!nats_first_look(watch))
                 nats_known_tell(watch, kind, known, kind->created, json_object());

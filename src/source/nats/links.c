@@ -6,16 +6,6 @@
 
 #define LINKS_MAX 256
 
-static const struct nats_server *server_of(const struct nats_watch *watch, const char *key)
-{
-    for (size_t i = 0; i < watch->server_count; i++) {
-        const struct nats_server *server = &watch->servers[i];
-        if (server->seen && (!strcmp(server->key, key) || !strcmp(server->name, key)))
-            return server;
-    }
-    return NULL;
-}
-
 static void copy(json_t *data, const char *name, const json_t *from, const char *field)
 {
     const json_t *value = json_object_get(from, field);
@@ -52,7 +42,7 @@ static json_t *document_of(enum nats_answer answer, struct slice text)
 void nats_on_leafz(void *context, const char *key, enum nats_answer answer, struct slice text)
 {
     struct nats_watch *watch = context;
-    const struct nats_server *server = server_of(watch, key);
+    const struct nats_server *server = nats_seen_server(watch, key);
     json_t *document = document_of(answer, text), *leaf;
     size_t i;
     json_array_foreach(json_object_get(document, "leafs"), i, leaf)
@@ -71,7 +61,7 @@ void nats_on_leafz(void *context, const char *key, enum nats_answer answer, stru
 void nats_on_gatewayz(void *context, const char *key, enum nats_answer answer, struct slice text)
 {
     struct nats_watch *watch = context;
-    const struct nats_server *server = server_of(watch, key);
+    const struct nats_server *server = nats_seen_server(watch, key);
     json_t *document = document_of(answer, text), *gateway;
     const char *name;
     json_object_foreach(json_object_get(document, "outbound_gateways"), name, gateway)

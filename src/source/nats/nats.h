@@ -269,6 +269,8 @@ void nats_servers_begin(struct nats_watch *watch);
 nats_answer_handler nats_on_varz, nats_on_routez, nats_on_healthz, nats_on_jsz;
 /* After NATS_VARZ: who is lost. */
 void nats_servers_judge(struct nats_watch *watch);
+/* The server of that key or name, if it has answered in this look; else NULL. */
+struct nats_server *nats_seen_server(struct nats_watch *watch, const char *key);
 /* At the end of the look. */
 void nats_servers_tell(struct nats_watch *watch);
 void nats_servers_done(struct nats_watch *watch);

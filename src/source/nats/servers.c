@@ -327,7 +327,7 @@ bool nats_servers_sound(const struct nats_watch *watch, uint64_t servers)
 
 /* --- the other documents ---------------------------------------------------------------------- */
 
-static struct nats_server *seen_server(struct nats_watch *watch, const char *key)
+struct nats_server *nats_seen_server(struct nats_watch *watch, const char *key)
 {
     struct nats_server *server = find(watch, key, key);
     return server && server->seen ? server : NULL;
@@ -370,7 +370,7 @@ static const char *name_of_id(const struct nats_watch *watch, const char *id)
 void nats_on_routez(void *context, const char *key, enum nats_answer answer, struct slice text)
 {
     struct nats_watch *watch = context;
-    struct nats_server *server = seen_server(watch, key);
+    struct nats_server *server = nats_seen_server(watch, key);
     struct json_value v[NATS_FIELDS_MAX], route[NATS_FIELDS_MAX];
     struct json_error error;
     char ids[NATS_SERVERS_MAX][NATS_NAME_MAX], id[NATS_NAME_MAX];
@@ -402,7 +402,7 @@ void nats_on_routez(void *context, const char *key, enum nats_answer answer, str
 void nats_on_healthz(void *context, const char *key, enum nats_answer answer, struct slice text)
 {
     struct nats_watch *watch = context;
-    struct nats_server *server = seen_server(watch, key);
+    struct nats_server *server = nats_seen_server(watch, key);
     struct json_value v[NATS_FIELDS_MAX];
     struct json_error error;
     char status[NATS_NAME_MAX], why[NATS_NAME_MAX];
@@ -449,7 +449,7 @@ static void learn_jsz(struct nats_watch *watch, struct nats_server *server,
 void nats_on_jsz(void *context, const char *key, enum nats_answer answer, struct slice text)
 {
     struct nats_watch *watch = context;
-    struct nats_server *server = seen_server(watch, key);
+    struct nats_server *server = nats_seen_server(watch, key);
     struct json_value v[NATS_FIELDS_MAX];
     struct json_error error = {0};
     if (!server)

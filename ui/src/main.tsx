@@ -1,0 +1,66 @@
+// The viewer: what the pages are, and the frame around them.
+import { render } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import 'uplot/dist/uPlot.min.css';
+
+import { getJson } from './data/client';
+import './style.css';
+import { DashboardView } from './view/dashboard';
+import { usePlace, type Place } from './view/route';
+
+const PAGES: [string, string][] = [['/', 'Overview'], ['/dashboards', 'Dashboards'], ['/events', 'Events'], ['/alerts', 'Alerts'], ['/streams', 'Streams'], ['/sources', 'Sources']];
+
+type Theme = 'light' | 'dark';
+
+function useTheme(): [Theme, () => void] {
+  const system = matchMedia('(prefers-color-scheme: light)');
+  const [theme, setTheme] = useState<Theme>(() => {
+    const kept = localStorage.getItem('theme');
+    return kept === 'light' || kept === 'dark' ? kept : system.matches ? 'light' : 'dark';
+  });
+  useEffect(() => { document.documentElement.dataset.theme = theme; }, [theme]);
+  return [theme, () => {
+    const next = theme === 'dark' ? 'light' : 'dark';
+    localStorage.setItem('theme', next);
+    setTheme(next);
+  }];
+}
+
+function Dashboards() {
+  const [all, setAll] = useState<{ uid: string; title: string; tags: string[]; problem?: string }[]>(), [problem, setProblem] = useState('');
+  useEffect(() => { getJson<typeof all & object>('/api/dashboards').then(setAll, (error: Error) => setProblem(error.message)); }, []);
+  return (
+    <div class="page">
+      <h1>Dashboards</h1>
+      {problem && <p class="wrong" role="alert">{problem}</p>}
+      <ul class="dashboard-list">{all?.map(({ uid, title, tags, problem: broken }) => (
+        <li key={uid}><a href={`/d/${encodeURIComponent(uid)}`}>{title}</a>{tags.map((tag) => <span class="tag" key={tag}>{tag}</span>)}{broken && <span class="wrong">{broken}</span>}</li>
+      ))}</ul>
+    </div>
+  );
+}
+
+function Page({ place, theme }: { place: Place; theme: Theme }) {
+  const [, first, second] = place.path.split('/');
+  if (first === 'd' && second) return <DashboardView key={second} uid={decodeURIComponent(second)} place={place} theme={theme} />;
+  if (first === 'dashboards') return <Dashboards />;
+  return <div class="page"><h1>Not here</h1><p>There is no page <code>{place.path}</code>.</p><p><a href="/dashboards">All dashboards</a></p></div>;
+}
+
+function App() {
+  const place = usePlace(), [theme, switchTheme] = useTheme();
+  const isHere = (path: string) => place.path === path || (path !== '/' && place.path.startsWith(`${path}/`)) || (path === '/dashboards' && place.path.startsWith('/d/'));
+  return (
+    <>
+      <a class="skip" href="#content">To the content</a>
+      <nav class="top" aria-label="Pages">
+        <a class="brand" href="/">cim-ops</a>
+        {PAGES.map(([path, name]) => <a key={path} href={path} aria-current={isHere(path) ? 'page' : undefined}>{name}</a>)}
+        <button type="button" class="icon theme" onClick={switchTheme} aria-label={theme === 'dark' ? 'Light colours' : 'Dark colours'} title={theme === 'dark' ? 'Light colours' : 'Dark colours'}>{theme === 'dark' ? '☀' : '☾'}</button>
+      </nav>
+      <main id="content"><Page place={place} theme={theme} /></main>
+    </>
+  );
+}
+
+render(<App />, document.getElementById('app')!);

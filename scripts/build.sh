@@ -15,7 +15,7 @@ configure() {
 # What meson looked at when it configured and ninja does not watch: which test files there are, and
 # whether the libraries for tests are installed.
 surroundings() {
-    ls tests/unit tests/fuzz bench
+    ls tests/unit tests/fuzz bench nix/dashboards doc/operations/runbooks
     pkg-config --modversion cmocka 2>&1 || true
 }
 
@@ -25,6 +25,7 @@ main() {
     mkdir -p "$folder"
     exec 9>"$folder/.lock" && flock 9 # one build of a folder at a time
     stamp=$folder/.surroundings
+    scripts/ui.sh
     log=$(mktemp)
     trap "rm -f '$log'" EXIT
     if [[ ! -f $folder/build.ninja ]]; then

@@ -23,6 +23,8 @@ build   libpcre2-dev            deb
 build   libcurl4-openssl-dev    deb
 build   libssl-dev              deb
 build   zlib1g-dev              deb
+build   nodejs                  node>=18
+build   npm                     npm
 up      +build
 up      nats-server             nats-server
 up      prometheus              prometheus
@@ -32,8 +34,6 @@ test    clang                   clang
 test    libclang-rt-14-dev      deb
 test    llvm                    llvm-symbolizer
 test    libcmocka-dev           deb
-test    nodejs                  node>=18
-test    npm                     npm
 test    curl                    curl
 test    jq                      jq
 lint    +build

@@ -18,6 +18,7 @@ static const struct command *const commands[] = {
     &command_derive,   /* fold a file of events and print the metrics */
     &command_inspect,  /* the event view of messages in a file */
     &command_events,   /* the events themselves: tail, query, stats */
+    &command_web,      /* the viewer: dashboards, events, alerts in a browser */
     &command_simulate, /* CIM traffic in the real shapes */
 };
 

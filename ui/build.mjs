@@ -1,7 +1,7 @@
 // Bundles the viewer into ../build/ui (or $OUT): index.html, one script, one style sheet; with --tests the
 // unit tests instead.
 import { build } from 'esbuild';
-import { readdirSync } from 'node:fs';
+import { copyFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -21,4 +21,5 @@ if (process.argv.includes('--tests')) {
     entryPoints: { app: 'src/main.tsx' },
     outdir: out, minify: true, format: 'esm', target: 'es2022', entryNames: '[name]', sourcemap: false,
   });
+  for (const name of ['index.html', 'icon.svg']) copyFileSync(join(here, name), join(out, name));
 }

@@ -119,4 +119,5 @@ extern const struct command command_derive;
 extern const struct command command_backfill;
 extern const struct command command_inspect;
 extern const struct command command_events;
+extern const struct command command_web;
 extern const struct command command_simulate;

@@ -177,12 +177,12 @@ static int count_all(struct events_run *run, struct stats *stats, struct group *
     struct events_row row;
     struct progress progress;
     int got;
-    if (events_merge_open(run, &merge, err) < 0)
+    if (events_merge_open(&run->reader, &merge, err) < 0)
         return -1;
     progress_begin(&progress, "events");
     while ((got = events_merge_next(merge, &row, err)) > 0) {
-        progress_show(&progress, run->read, events_merge_total(merge));
-        if (!events_filter_lets(&run->filter, &row))
+        progress_show(&progress, run->reader.read, events_merge_total(merge));
+        if (!events_filter_lets(&run->reader.filter, &row))
             continue;
         count(stats, &row);
         total->count++;

@@ -266,6 +266,7 @@ static const struct option_spec options[] = {
     PORT("metrics-port", metrics_port, "9091", "of the event monitor"),
     PORT("prometheus-port", prometheus_port, "9090", "of Prometheus"),
     PORT("alertmanager-port", alertmanager_port, "9093", "of Alertmanager"),
+    PORT("web-port", web_port, "3000", "of the viewer"),
 };
 
 static const char details[] =

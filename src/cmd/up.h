@@ -18,7 +18,7 @@
 struct up_values {
     struct nats_values nats; /* url NULL: a server of our own */
     const char *dir, *bind;
-    uint64_t nats_port, nats_http_port, prometheus_port, metrics_port, alertmanager_port;
+    uint64_t nats_port, nats_http_port, prometheus_port, metrics_port, alertmanager_port, web_port;
     bool demo, detach;
 };
 
@@ -28,6 +28,7 @@ enum up_port {
     PORT_METRICS,
     PORT_PROMETHEUS,
     PORT_ALERTMANAGER,
+    PORT_WEB,
     PORT_COUNT,
 };
 

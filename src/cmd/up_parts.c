@@ -160,6 +160,22 @@ static void add_alertmanager(struct up *up)
                             "--cluster.listen-address="));
 }
 
+static void add_web(struct up *up)
+{
+    (void)add_program(up, up->own_program,
+                      (struct part_spec){.name = "web",
+                                         .url = own_url(up, PORT_WEB, ""),
+                                         .ready_url = own_url(up, PORT_WEB, "/healthz"),
+                                         .needs = "nats",
+                                         .stop_ms = 1200},
+                      WORDS("web", "--port", port_text(up, PORT_WEB), "--bind", "127.0.0.1",
+                            "--prometheus", own_url(up, PORT_PROMETHEUS, ""), "--stack", up->dir));
+    struct up_words *words = &up->words[up->part_count - 1];
+    if (up->rules_dir)
+        add_words(words, WORDS("--rules", up->rules_dir));
+    add_nats_options(up, words);
+}
+
 static void add_demo(struct up *up)
 {
     (void)add_program(up, up->own_program,
@@ -202,6 +218,7 @@ void up_make_parts(struct up *up)
     add_observe(up);
     add_prometheus(up);
     add_alertmanager(up);
+    add_web(up);
     if (up->values->demo && !up->is_foreign)
         add_demo(up);
 }

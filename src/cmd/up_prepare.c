@@ -74,6 +74,7 @@ static const struct {
     [PORT_PROMETHEUS] = {"--prometheus-port", offsetof(struct up_values, prometheus_port), false},
     [PORT_ALERTMANAGER] = {"--alertmanager-port", offsetof(struct up_values, alertmanager_port),
                            false},
+    [PORT_WEB] = {"--web-port", offsetof(struct up_values, web_port), false},
 };
 
 static int settle_port(struct up *up, size_t index, int *ret_held, struct error *err)

@@ -226,6 +226,10 @@ static const struct http_route routes[] = {
 
 int endpoints_start(struct monitor *monitor, struct error *err)
 {
-    return http_server_start(&monitor->http, monitor->options->bind, monitor->options->port, routes,
-                             ARRAY_LEN(routes), monitor, err);
+    struct http_options options = {.address = monitor->options->bind,
+                                   .port = monitor->options->port,
+                                   .routes = routes,
+                                   .route_count = ARRAY_LEN(routes),
+                                   .context = monitor};
+    return http_server_start(&monitor->http, &options, err);
 }

@@ -8,6 +8,7 @@
 #include <zlib.h>
 
 #include "base/memory.h"
+#include "json/write.h"
 
 enum {
     GZIP_WORTH_BYTES = 1024,
@@ -17,9 +18,7 @@ enum {
 
 struct http_server {
     struct MHD_Daemon *daemon;
-    const struct http_route *routes;
-    size_t route_count;
-    void *context;
+    struct http_options options;
     unsigned port;
 };
 
@@ -61,6 +60,69 @@ static bool accepts_gzip(const char *accepted)
         return !weighed || strtod(weight.ptr + 2, NULL) > 0; /* the header's text ends in NUL */
     }
     return false;
+}
+
+/* --- what handlers ask and say ---------------------------------------------------------------- */
+
+const char *http_header(const struct http_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const char *http_parameter(const struct http_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+struct parameters {
+    bool (*each)(void *context, const char *name, const char *value);
+    void *context;
+};
+
+static enum MHD_Result on_parameter(void *context, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    const struct parameters *parameters = context;
+    (void)kind;
+    return parameters->each(parameters->context, name, value ? value : "") ? MHD_YES : MHD_NO;
+}
+
+void http_parameters(const struct http_request *request,
+                     bool (*each)(void *context, const char *name, const char *value),
+                     void *context)
+{
+    struct parameters parameters = {each, context};
+    (void)MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, on_parameter,
+                                    &parameters);
+}
+
+bool http_accepts_gzip(const struct http_request *request)
+{
+    return accepts_gzip(http_header(request, "Accept-Encoding"));
+}
+
+void http_add_header(struct http_response *response, const char *name, const char *value)
+{
+    if (response->header_count == HTTP_HEADERS_MAX)
+        abort();
+    response->headers[response->header_count].name = name;
+    response->headers[response->header_count++].value = xstrdup(value);
+}
+
+void http_refuse(struct http_response *response, unsigned status, const char *format, ...)
+{
+    CLEANUP_FREE char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    if (vasprintf(&text, format, args) < 0)
+        abort();
+    va_end(args);
+    response->status = status;
+    response->content_type = "application/json";
+    buf_reset(&response->body);
+    buf_add_str(&response->body, "{\"status\":\"error\",\"error\":");
+    json_add_string(&response->body, slice_of(text));
+    buf_add_str(&response->body, "}\n");
 }
 
 /* --- long bodies, sent as they are made ------------------------------------------------------- */
@@ -128,11 +190,32 @@ static void free_long(void *context)
     free(body);
 }
 
-static bool is_on_this_machine(struct MHD_Connection *connection)
+static const struct sockaddr *client_address(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const struct sockaddr *address = info ? info->client_addr : NULL;
+    return info ? info->client_addr : NULL;
+}
+
+void http_client(const struct http_request *request, char ret[static 64])
+{
+    const struct sockaddr *address = client_address(request->connection);
+    struct sockaddr_storage place = {0};
+    ret[0] = 0;
+    if (!address)
+        return;
+    memcpy(&place, address,
+           address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                          : sizeof(struct sockaddr_in));
+    const void *bytes = place.ss_family == AF_INET6
+                            ? (const void *)&((struct sockaddr_in6 *)&place)->sin6_addr
+                            : (const void *)&((struct sockaddr_in *)&place)->sin_addr;
+    (void)inet_ntop(place.ss_family, bytes, ret, 64);
+}
+
+static bool is_on_this_machine(struct MHD_Connection *connection)
+{
+    const struct sockaddr *address = client_address(connection);
     if (!address)
         return false;
     if (address->sa_family == AF_INET) {
@@ -165,9 +248,10 @@ static struct MHD_Response *long_response(struct http_response *response, bool *
 static struct MHD_Response *short_response(struct http_response *response, bool *zipped)
 {
     struct buf packed = {0};
-    *zipped = *zipped && response->body.len >= GZIP_WORTH_BYTES &&
-              response->body.len < UINT32_MAX && gzip(buf_slice(&response->body), &packed);
-    if (*zipped) {
+    bool is_due = *zipped && !response->zipped && response->body.len >= GZIP_WORTH_BYTES &&
+                  response->body.len < UINT32_MAX && gzip(buf_slice(&response->body), &packed);
+    *zipped = is_due || response->zipped;
+    if (is_due) {
         buf_done(&response->body);
         response->body = packed;
     } else {
@@ -180,63 +264,80 @@ static struct MHD_Response *short_response(struct http_response *response, bool 
     return r;
 }
 
-static enum MHD_Result reply(struct MHD_Connection *connection, struct http_response *response,
-                             const char *allow)
+static void add_headers(struct MHD_Response *r, const struct http_response *response)
 {
-    bool zipped =
-        accepts_gzip(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept-Encoding"));
-    if (response->more)
-        zipped = zipped && !is_on_this_machine(connection);
-    struct MHD_Response *r =
-        response->more ? long_response(response, &zipped) : short_response(response, &zipped);
-    if (!r)
-        return MHD_NO;
     const char *type =
         response->content_type ? response->content_type : "text/plain; charset=utf-8";
     (void)MHD_add_response_header(r, "Content-Type", type);
     (void)MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
-    (void)MHD_add_response_header(r, "Cache-Control", "no-store");
-    if (allow)
-        (void)MHD_add_response_header(r, "Allow", allow);
-    if (zipped)
-        (void)MHD_add_response_header(r, "Content-Encoding", "gzip");
-    enum MHD_Result queued =
-        MHD_queue_response(connection, response->status ? response->status : 200, r);
-    MHD_destroy_response(r);
+    (void)MHD_add_response_header(r, "Cache-Control",
+                                  response->cache ? response->cache : "no-store");
+    for (size_t i = 0; i < response->header_count; i++)
+        (void)MHD_add_response_header(r, response->headers[i].name, response->headers[i].value);
+}
+
+static enum MHD_Result reply(const struct http_server *server, const struct http_request *request,
+                             struct http_response *response)
+{
+    if (server->options.finish)
+        server->options.finish(server->options.context, response);
+    bool zipped = http_accepts_gzip(request);
+    if (response->more)
+        zipped = zipped && !response->live && !is_on_this_machine(request->connection);
+    struct http_response sent = *response; /* the two below take its body and source */
+    struct MHD_Response *r =
+        response->more ? long_response(response, &zipped) : short_response(response, &zipped);
+    enum MHD_Result queued = MHD_NO;
+    if (r) {
+        add_headers(r, &sent);
+        if (zipped)
+            (void)MHD_add_response_header(r, "Content-Encoding", "gzip");
+        queued = MHD_queue_response(request->connection, sent.status ? sent.status : 200, r);
+        MHD_destroy_response(r);
+    }
+    for (size_t i = 0; i < sent.header_count; i++)
+        free(sent.headers[i].value);
     return queued;
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
 
-static void list_routes(const struct http_server *server, struct buf *ret)
+static void list_routes(const struct http_options *options, struct buf *ret)
 {
-    for (size_t i = 0; i < server->route_count; i++)
-        buf_addf(ret, "%-5s %-10s %s\n", server->routes[i].method, server->routes[i].path,
-                 server->routes[i].help);
+    for (size_t i = 0; i < options->route_count; i++)
+        buf_addf(ret, "%-5s %-10s %s\n", options->routes[i].method, options->routes[i].path,
+                 options->routes[i].help);
 }
 
-static void dispatch(const struct http_server *server, const char *method,
-                     const struct http_request *request, struct http_response *response,
-                     const char **ret_allow)
+static bool fits(const char *route, const char *path)
 {
-    bool head = !strcmp(method, "HEAD");
-    for (size_t i = 0; i < server->route_count; i++) {
-        const struct http_route *route = &server->routes[i];
-        if (strcmp(route->path, request->path) != 0)
+    size_t len = strlen(route);
+    return len && route[len - 1] == '*' ? !strncmp(route, path, len - 1) : !strcmp(route, path);
+}
+
+static void dispatch(const struct http_options *options, const struct http_request *request,
+                     struct http_response *response)
+{
+    const char *allow = NULL;
+    bool head = !strcmp(request->method, "HEAD");
+    for (size_t i = 0; i < options->route_count; i++) {
+        const struct http_route *route = &options->routes[i];
+        if (!fits(route->path, request->path))
             continue;
-        if (!strcmp(route->method, method) || (head && !strcmp(route->method, "GET"))) {
-            route->handle(server->context, request, response);
+        if (!strcmp(route->method, request->method) || (head && !strcmp(route->method, "GET"))) {
+            route->handle(options->context, request, response);
             return;
         }
-        *ret_allow = route->method;
+        allow = route->method;
     }
-    if (!strcmp(request->path, "/") && !*ret_allow) {
-        list_routes(server, &response->body);
+    if (!strcmp(request->path, "/") && !allow) {
+        list_routes(options, &response->body);
         return;
     }
-    response->status = *ret_allow ? 405 : 404;
-    buf_addf(&response->body, "%s\n",
-             *ret_allow ? "method not allowed" : "not found; / lists what is");
+    response->status = allow ? 405 : 404;
+    if (allow)
+        http_add_header(response, "Allow", allow);
+    buf_addf(&response->body, "%s\n", allow ? "method not allowed" : "not found; / lists what is");
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
@@ -245,6 +346,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 {
     (void)version;
     struct http_server *server = context;
+    const struct http_options *options = &server->options;
     struct exchange *exchange = *slot;
     if (!exchange) {
         *slot = xcalloc(1, sizeof *exchange);
@@ -259,16 +361,16 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return MHD_YES;
     }
     const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept");
-    struct http_request request = {url, accept ? accept : "", buf_slice(&exchange->body)};
+    struct http_request request = {method, url, accept ? accept : "", buf_slice(&exchange->body),
+                                   connection};
     struct http_response response = {0};
-    const char *allow = NULL;
     if (exchange->too_large) {
         response.status = 413;
         buf_add_str(&response.body, "the body is larger than 4 MiB\n");
-    } else {
-        dispatch(server, method, &request, &response, &allow);
+    } else if (!options->admit || options->admit(options->context, &request, &response)) {
+        dispatch(options, &request, &response);
     }
-    return reply(connection, &response, allow);
+    return reply(server, &request, &response);
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **slot,
@@ -304,38 +406,60 @@ static int parse_address(const char *text, unsigned port, struct sockaddr_storag
                      "'%s' is no IP address to listen on; for example 127.0.0.1", text);
 }
 
-int http_server_start(struct http_server **ret, const char *address, unsigned port,
-                      const struct http_route *routes, size_t route_count, void *context,
+static bool can_speak_tls(void)
+{
+    return MHD_is_feature_supported(MHD_FEATURE_SSL) == MHD_YES;
+}
+
+static int start_failed(const struct http_options *options, int cause, struct error *err)
+{
+    if (options->tls_cert && (!cause || cause == EAGAIN))
+        return error_set(err, EXIT_CODE_USAGE,
+                         "the certificate and its key were not taken: PEM files that belong "
+                         "together were expected, the key without a password");
+    return error_set(err, EXIT_CODE_REFUSED,
+                     "cannot listen on %s port %u: %s; choose another port or stop what has it",
+                     options->address, options->port, cause ? strerror(cause) : "unknown cause");
+}
+
+int http_server_start(struct http_server **ret, const struct http_options *options,
                       struct error *err)
 {
     struct sockaddr_storage place;
-    if (parse_address(address, port, &place, err) < 0)
+    if (parse_address(options->address, options->port, &place, err) < 0)
         return -1;
+    if (options->tls_cert && !can_speak_tls())
+        return error_set(err, EXIT_CODE_USAGE, "this libmicrohttpd was built without TLS");
     struct http_server *server = xcalloc(1, sizeof *server);
-    server->routes = routes;
-    server->route_count = route_count;
-    server->context = context;
+    server->options = *options;
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL;
     if (place.ss_family == AF_INET6)
         flags |= MHD_USE_IPv6;
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)options->tls_cert},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)options->tls_key},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    if (options->tls_cert)
+        flags |= MHD_USE_TLS;
+    else
+        tls[0] = tls[2];
     /* The library's own SO_REUSEADDR is left as it is: the option for it would set SO_REUSEPORT
      * too, and a taken port would be shared silently. */
     errno = 0;
-    server->daemon = MHD_start_daemon(flags, (uint16_t)port, NULL, NULL, on_request, server,
-                                      MHD_OPTION_SOCK_ADDR, &place, MHD_OPTION_CONNECTION_LIMIT,
-                                      (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                                      (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED,
-                                      on_completed, NULL, MHD_OPTION_END);
+    server->daemon = MHD_start_daemon(
+        flags, (uint16_t)options->port, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR,
+        &place, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, NULL, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     if (!server->daemon) {
         int cause = errno;
         free(server);
-        return error_set(err, EXIT_CODE_REFUSED,
-                         "cannot listen on %s port %u: %s; choose another port or stop what has it",
-                         address, port, cause ? strerror(cause) : "unknown cause");
+        return start_failed(options, cause, err);
     }
     const union MHD_DaemonInfo *info =
         MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
-    server->port = info ? info->port : port;
+    server->port = info ? info->port : options->port;
     *ret = server;
     return 0;
 }

@@ -1,8 +1,8 @@
-/* What `cim-ops events` lets through: the options, compiled once and held against each event. */
+/* What is let through: compiled once and held against each event. */
 #include <stdio.h>
 
 #include "base/instant.h"
-#include "cmd/events.h"
+#include "read/events.h"
 
 static const int64_t day_ns = INT64_C(86400) * NS_PER_SECOND;
 
@@ -36,22 +36,22 @@ static int parse_time(const char *option, const char *text, int64_t *ret_ns, str
         option, text);
 }
 
-int events_filter_make(const struct events_values *values, struct events_filter *ret,
+int events_filter_make(const struct events_wanted *wanted, struct events_filter *ret,
                        struct error *err)
 {
-    *ret = (struct events_filter){.values = values};
-    if (parse_time("--since", values->since, &ret->since_ns, err) < 0 ||
-        parse_time("--until", values->until, &ret->until_ns, err) < 0)
+    *ret = (struct events_filter){.wanted = wanted};
+    if (parse_time("--since", wanted->since, &ret->since_ns, err) < 0 ||
+        parse_time("--until", wanted->until, &ret->until_ns, err) < 0)
         return -1;
     if (ret->since_ns && ret->until_ns && ret->since_ns > ret->until_ns)
-        return error_set(err, EXIT_CODE_USAGE, "--since %s is after --until %s", values->since,
-                         values->until);
+        return error_set(err, EXIT_CODE_USAGE, "--since %s is after --until %s", wanted->since,
+                         wanted->until);
     if (ret->since_ns > instant_now_ns() + day_ns)
-        return error_set(err, EXIT_CODE_USAGE, "--since %s is in the future", values->since);
-    if (values->where && where_compile(values->where, &ret->where, err) < 0)
+        return error_set(err, EXIT_CODE_USAGE, "--since %s is in the future", wanted->since);
+    if (wanted->where && where_compile(wanted->where, &ret->where, err) < 0)
         return -1;
     ret->only_views =
-        values->domain || values->type || values->aggregate || values->correlation || ret->where;
+        wanted->domain || wanted->type || wanted->aggregate || wanted->correlation || ret->where;
     return 0;
 }
 
@@ -75,7 +75,7 @@ static bool is_one_of(const char *list, struct slice text)
 
 bool events_filter_lets(const struct events_filter *filter, const struct events_row *row)
 {
-    const struct events_values *values = filter->values;
+    const struct events_wanted *wanted = filter->wanted;
     const struct event_view *view = &row->view;
     int64_t stored = row->input->stored_at_ns;
     if ((filter->since_ns && stored < filter->since_ns) ||
@@ -83,9 +83,9 @@ bool events_filter_lets(const struct events_filter *filter, const struct events_
         return false;
     if (row->malformed)
         return !filter->only_views;
-    return is_one_of(values->domain, view->field[EVENT_DOMAIN]) &&
-           is_one_of(values->type, view->field[EVENT_TYPE]) &&
-           is_one_of(values->aggregate, view->field[EVENT_AGGREGATE_ID]) &&
-           is_one_of(values->correlation, view->field[EVENT_CORRELATION_ID]) &&
+    return is_one_of(wanted->domain, view->field[EVENT_DOMAIN]) &&
+           is_one_of(wanted->type, view->field[EVENT_TYPE]) &&
+           is_one_of(wanted->aggregate, view->field[EVENT_AGGREGATE_ID]) &&
+           is_one_of(wanted->correlation, view->field[EVENT_CORRELATION_ID]) &&
            (!filter->where || where_holds(filter->where, row->input, row->payload, view));
 }

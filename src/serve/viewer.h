@@ -1,0 +1,33 @@
+/*
+ * viewer: the pages of `cim-ops web`, and the API they stand on.
+ *
+ *     /, /d/<uid>, /events, ...      pages: one file, ui/index.html, that draws them all
+ *     /api/about                     what this is and what it reads
+ *     /api/dashboards[/<uid>]        dashboards (serve/boards.h)
+ *     /api/prometheus/api/v1/...     queries (serve/proxy.h)
+ *     /api/runbooks/<Alert>          what to do about an alert
+ *
+ * Nothing here changes anything: every request reads. A page may load from here only, run no script
+ * but ours, and be shown in no frame. Without users (options.access) only this machine is served:
+ * requests must name it in their Host header, so that no other site's name can be made to lead
+ * here.
+ */
+#pragma once
+
+#include "serve/boards.h"
+#include "serve/http.h"
+#include "serve/proxy.h"
+
+struct viewer_options {
+    const char *address;
+    unsigned port;
+    struct boards boards;
+    const char *prometheus; /* URL */
+    const char *tls_cert, *tls_key;
+};
+
+struct viewer;
+
+int viewer_start(struct viewer **ret, const struct viewer_options *options, struct error *err);
+unsigned viewer_port(const struct viewer *viewer);
+void viewer_stop(struct viewer *viewer); /* NULL is allowed */

@@ -3,13 +3,16 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "cmd/command.h"
+#include "cmd/place.h"
 #include "serve/viewer.h"
+#include "stack/record.h"
 
 struct web_values {
     struct nats_values nats;
-    const char *bind, *prometheus;
+    const char *bind, *prometheus, *rules, *stack;
     struct option_list dashboards;
     uint64_t port;
 };
@@ -40,6 +43,16 @@ static const struct option_spec options[] = {
      .kind = OPTION_LIST,
      .offset = offsetof(struct web_values, dashboards),
      .help = "folder of more dashboards (Grafana JSON); may be given several times"},
+    {.name = "rules",
+     .arg = "DIR",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct web_values, rules),
+     .help = "folder of envelopes.yaml (default: the one shipped)"},
+    {.name = "stack",
+     .arg = "DIR",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct web_values, stack),
+     .help = "folder of a local stack to show (cim-ops up)"},
 };
 
 /* Ctrl-C and SIGTERM are waited for, not handled: no thread is interrupted. */
@@ -64,6 +77,20 @@ static void block_ends(void)
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
+/* What `up` leaves in its folder, as it is. */
+static bool read_stack(void *context, struct buf *ret)
+{
+    const char *dir = context;
+    struct record record;
+    struct error ignored = ERROR_NONE;
+    if (!dir || record_read(dir, &record, &ignored) < 0)
+        return false;
+    CLEANUP_FREE char *path = xasprintf("%s/" RECORD_NAME, dir);
+    bool alive = record_is_alive(&record) && file_read(path, 1 << 20, ret, &ignored) == 0;
+    record_done(&record);
+    return alive;
+}
+
 static bool is_loopback(const char *address)
 {
     return !strncmp(address, "127.", 4) || !strcmp(address, "::1");
@@ -83,11 +110,21 @@ static int run(const void *opaque, int count, char **operands, struct error *err
                         values->bind);
         return EXIT_CODE_REFUSED;
     }
+    CLEANUP_FREE char *rules = values->rules ? xstrdup(values->rules) : place_shipped("rules");
+    if (!rules) {
+        (void)error_set(err, EXIT_CODE_USAGE,
+                        "the shipped rules were not found; name the folder by --rules DIR");
+        return EXIT_CODE_USAGE;
+    }
     struct viewer_options service = {
         .address = values->bind,
         .port = (unsigned)values->port,
         .boards = {values->dashboards.items, values->dashboards.count},
         .prometheus = values->prometheus,
+        .nats = nats_bus_options(&values->nats, "cim-ops web"),
+        .rules_folder = rules,
+        .stack = read_stack,
+        .stack_context = (void *)(uintptr_t)values->stack,
     };
     block_ends();
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);

@@ -6,11 +6,16 @@
 
 #include "base/memory.h"
 #include "serve/assets.h"
+#include "serve/live.h"
+#include "serve/search.h"
+#include "serve/streams.h"
 
 struct viewer {
     struct viewer_options options;
     struct http_server *http;
     struct proxy *proxy;
+    struct pool *pool;
+    struct live *live;
 };
 
 /* --- files ------------------------------------------------------------------------------------ */
@@ -132,6 +137,53 @@ static void prometheus(void *context, const struct http_request *request,
                  response);
 }
 
+static void events(void *context, const struct http_request *request,
+                   struct http_response *response)
+{
+    static const struct {
+        const char *path;
+        void (*handle)(struct pool *pool, const struct http_request *request,
+                       struct http_response *response);
+    } all[] = {{"", search_events},
+               {"/one", search_one},
+               {"/payload", search_payload},
+               {"/related", search_related}};
+    struct viewer *viewer = context;
+    const char *path = request->path + strlen("/api/events");
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        if (!strcmp(path, all[i].path)) {
+            all[i].handle(viewer->pool, request, response);
+            return;
+        }
+    }
+    http_refuse(response, 404, "/api/events, and /one, /payload, /related, /tail below it");
+}
+
+static void tail(void *context, const struct http_request *request, struct http_response *response)
+{
+    live_handle(((struct viewer *)context)->live, request, response);
+}
+
+static void streams(void *context, const struct http_request *request,
+                    struct http_response *response)
+{
+    struct viewer *viewer = context;
+    const char *name = request->path + strlen("/api/streams");
+    if (*name)
+        streams_consumers(viewer->pool, name + (*name == '/'), response);
+    else
+        streams_list(viewer->pool, response);
+}
+
+static void stack(void *context, const struct http_request *request, struct http_response *response)
+{
+    const struct viewer_options *options = &((struct viewer *)context)->options;
+    (void)request;
+    response->content_type = "application/json";
+    if (!options->stack || !options->stack(options->stack_context, &response->body))
+        http_refuse(response, 404, "no local stack is known here");
+}
+
 static void healthz(void *context, const struct http_request *request,
                     struct http_response *response)
 {
@@ -153,6 +205,10 @@ static const struct http_route routes[] = {
     {"GET", "/api/about", "what this is and what it reads", about},
     {"GET", "/api/dashboards", "all dashboards", dashboards},
     {"GET", "/api/dashboards/*", "the JSON of one", dashboard},
+    {"GET", "/api/events/tail", "events as they come (server-sent events)", tail},
+    {"GET", "/api/events*", "stored events", events},
+    {"GET", "/api/streams*", "streams; the consumers of one", streams},
+    {"GET", "/api/stack", "the parts of the local stack", stack},
     {"GET", "/api/runbooks/*", "the runbook of an alert", runbook},
     {"GET", "/api/prometheus/api/v1/*", "queries", prometheus},
     {"POST", "/api/prometheus/api/v1/*", "queries", prometheus},
@@ -222,6 +278,8 @@ int viewer_start(struct viewer **ret, const struct viewer_options *options, stru
                                 .tls_key = options->tls_key,
                                 .admit = admit,
                                 .finish = finish};
+    pool_new(&viewer->pool, &viewer->options.nats, options->rules_folder);
+    live_new(&viewer->live, &viewer->options.nats, options->rules_folder);
     if (boards_check(&options->boards, err) < 0 ||
         proxy_new(&viewer->proxy, options->prometheus, err) < 0 ||
         http_server_start(&viewer->http, &http, err) < 0) {
@@ -241,7 +299,11 @@ void viewer_stop(struct viewer *viewer)
 {
     if (!viewer)
         return;
+    pool_stop(viewer->pool);
+    live_stop(viewer->live);
     http_server_stop(viewer->http);
+    live_free(viewer->live);
+    pool_free(viewer->pool);
     proxy_free(viewer->proxy);
     free(viewer);
 }

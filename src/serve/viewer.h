@@ -6,6 +6,10 @@
  *     /api/dashboards[/<uid>]        dashboards (serve/boards.h)
  *     /api/prometheus/api/v1/...     queries (serve/proxy.h)
  *     /api/runbooks/<Alert>          what to do about an alert
+ *     /api/events[/...]              stored events, one of them, those around it (serve/search.h)
+ *     /api/events/tail               events as they come (serve/live.h)
+ *     /api/streams[/<name>]          streams, and the consumers of one (serve/streams.h)
+ *     /api/stack                     the parts of the local stack
  *
  * Nothing here changes anything: every request reads. A page may load from here only, run no script
  * but ours, and be shown in no frame. Without users (options.access) only this machine is served:
@@ -14,6 +18,7 @@
  */
 #pragma once
 
+#include "bus/bus.h"
 #include "serve/boards.h"
 #include "serve/http.h"
 #include "serve/proxy.h"
@@ -23,6 +28,11 @@ struct viewer_options {
     unsigned port;
     struct boards boards;
     const char *prometheus; /* URL */
+    struct bus_options nats;
+    const char *rules_folder;
+    /* Appends a JSON object on the local stack; false: none runs. NULL: nothing is known of one. */
+    bool (*stack)(void *context, struct buf *ret);
+    void *stack_context;
     const char *tls_cert, *tls_key;
 };
 

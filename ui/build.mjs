@@ -12,14 +12,25 @@ const common = { absWorkingDir: here, bundle: true, logLevel: 'warning', jsx: 'a
 if (process.argv.includes('--tests')) {
   await build({
     ...common,
-    entryPoints: readdirSync(join(here, 'test')).filter((name) => name.endsWith('.test.ts')).map((name) => `test/${name}`),
-    outdir: join(out, 'tests'), outExtension: { '.js': '.mjs' }, platform: 'node', format: 'esm', target: 'node18',
+    entryPoints: readdirSync(join(here, 'test'))
+      .filter((name) => name.endsWith('.test.ts'))
+      .map((name) => `test/${name}`),
+    outdir: join(out, 'tests'),
+    outExtension: { '.js': '.mjs' },
+    platform: 'node',
+    format: 'esm',
+    target: 'node18',
   });
 } else {
   await build({
     ...common,
     entryPoints: { app: 'src/main.tsx' },
-    outdir: out, minify: true, format: 'esm', target: 'es2022', entryNames: '[name]', sourcemap: false,
+    outdir: out,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+    entryNames: '[name]',
+    sourcemap: false,
   });
   for (const name of ['index.html', 'icon.svg']) copyFileSync(join(here, name), join(out, name));
 }

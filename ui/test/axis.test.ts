@@ -12,7 +12,18 @@ test('steps are round in their unit', () => {
 });
 
 test('scales hold all values, and have few ticks', () => {
-  for (const [low, high] of [[0, 1], [5, 5], [0, 0], [-3, -3], [-5, 12], [100, 101], [1e-9, 3e-9], [0, 1e15], [NaN, NaN], [Infinity, -Infinity]] as const) {
+  for (const [low, high] of [
+    [0, 1],
+    [5, 5],
+    [0, 0],
+    [-3, -3],
+    [-5, 12],
+    [100, 101],
+    [1e-9, 3e-9],
+    [0, 1e15],
+    [NaN, NaN],
+    [Infinity, -Infinity],
+  ] as const) {
     const { min, max, ticks } = numberScale(low, high);
     assert.ok(min < max, `${low} ${high}`);
     if (Number.isFinite(low)) assert.ok(min <= low && max >= high, `${low} ${high}: ${min} ${max}`);

@@ -5,15 +5,51 @@ import { PANELS_MAX, customOptions, readDashboard, safeUrl } from '../src/model/
 
 test('a dashboard of today', () => {
   const dashboard = readDashboard({
-    uid: 'u', title: 'T', time: { from: 'now-1h', to: 'now' }, refresh: '5s', tags: ['a'], graphTooltip: 1,
+    uid: 'u',
+    title: 'T',
+    time: { from: 'now-1h', to: 'now' },
+    refresh: '5s',
+    tags: ['a'],
+    graphTooltip: 1,
     panels: [
-      { id: 1, type: 'timeseries', title: 'P', gridPos: { x: 12, y: 0, w: 12, h: 8 }, targets: [{ refId: 'A', expr: 'up', legendFormat: '{{job}}' }, { rawSql: 'select' }] },
-      { id: 2, type: 'row', title: 'R', collapsed: true, gridPos: { x: 0, y: 8, w: 24, h: 1 }, panels: [{ id: 1, type: 'stat', gridPos: { x: 0, y: 9, w: 6, h: 4 } }] },
+      {
+        id: 1,
+        type: 'timeseries',
+        title: 'P',
+        gridPos: { x: 12, y: 0, w: 12, h: 8 },
+        targets: [{ refId: 'A', expr: 'up', legendFormat: '{{job}}' }, { rawSql: 'select' }],
+      },
+      {
+        id: 2,
+        type: 'row',
+        title: 'R',
+        collapsed: true,
+        gridPos: { x: 0, y: 8, w: 24, h: 1 },
+        panels: [{ id: 1, type: 'stat', gridPos: { x: 0, y: 9, w: 6, h: 4 } }],
+      },
     ],
-    templating: { list: [{ type: 'query', name: 'job', query: { query: 'label_values(up, job)', refId: 'x' }, multi: true, includeAll: true, current: { text: ['All'], value: ['$__all'] } }] },
+    templating: {
+      list: [
+        {
+          type: 'query',
+          name: 'job',
+          query: { query: 'label_values(up, job)', refId: 'x' },
+          multi: true,
+          includeAll: true,
+          current: { text: ['All'], value: ['$__all'] },
+        },
+      ],
+    },
   });
   assert.deepEqual(dashboard.problems, []);
-  assert.deepEqual(dashboard.panels.map(({ id, type }) => [id, type]), [[1, 'timeseries'], [2, 'row'], [1_000_001, 'stat']]);
+  assert.deepEqual(
+    dashboard.panels.map(({ id, type }) => [id, type]),
+    [
+      [1, 'timeseries'],
+      [2, 'row'],
+      [1_000_001, 'stat'],
+    ],
+  );
   assert.equal(dashboard.panels[0]!.targets[0]!.legendFormat, '{{job}}');
   assert.match(dashboard.panels[0]!.problems[0]!, /not PromQL/);
   assert.equal(dashboard.variables[0]!.query, 'label_values(up, job)');
@@ -21,40 +57,165 @@ test('a dashboard of today', () => {
 });
 
 test('rows and graphs of long ago', () => {
-  const dashboard = readDashboard({ title: 'Old', rows: [
-    { title: 'One', showTitle: true, height: '250px', panels: [{ type: 'graph', span: 8, fill: 2, linewidth: 3, stack: true, nullPointMode: 'connected', yaxes: [{ format: 'bytes', min: '0', logBase: 10 }, { format: 's' }],
-      seriesOverrides: [{ alias: '/lat/', yaxis: 2, color: '#fff' }], legend: { show: true, values: true, current: true, alignAsTable: true }, thresholds: [{ value: 5, colorMode: 'critical', op: 'gt' }], targets: [{ expr: 'x' }] },
-    { type: 'singlestat', span: 4, format: 'percent', valueName: 'current', thresholds: '50,80', colors: ['green', 'orange', 'red'], colorBackground: true, gauge: { show: false }, valueMaps: [{ value: 'null', text: 'N/A' }], targets: [{ expr: 'y' }] }] },
-    { title: 'Two', collapse: true, panels: [{ type: 'singlestat', span: 12, gauge: { show: true, maxValue: 50 }, thresholds: '10' }] },
-  ] });
+  const dashboard = readDashboard({
+    title: 'Old',
+    rows: [
+      {
+        title: 'One',
+        showTitle: true,
+        height: '250px',
+        panels: [
+          {
+            type: 'graph',
+            span: 8,
+            fill: 2,
+            linewidth: 3,
+            stack: true,
+            nullPointMode: 'connected',
+            yaxes: [{ format: 'bytes', min: '0', logBase: 10 }, { format: 's' }],
+            seriesOverrides: [{ alias: '/lat/', yaxis: 2, color: '#fff' }],
+            legend: { show: true, values: true, current: true, alignAsTable: true },
+            thresholds: [{ value: 5, colorMode: 'critical', op: 'gt' }],
+            targets: [{ expr: 'x' }],
+          },
+          {
+            type: 'singlestat',
+            span: 4,
+            format: 'percent',
+            valueName: 'current',
+            thresholds: '50,80',
+            colors: ['green', 'orange', 'red'],
+            colorBackground: true,
+            gauge: { show: false },
+            valueMaps: [{ value: 'null', text: 'N/A' }],
+            targets: [{ expr: 'y' }],
+          },
+        ],
+      },
+      {
+        title: 'Two',
+        collapse: true,
+        panels: [{ type: 'singlestat', span: 12, gauge: { show: true, maxValue: 50 }, thresholds: '10' }],
+      },
+    ],
+  });
   const [row, graph, stat, second, gauge] = dashboard.panels;
-  assert.deepEqual([row!.type, graph!.type, stat!.type, second!.collapsed, gauge!.type], ['row', 'timeseries', 'stat', true, 'gauge']);
+  assert.deepEqual(
+    [row!.type, graph!.type, stat!.type, second!.collapsed, gauge!.type],
+    ['row', 'timeseries', 'stat', true, 'gauge'],
+  );
   assert.deepEqual(graph!.gridPos, { x: 0, y: 1, w: 16, h: 7 });
   assert.deepEqual(stat!.gridPos, { x: 16, y: 1, w: 8, h: 7 });
   const { unit, min, custom } = graph!.fieldConfig.defaults!;
-  assert.deepEqual([unit, min, custom!.fillOpacity, custom!.spanNulls, (custom!.stacking as { mode: string }).mode], ['bytes', 0, 20, true, 'normal']);
-  assert.deepEqual(graph!.fieldConfig.overrides![0]!.properties.map(({ id }) => id), ['color', 'custom.axisPlacement', 'unit']);
-  assert.deepEqual(graph!.options.legend, { showLegend: true, displayMode: 'table', placement: 'bottom', calcs: ['lastNotNull'] });
-  assert.deepEqual(stat!.fieldConfig.defaults!.thresholds!.steps!.map(({ value }) => value), [null, 50, 80]);
+  assert.deepEqual(
+    [unit, min, custom!.fillOpacity, custom!.spanNulls, (custom!.stacking as { mode: string }).mode],
+    ['bytes', 0, 20, true, 'normal'],
+  );
+  assert.deepEqual(
+    graph!.fieldConfig.overrides![0]!.properties.map(({ id }) => id),
+    ['color', 'custom.axisPlacement', 'unit'],
+  );
+  assert.deepEqual(graph!.options.legend, {
+    showLegend: true,
+    displayMode: 'table',
+    placement: 'bottom',
+    calcs: ['lastNotNull'],
+  });
+  assert.deepEqual(
+    stat!.fieldConfig.defaults!.thresholds!.steps!.map(({ value }) => value),
+    [null, 50, 80],
+  );
   assert.equal(stat!.options.colorMode, 'background');
   assert.equal(gauge!.fieldConfig.defaults!.max, 50);
 });
 
 test('the second schema', () => {
-  const dashboard = readDashboard({ apiVersion: 'dashboard.grafana.app/v2beta1', kind: 'Dashboard', metadata: { name: 'x' }, spec: {
-    title: 'V2', elements: { a: { kind: 'Panel', spec: { id: 3, title: 'A', data: { kind: 'QueryGroup', spec: { queries: [{ kind: 'PanelQuery', spec: { refId: 'A', query: { kind: 'DataQuery', group: 'prometheus', spec: { expr: 'up' } } } }], transformations: [], queryOptions: {} } },
-      vizConfig: { kind: 'VizConfig', group: 'stat', spec: { options: { colorMode: 'value' }, fieldConfig: { defaults: { unit: 's' }, overrides: [] } } } } } },
-    layout: { kind: 'RowsLayout', spec: { rows: [{ kind: 'RowsLayoutRow', spec: { title: 'R', layout: { kind: 'GridLayout', spec: { items: [{ kind: 'GridLayoutItem', spec: { x: 0, y: 0, width: 6, height: 4, element: { kind: 'ElementReference', name: 'a' } } }] } } } }] } },
-    variables: [{ kind: 'CustomVariable', spec: { name: 'v', query: 'a,b', hide: 'hideLabel' } }], timeSettings: { from: 'now-2h', to: 'now' } } });
+  const dashboard = readDashboard({
+    apiVersion: 'dashboard.grafana.app/v2beta1',
+    kind: 'Dashboard',
+    metadata: { name: 'x' },
+    spec: {
+      title: 'V2',
+      elements: {
+        a: {
+          kind: 'Panel',
+          spec: {
+            id: 3,
+            title: 'A',
+            data: {
+              kind: 'QueryGroup',
+              spec: {
+                queries: [
+                  {
+                    kind: 'PanelQuery',
+                    spec: { refId: 'A', query: { kind: 'DataQuery', group: 'prometheus', spec: { expr: 'up' } } },
+                  },
+                ],
+                transformations: [],
+                queryOptions: {},
+              },
+            },
+            vizConfig: {
+              kind: 'VizConfig',
+              group: 'stat',
+              spec: { options: { colorMode: 'value' }, fieldConfig: { defaults: { unit: 's' }, overrides: [] } },
+            },
+          },
+        },
+      },
+      layout: {
+        kind: 'RowsLayout',
+        spec: {
+          rows: [
+            {
+              kind: 'RowsLayoutRow',
+              spec: {
+                title: 'R',
+                layout: {
+                  kind: 'GridLayout',
+                  spec: {
+                    items: [
+                      {
+                        kind: 'GridLayoutItem',
+                        spec: { x: 0, y: 0, width: 6, height: 4, element: { kind: 'ElementReference', name: 'a' } },
+                      },
+                    ],
+                  },
+                },
+              },
+            },
+          ],
+        },
+      },
+      variables: [{ kind: 'CustomVariable', spec: { name: 'v', query: 'a,b', hide: 'hideLabel' } }],
+      timeSettings: { from: 'now-2h', to: 'now' },
+    },
+  });
   assert.deepEqual([dashboard.uid, dashboard.title, dashboard.time.from], ['x', 'V2', 'now-2h']);
-  assert.deepEqual(dashboard.panels.map(({ type, gridPos }) => [type, gridPos.y]), [['row', 0], ['stat', 1]]);
+  assert.deepEqual(
+    dashboard.panels.map(({ type, gridPos }) => [type, gridPos.y]),
+    [
+      ['row', 0],
+      ['stat', 1],
+    ],
+  );
   assert.equal(dashboard.panels[1]!.targets[0]!.expr, 'up');
   assert.deepEqual([dashboard.variables[0]!.kind, dashboard.variables[0]!.hide], ['custom', 1]);
 });
 
 test('hostile and broken ones', () => {
-  for (const value of [null, 5, 'x', [], { panels: 'x' }, { panels: [null, 5, 'x', { gridPos: 'y', targets: 5, options: [], fieldConfig: { overrides: {} } }] },
-    { panels: [], templating: { list: 'x' } }, { rows: [null, { panels: [5] }] }, { spec: { spec: { spec: {} } } }, { elements: {}, layout: {} }]) {
+  for (const value of [
+    null,
+    5,
+    'x',
+    [],
+    { panels: 'x' },
+    { panels: [null, 5, 'x', { gridPos: 'y', targets: 5, options: [], fieldConfig: { overrides: {} } }] },
+    { panels: [], templating: { list: 'x' } },
+    { rows: [null, { panels: [5] }] },
+    { spec: { spec: { spec: {} } } },
+    { elements: {}, layout: {} },
+  ]) {
     const dashboard = readDashboard(value, 'uid');
     assert.ok(Array.isArray(dashboard.panels));
     assert.equal(dashboard.uid, 'uid');
@@ -68,10 +229,23 @@ test('hostile and broken ones', () => {
 });
 
 test('addresses that are followed', () => {
-  for (const url of ['https://x.y', 'http://x', '/d/uid', 'd/uid?x=javascript:1', 'mailto:a@b', '#x', '?a=b']) assert.equal(safeUrl(url), url);
-  for (const url of ['javascript:alert(1)', ' JaVaScRiPt:alert(1)', 'java\nscript:x', 'data:text/html,x', '//evil', 'vbscript:x']) assert.equal(safeUrl(url), undefined, url);
+  for (const url of ['https://x.y', 'http://x', '/d/uid', 'd/uid?x=javascript:1', 'mailto:a@b', '#x', '?a=b'])
+    assert.equal(safeUrl(url), url);
+  for (const url of [
+    'javascript:alert(1)',
+    ' JaVaScRiPt:alert(1)',
+    'java\nscript:x',
+    'data:text/html,x',
+    '//evil',
+    'vbscript:x',
+  ])
+    assert.equal(safeUrl(url), undefined, url);
 });
 
 test('values of custom variables', () => {
-  assert.deepEqual(customOptions('a, b : 2,c\\,d'), [{ text: 'a', value: 'a' }, { text: 'b', value: '2' }, { text: 'c,d', value: 'c,d' }]);
+  assert.deepEqual(customOptions('a, b : 2,c\\,d'), [
+    { text: 'a', value: 'a' },
+    { text: 'b', value: '2' },
+    { text: 'c,d', value: 'c,d' },
+  ]);
 });

@@ -7,11 +7,22 @@ const NOW = new Date(2026, 10, 24, 13, 45, 30, 500).getTime();
 const local = (...parts: [number, number, ...number[]]) => new Date(...parts).getTime();
 
 test('times', () => {
-  for (const [text, ms] of [['now', NOW], ['now-6h', NOW - 6 * 3600e3], ['now-1d', local(2026, 10, 23, 13, 45, 30, 500)],
-    ['now/d', local(2026, 10, 24)], ['now-1d/d', local(2026, 10, 23)], ['now/h', local(2026, 10, 24, 13)],
-    ['now/w', local(2026, 10, 23)], ['now/M', local(2026, 10, 1)], ['now-1M/M', local(2026, 9, 1)],
-    ['now/y', local(2026, 0, 1)], ['now+5m', NOW + 300e3], ['1700000000000', 1700000000000],
-    ['2026-11-24T00:00:00Z', Date.UTC(2026, 10, 24)], ['2026-11-24 10:00:00', local(2026, 10, 24, 10)]] as const) {
+  for (const [text, ms] of [
+    ['now', NOW],
+    ['now-6h', NOW - 6 * 3600e3],
+    ['now-1d', local(2026, 10, 23, 13, 45, 30, 500)],
+    ['now/d', local(2026, 10, 24)],
+    ['now-1d/d', local(2026, 10, 23)],
+    ['now/h', local(2026, 10, 24, 13)],
+    ['now/w', local(2026, 10, 23)],
+    ['now/M', local(2026, 10, 1)],
+    ['now-1M/M', local(2026, 9, 1)],
+    ['now/y', local(2026, 0, 1)],
+    ['now+5m', NOW + 300e3],
+    ['1700000000000', 1700000000000],
+    ['2026-11-24T00:00:00Z', Date.UTC(2026, 10, 24)],
+    ['2026-11-24 10:00:00', local(2026, 10, 24, 10)],
+  ] as const) {
     assert.equal(parseTime(text, NOW), ms, text);
   }
   assert.equal(parseTime('now/d', NOW, true), local(2026, 10, 25) - 1);
@@ -42,6 +53,7 @@ test('steps are round, not below the least, and never too many points', () => {
   assert.equal(stepFor({ fromMs: 0, toMs: 3_600_000 }, 10_000, 15_000), 15_000);
   for (const hours of [1, 24, 24 * 365, 24 * 3650]) {
     const span = { fromMs: 0, toMs: hours * 3600e3 };
-    for (const points of [1, 500, 2000, 1e6]) assert.ok(span.toMs / stepFor(span, points, 1000) <= 11_000, `${hours} h`);
+    for (const points of [1, 500, 2000, 1e6])
+      assert.ok(span.toMs / stepFor(span, points, 1000) <= 11_000, `${hours} h`);
   }
 });

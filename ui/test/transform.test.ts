@@ -5,14 +5,41 @@ import { makeField, makeFrame, type Cell, type Frame } from '../src/model/frames
 import { compare, transform } from '../src/model/transform';
 
 const series = (refId: string, labels: Record<string, string>, points: [number, Cell][]) => {
-  const value = makeField('Value', 'number', points.map(([, one]) => one), labels);
+  const value = makeField(
+    'Value',
+    'number',
+    points.map(([, one]) => one),
+    labels,
+  );
   value.config.displayNameFromDS = Object.values(labels).join('-');
-  return makeFrame(refId, [makeField('Time', 'time', points.map(([at]) => at)), value], value.config.displayNameFromDS);
+  return makeFrame(
+    refId,
+    [
+      makeField(
+        'Time',
+        'time',
+        points.map(([at]) => at),
+      ),
+      value,
+    ],
+    value.config.displayNameFromDS,
+  );
 };
-const table = (refId: string, columns: Record<string, Cell[]>) => makeFrame(refId, Object.entries(columns).map(([name, values]) =>
-  makeField(name, name === 'Time' ? 'time' : typeof values.find((one) => one !== null) === 'number' ? 'number' : 'string', values)));
-const shape = (frames: Frame[]) => frames.map((frame) => Object.fromEntries(frame.fields.map((field) =>
-  [field.config.displayName ?? field.name, field.values])));
+const table = (refId: string, columns: Record<string, Cell[]>) =>
+  makeFrame(
+    refId,
+    Object.entries(columns).map(([name, values]) =>
+      makeField(
+        name,
+        name === 'Time' ? 'time' : typeof values.find((one) => one !== null) === 'number' ? 'number' : 'string',
+        values,
+      ),
+    ),
+  );
+const shape = (frames: Frame[]) =>
+  frames.map((frame) =>
+    Object.fromEntries(frame.fields.map((field) => [field.config.displayName ?? field.name, field.values])),
+  );
 const run = (frames: Frame[], ...all: { id: string; options?: Record<string, unknown> }[]) => {
   const { frames: made, problems } = transform(frames, all);
   assert.deepEqual(problems, []);
@@ -21,27 +48,73 @@ const run = (frames: Frame[], ...all: { id: string; options?: Record<string, unk
 
 test('columns: organize, filter, rename, convert, calculate', () => {
   const frame = table('A', { Time: [1, 2], a: [1, 2], b: [10, 20], c: ['x', 'y'] });
-  assert.deepEqual(run([frame], { id: 'organize', options: { excludeByName: { Time: true }, indexByName: { c: 0, a: 1 }, renameByName: { a: 'A' } } }),
-    [{ c: ['x', 'y'], A: [1, 2], b: [10, 20] }]);
-  assert.deepEqual(run([frame], { id: 'filterFieldsByName', options: { include: { pattern: '/^[ab]$/' } } }), [{ a: [1, 2], b: [10, 20] }]);
-  assert.deepEqual(run([frame], { id: 'filterFieldsByName', options: { include: { names: ['c'] } } }, { id: 'renameByRegex', options: { regex: '(.)', renamePattern: '$1$1' } }),
-    [{ cc: ['x', 'y'] }]);
-  assert.deepEqual(run([table('A', { n: ['1', 'two'] })], { id: 'convertFieldType', options: { conversions: [{ targetField: 'n', destinationType: 'number' }] } }),
-    [{ n: [1, null] }]);
-  assert.deepEqual(run([frame], { id: 'calculateField', options: { mode: 'binary', binary: { left: 'b', operator: '/', right: 'a' }, alias: 'q', replaceFields: true } }),
-    [{ Time: [1, 2], q: [10, 10] }]);
-  assert.deepEqual(run([frame], { id: 'calculateField', options: { mode: 'reduceRow', reduce: { reducer: 'sum' }, replaceFields: true } }),
-    [{ Time: [1, 2], Total: [11, 22] }]);
-  assert.deepEqual(run([frame], { id: 'calculateField', options: { mode: 'binary', binary: { left: { matcher: { id: 'byName', options: 'a' } }, operator: '*', right: { fixed: '3' } }, alias: 'x3', replaceFields: true } }),
-    [{ Time: [1, 2], x3: [3, 6] }]);
+  assert.deepEqual(
+    run([frame], {
+      id: 'organize',
+      options: { excludeByName: { Time: true }, indexByName: { c: 0, a: 1 }, renameByName: { a: 'A' } },
+    }),
+    [{ c: ['x', 'y'], A: [1, 2], b: [10, 20] }],
+  );
+  assert.deepEqual(run([frame], { id: 'filterFieldsByName', options: { include: { pattern: '/^[ab]$/' } } }), [
+    { a: [1, 2], b: [10, 20] },
+  ]);
+  assert.deepEqual(
+    run(
+      [frame],
+      { id: 'filterFieldsByName', options: { include: { names: ['c'] } } },
+      { id: 'renameByRegex', options: { regex: '(.)', renamePattern: '$1$1' } },
+    ),
+    [{ cc: ['x', 'y'] }],
+  );
+  assert.deepEqual(
+    run([table('A', { n: ['1', 'two'] })], {
+      id: 'convertFieldType',
+      options: { conversions: [{ targetField: 'n', destinationType: 'number' }] },
+    }),
+    [{ n: [1, null] }],
+  );
+  assert.deepEqual(
+    run([frame], {
+      id: 'calculateField',
+      options: { mode: 'binary', binary: { left: 'b', operator: '/', right: 'a' }, alias: 'q', replaceFields: true },
+    }),
+    [{ Time: [1, 2], q: [10, 10] }],
+  );
+  assert.deepEqual(
+    run([frame], {
+      id: 'calculateField',
+      options: { mode: 'reduceRow', reduce: { reducer: 'sum' }, replaceFields: true },
+    }),
+    [{ Time: [1, 2], Total: [11, 22] }],
+  );
+  assert.deepEqual(
+    run([frame], {
+      id: 'calculateField',
+      options: {
+        mode: 'binary',
+        binary: { left: { matcher: { id: 'byName', options: 'a' } }, operator: '*', right: { fixed: '3' } },
+        alias: 'x3',
+        replaceFields: true,
+      },
+    }),
+    [{ Time: [1, 2], x3: [3, 6] }],
+  );
 });
 
 test('rows: sort, limit, filter', () => {
   const frame = table('A', { name: ['b', 'a', 'c10', 'c9'], n: [2, null, 1, 3] });
-  assert.deepEqual(run([frame], { id: 'sortBy', options: { sort: [{ field: 'name' }] } }), [{ name: ['a', 'b', 'c9', 'c10'], n: [null, 2, 3, 1] }]);
-  assert.deepEqual(run([frame], { id: 'sortBy', options: { sort: [{ field: 'n' }] } }, { id: 'limit', options: { limitField: 2 } }), [{ name: ['c10', 'b'], n: [1, 2] }]);
-  const filter = (id: string, options: object, rest = {}) => run([frame], { id: 'filterByValue', options: { type: 'include', match: 'all',
-    filters: [{ fieldName: 'n', config: { id, options } }], ...rest } })[0]!.name;
+  assert.deepEqual(run([frame], { id: 'sortBy', options: { sort: [{ field: 'name' }] } }), [
+    { name: ['a', 'b', 'c9', 'c10'], n: [null, 2, 3, 1] },
+  ]);
+  assert.deepEqual(
+    run([frame], { id: 'sortBy', options: { sort: [{ field: 'n' }] } }, { id: 'limit', options: { limitField: 2 } }),
+    [{ name: ['c10', 'b'], n: [1, 2] }],
+  );
+  const filter = (id: string, options: object, rest = {}) =>
+    run([frame], {
+      id: 'filterByValue',
+      options: { type: 'include', match: 'all', filters: [{ fieldName: 'n', config: { id, options } }], ...rest },
+    })[0]!.name;
   assert.deepEqual(filter('greater', { value: 1 }), ['b', 'c9']);
   assert.deepEqual(filter('greater', { value: 1 }, { type: 'exclude' }), ['a', 'c10']);
   assert.deepEqual(filter('between', { from: 1, to: 2 }), ['b', 'c10']);
@@ -50,35 +123,85 @@ test('rows: sort, limit, filter', () => {
 });
 
 test('several frames: merge, join, concatenate, rows', () => {
-  const cpu = table('A', { host: ['x', 'y'], Value: [1, 2] }), memory = table('B', { host: ['y', 'z'], Value: [20, 30] });
-  assert.deepEqual(run([cpu, memory], { id: 'merge' }), [{ host: ['x', 'y', 'z'], 'Value #A': [1, 2, null], 'Value #B': [null, 20, 30] }]);
-  const a = series('A', { i: 'a' }, [[1, 1], [2, 2]]), b = series('B', { i: 'b' }, [[2, 20], [3, 30]]);
+  const cpu = table('A', { host: ['x', 'y'], Value: [1, 2] }),
+    memory = table('B', { host: ['y', 'z'], Value: [20, 30] });
+  assert.deepEqual(run([cpu, memory], { id: 'merge' }), [
+    { host: ['x', 'y', 'z'], 'Value #A': [1, 2, null], 'Value #B': [null, 20, 30] },
+  ]);
+  const a = series('A', { i: 'a' }, [
+      [1, 1],
+      [2, 2],
+    ]),
+    b = series('B', { i: 'b' }, [
+      [2, 20],
+      [3, 30],
+    ]);
   const [joined] = transform([a, b], [{ id: 'joinByField', options: { byField: 'Time' } }]).frames;
-  assert.deepEqual(joined!.fields.map(({ values }) => values), [[1, 2, 3], [1, 2, null], [null, 20, 30]]);
+  assert.deepEqual(
+    joined!.fields.map(({ values }) => values),
+    [
+      [1, 2, 3],
+      [1, 2, null],
+      [null, 20, 30],
+    ],
+  );
   const [inner] = transform([a, b], [{ id: 'joinByField', options: { mode: 'inner' } }]).frames;
   assert.deepEqual(inner!.fields[0]!.values, [2]);
-  assert.deepEqual(run([a, b], { id: 'seriesToRows' }), [{ Time: [3, 2, 2, 1], Metric: ['b', 'a', 'b', 'a'], Value: [30, 2, 20, 1] }]);
-  assert.deepEqual(run([a, b], { id: 'filterByRefId', options: { include: 'B' } }, { id: 'reduce', options: { reducers: ['max', 'mean'] } }),
-    [{ Field: ['b'], Max: [30], Mean: [25] }]);
+  assert.deepEqual(run([a, b], { id: 'seriesToRows' }), [
+    { Time: [3, 2, 2, 1], Metric: ['b', 'a', 'b', 'a'], Value: [30, 2, 20, 1] },
+  ]);
+  assert.deepEqual(
+    run(
+      [a, b],
+      { id: 'filterByRefId', options: { include: 'B' } },
+      { id: 'reduce', options: { reducers: ['max', 'mean'] } },
+    ),
+    [{ Field: ['b'], Max: [30], Mean: [25] }],
+  );
   assert.equal(transform([cpu, memory], [{ id: 'concatenate' }]).frames[0]!.fields.length, 4);
 });
 
 test('groups: groupBy, labels, partitions, matrix', () => {
   const frame = table('A', { host: ['x', 'y', 'x'], kind: ['p', 'p', 'q'], v: [1, 2, 3] });
-  assert.deepEqual(run([frame], { id: 'groupBy', options: { fields: { host: { operation: 'groupby' }, v: { operation: 'aggregate', aggregations: ['sum', 'count'] } } } }),
-    [{ host: ['x', 'y'], 'v (sum)': [4, 2], 'v (count)': [2, 1] }]);
-  assert.deepEqual(run([frame], { id: 'groupingToMatrix', options: { rowField: 'host', columnField: 'kind', valueField: 'v' } }),
-    [{ 'host\\kind': ['x', 'y'], p: [1, 2], q: [3, null] }]);
+  assert.deepEqual(
+    run([frame], {
+      id: 'groupBy',
+      options: {
+        fields: { host: { operation: 'groupby' }, v: { operation: 'aggregate', aggregations: ['sum', 'count'] } },
+      },
+    }),
+    [{ host: ['x', 'y'], 'v (sum)': [4, 2], 'v (count)': [2, 1] }],
+  );
+  assert.deepEqual(
+    run([frame], { id: 'groupingToMatrix', options: { rowField: 'host', columnField: 'kind', valueField: 'v' } }),
+    [{ 'host\\kind': ['x', 'y'], p: [1, 2], q: [3, null] }],
+  );
   const parts = transform([frame], [{ id: 'partitionByValues', options: { fields: ['host'] } }]).frames;
-  assert.deepEqual(parts.map(({ name, length }) => [name, length]), [['x', 2], ['y', 1]]);
+  assert.deepEqual(
+    parts.map(({ name, length }) => [name, length]),
+    [
+      ['x', 2],
+      ['y', 1],
+    ],
+  );
   const labelled = [series('A', { i: 'a' }, [[1, 1]]), series('A', { i: 'b' }, [[1, 2]])];
   const [flat] = transform(labelled, [{ id: 'labelsToFields' }]).frames;
-  assert.deepEqual(flat!.fields.map(({ name, values }) => [name, values]), [['Time', [1, 1]], ['i', ['a', 'b']], ['Value', [1, 2]]]);
+  assert.deepEqual(
+    flat!.fields.map(({ name, values }) => [name, values]),
+    [
+      ['Time', [1, 1]],
+      ['i', ['a', 'b']],
+      ['Value', [1, 2]],
+    ],
+  );
 });
 
 test('what is not known is said, and the rest is done; frames of others are not touched', () => {
   const frame = table('A', { a: [1, 2] });
-  const { frames, problems } = transform([frame], [{ id: 'toString' }, { id: 'limit', options: { limitField: 1 } }, { id: 'sortBy', options: { sort: 5 } as never }]);
+  const { frames, problems } = transform(
+    [frame],
+    [{ id: 'toString' }, { id: 'limit', options: { limitField: 1 } }, { id: 'sortBy', options: { sort: 5 } as never }],
+  );
   assert.equal(frames[0]!.length, 1);
   assert.match(problems[0]!, /"toString" is not known/);
   assert.equal(frame.length, 2);
@@ -89,5 +212,8 @@ test('what is not known is said, and the rest is done; frames of others are not 
 test('histograms have a bounded number of buckets', () => {
   const [made] = transform([table('A', { v: [0, 1e12, 5] })], [{ id: 'histogram', options: { bucketSize: 1 } }]).frames;
   assert.ok(made!.length <= 1001);
-  assert.equal((made!.fields[2]!.values as number[]).reduce((a, b) => a + b), 3);
+  assert.equal(
+    (made!.fields[2]!.values as number[]).reduce((a, b) => a + b),
+    3,
+  );
 });

@@ -6,9 +6,23 @@ import { plainNumber, showNumber, shownText, dateText, ago } from '../src/model/
 const shown = (value: number, unit?: string, decimals?: number) => shownText(showNumber(value, unit, decimals));
 
 test('numbers show about three digits', () => {
-  for (const [value, text] of [[0, '0'], [1, '1'], [1.5, '1.5'], [1.234, '1.23'], [12.34, '12.3'], [123.4, '123'],
-    [0.0123, '0.0123'], [0.000001234, '0.00000123'], [1e-9, '1e-9'], [1e22, '1e+22'], [-1.5, '-1.5'],
-    [Infinity, '+Inf'], [NaN, 'NaN'], [100, '100'], [1200, '1200']] as const) {
+  for (const [value, text] of [
+    [0, '0'],
+    [1, '1'],
+    [1.5, '1.5'],
+    [1.234, '1.23'],
+    [12.34, '12.3'],
+    [123.4, '123'],
+    [0.0123, '0.0123'],
+    [0.000001234, '0.00000123'],
+    [1e-9, '1e-9'],
+    [1e22, '1e+22'],
+    [-1.5, '-1.5'],
+    [Infinity, '+Inf'],
+    [NaN, 'NaN'],
+    [100, '100'],
+    [1200, '1200'],
+  ] as const) {
     assert.equal(plainNumber(value), text, String(value));
   }
   assert.equal(plainNumber(1.005, 1), '1.0');
@@ -17,17 +31,46 @@ test('numbers show about three digits', () => {
 
 test('units', () => {
   for (const [value, unit, text, decimals] of [
-    [1024, 'bytes', '1 KiB'], [1536, 'bytes', '1.5 KiB'], [0, 'bytes', '0 B'], [1e9, 'decbytes', '1 GB'],
-    [2048, 'mbytes', '2 GiB'], [1500, 'Bps', '1.5 kB/s'], [1e6, 'bps', '1 Mb/s'], [1500, 'short', '1.5 K'],
-    [2e6, 'short', '2 Mil'], [12, 'short', '12'], [1234567, 'none', '1234567'], [0.5, 'percentunit', '50%'],
-    [12.3, 'percent', '12.3%'], [0.25, 's', '250 ms'], [90, 's', '1.5 min'], [3600, 's', '1 hour'],
-    [7200, 's', '2 hours'], [86400 * 3, 's', '3 days'], [1500, 'ms', '1.5 s'], [2e-6, 's', '2 µs'],
-    [150, 'reqps', '150 req/s'], [1500, 'ops', '1.5 K ops/s'], [0.002, 'volt', '2 mV'], [1500, 'watt', '1.5 kW'],
-    [1.5e9, 'hertz', '1.5 GHz'], [1000, 'mwatt', '1 W'], [21.5, 'celsius', '21.5 °C'], [1, 'bool_yes_no', 'Yes'],
-    [255, 'hex0x', '0xFF'], [5, 'suffix:apples', '5apples'], [5, 'prefix:#', '#5'], [5, 'things', '5 things'],
-    [3661, 'dthms', '01:01:01'], [90061, 'dtdhms', '1 d 01:01:01'], [93784, 'dtdurations', '1 day 2 hours'],
-    [61000, 'clockms', '01m:01s:00ms'], [12.5, 'currencyUSD', '$12.50', 2], [1500, 'si:mm/s', '1.5 m/s'],
-    [NaN, 'bytes', 'NaN'], [1234.5, 'locale', '1,234.5'],
+    [1024, 'bytes', '1 KiB'],
+    [1536, 'bytes', '1.5 KiB'],
+    [0, 'bytes', '0 B'],
+    [1e9, 'decbytes', '1 GB'],
+    [2048, 'mbytes', '2 GiB'],
+    [1500, 'Bps', '1.5 kB/s'],
+    [1e6, 'bps', '1 Mb/s'],
+    [1500, 'short', '1.5 K'],
+    [2e6, 'short', '2 Mil'],
+    [12, 'short', '12'],
+    [1234567, 'none', '1234567'],
+    [0.5, 'percentunit', '50%'],
+    [12.3, 'percent', '12.3%'],
+    [0.25, 's', '250 ms'],
+    [90, 's', '1.5 min'],
+    [3600, 's', '1 hour'],
+    [7200, 's', '2 hours'],
+    [86400 * 3, 's', '3 days'],
+    [1500, 'ms', '1.5 s'],
+    [2e-6, 's', '2 µs'],
+    [150, 'reqps', '150 req/s'],
+    [1500, 'ops', '1.5 K ops/s'],
+    [0.002, 'volt', '2 mV'],
+    [1500, 'watt', '1.5 kW'],
+    [1.5e9, 'hertz', '1.5 GHz'],
+    [1000, 'mwatt', '1 W'],
+    [21.5, 'celsius', '21.5 °C'],
+    [1, 'bool_yes_no', 'Yes'],
+    [255, 'hex0x', '0xFF'],
+    [5, 'suffix:apples', '5apples'],
+    [5, 'prefix:#', '#5'],
+    [5, 'things', '5 things'],
+    [3661, 'dthms', '01:01:01'],
+    [90061, 'dtdhms', '1 d 01:01:01'],
+    [93784, 'dtdurations', '1 day 2 hours'],
+    [61000, 'clockms', '01m:01s:00ms'],
+    [12.5, 'currencyUSD', '$12.50', 2],
+    [1500, 'si:mm/s', '1.5 m/s'],
+    [NaN, 'bytes', 'NaN'],
+    [1234.5, 'locale', '1,234.5'],
   ] as [number, string, string, number?][]) {
     assert.equal(shown(value, unit, decimals), text, `${value} ${unit}`);
   }

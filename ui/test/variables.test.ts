@@ -22,30 +22,50 @@ test('in PromQL one value stands as it is, several as a regular expression', () 
 });
 
 test('a hostile value cannot leave its string', () => {
-  const hostile = new Map([['x', { value: '"} or vector(1) #' }], ['y', { value: ['"}', '\\"'] }]]);
+  const hostile = new Map([
+    ['x', { value: '"} or vector(1) #' }],
+    ['y', { value: ['"}', '\\"'] }],
+  ]);
   assert.equal(interpolate('a{b="$x"}', hostile, { promql: true }), 'a{b="\\"} or vector(1) #"}');
   assert.doesNotMatch(interpolate('$y', hostile, { promql: true }), /(?<!\\)"/);
 });
 
 test('time and step', () => {
   assert.equal(promql('rate(x[$__rate_interval])'), 'rate(x[1m])');
-  assert.equal(promql('rate(x[$__interval]) $__interval_ms $__range $__range_s $__range_ms'),
-    'rate(x[15s]) 15000 3600s 3600 3600000');
-  assert.equal(promql('$__from ${__to:date:seconds} ${__from:date:iso} ${__from:date}'),
-    '0 3600 1970-01-01T00:00:00.000Z 1970-01-01T00:00:00.000Z');
+  assert.equal(
+    promql('rate(x[$__interval]) $__interval_ms $__range $__range_s $__range_ms'),
+    'rate(x[15s]) 15000 3600s 3600 3600000',
+  );
+  assert.equal(
+    promql('$__from ${__to:date:seconds} ${__from:date:iso} ${__from:date}'),
+    '0 3600 1970-01-01T00:00:00.000Z 1970-01-01T00:00:00.000Z',
+  );
 });
 
 test('formats', () => {
-  for (const [format, text] of [['csv', 'a.b,c/d'], ['pipe', 'a.b|c/d'], ['glob', '{a.b,c/d}'],
-    ['regex', '(a\\.b|c\\/d)'], ['json', '["a.b","c/d"]'], ['raw', 'a.b,c/d'], ['singlequote', "'a.b','c/d'"],
-    ['doublequote', '"a.b","c/d"'], ['queryparam', 'var-many=a.b&var-many=c%2Fd'], ['percentencode', '%7Ba.b%2Cc%2Fd%7D'],
-    ['text', 'a.b + c/d'], ['join:;', 'a.b;c/d'], ['constructor', 'a.b + c/d']] as const) {
+  for (const [format, text] of [
+    ['csv', 'a.b,c/d'],
+    ['pipe', 'a.b|c/d'],
+    ['glob', '{a.b,c/d}'],
+    ['regex', '(a\\.b|c\\/d)'],
+    ['json', '["a.b","c/d"]'],
+    ['raw', 'a.b,c/d'],
+    ['singlequote', "'a.b','c/d'"],
+    ['doublequote', '"a.b","c/d"'],
+    ['queryparam', 'var-many=a.b&var-many=c%2Fd'],
+    ['percentencode', '%7Ba.b%2Cc%2Fd%7D'],
+    ['text', 'a.b + c/d'],
+    ['join:;', 'a.b;c/d'],
+    ['constructor', 'a.b + c/d'],
+  ] as const) {
     assert.equal(interpolate(`\${many:${format}}`, variables), text, format);
   }
   assert.equal(interpolate('$named ${named:text} ${named.text} ${named:raw}', variables), 'First First First 1');
   assert.equal(interpolate('$all', variables), '.+');
-  assert.equal(interpolate('${__field.name}', variables, { more: (name, path) => (name === '__field' ? `<${path}>` : undefined) }),
-    '<name>');
+  assert.equal(
+    interpolate('${__field.name}', variables, { more: (name, path) => (name === '__field' ? `<${path}>` : undefined) }),
+    '<name>',
+  );
 });
 
 test('order of chained variables, and cycles', () => {

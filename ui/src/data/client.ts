@@ -1,7 +1,10 @@
 // Asking the server: a few requests at once, each with an end, errors in words.
 
 export class Problem extends Error {
-  constructor(message: string, readonly status = 0) {
+  constructor(
+    message: string,
+    readonly status = 0,
+  ) {
     super(message);
   }
 }
@@ -43,17 +46,24 @@ function wordsOf(status: number, body: string): string {
   try {
     const { error, message } = JSON.parse(body) as { error?: string; message?: string };
     if (error || message) return String(error ?? message);
-  } catch { /* not JSON: its first line, then */ }
+  } catch {
+    /* not JSON: its first line, then */
+  }
   return body.trim().split('\n')[0]?.slice(0, 300) || `HTTP status ${status}`;
 }
 
-export async function getJson<T>(path: string, { signal, body }: { signal?: AbortSignal; body?: URLSearchParams } = {}): Promise<T> {
+export async function getJson<T>(
+  path: string,
+  { signal, body }: { signal?: AbortSignal; body?: URLSearchParams } = {},
+): Promise<T> {
   signal?.throwIfAborted();
   await turn(signal);
   try {
     const limit = AbortSignal.timeout(TIMEOUT_MS);
     const response = await fetch(path, {
-      method: body ? 'POST' : 'GET', body, headers: { accept: 'application/json' },
+      method: body ? 'POST' : 'GET',
+      body,
+      headers: { accept: 'application/json' },
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
     });
     const text = await response.text();

@@ -43,9 +43,12 @@ const PROMETHEUS_LIKE = ['', 'prometheus', 'grafana-amazonprometheus-datasource'
 /** Why a target is not asked; undefined: it is. */
 function refusal(target: Target, panel: Panel): string | undefined {
   const { type, uid } = typeOf(target.datasource ?? panel.datasource);
-  if (type === '__expr__' || uid === '__expr__') return `${target.refId}: expressions of the server are not computed here`;
+  if (type === '__expr__' || uid === '__expr__')
+    return `${target.refId}: expressions of the server are not computed here`;
   if (uid === '-- Grafana --' || uid === 'grafana') return `${target.refId}: Grafana's own data is not there`;
-  return PROMETHEUS_LIKE.includes(type) ? undefined : `${target.refId}: asks a ${type.slice(0, 40)} datasource; only Prometheus is asked here`;
+  return PROMETHEUS_LIKE.includes(type)
+    ? undefined
+    : `${target.refId}: asks a ${type.slice(0, 40)} datasource; only Prometheus is asked here`;
 }
 
 function stepContext(panel: Panel, context: PanelContext): { step: StepContext; span: Span } {
@@ -54,11 +57,30 @@ function stepContext(panel: Panel, context: PanelContext): { step: StepContext; 
   const span = panelSpan(context.span, nowMs, resolve(panel.timeFrom), resolve(panel.timeShift));
   const least = parseInterval((resolve(panel.interval) ?? '').replace(/^[>=]+/, '')) ?? scrapeMs;
   const stepMs = stepFor(span, panel.maxDataPoints ?? context.width, least);
-  return { span, step: { fromMs: span.fromMs, toMs: span.toMs, stepMs, scrapeMs, dashboard: context.dashboard, dashboardUid: context.dashboardUid } };
+  return {
+    span,
+    step: {
+      fromMs: span.fromMs,
+      toMs: span.toMs,
+      stepMs,
+      scrapeMs,
+      dashboard: context.dashboard,
+      dashboardUid: context.dashboardUid,
+    },
+  };
 }
 
-async function askTarget(target: Target, variables: ReadonlyMap<string, VariableState>, span: Span, step: StepContext, signal: AbortSignal | undefined, notes: string[]): Promise<Frame[]> {
-  const own = target.interval ? parseInterval(interpolate(target.interval, variables, { step }).replace(/^[>=]+/, '')) : undefined;
+async function askTarget(
+  target: Target,
+  variables: ReadonlyMap<string, VariableState>,
+  span: Span,
+  step: StepContext,
+  signal: AbortSignal | undefined,
+  notes: string[],
+): Promise<Frame[]> {
+  const own = target.interval
+    ? parseInterval(interpolate(target.interval, variables, { step }).replace(/^[>=]+/, ''))
+    : undefined;
   const stepMs = Math.max(step.stepMs, own ?? 0) * Math.max(Math.round(target.intervalFactor ?? 1), 1);
   const exact = { ...step, stepMs };
   const expr = interpolate(target.expr, variables, { step: exact, promql: true });
@@ -66,7 +88,8 @@ async function askTarget(target: Target, variables: ReadonlyMap<string, Variable
   const asked = isInstant ? ['instant'] : target.instant ? ['range', 'instant'] : ['range'];
   const frames: Frame[] = [];
   for (const kind of asked) {
-    const { data, warnings } = kind === 'instant' ? await queryInstant(expr, span.toMs, signal) : await queryRange(expr, span, stepMs, signal);
+    const { data, warnings } =
+      kind === 'instant' ? await queryInstant(expr, span.toMs, signal) : await queryRange(expr, span, stepMs, signal);
     notes.push(...warnings.map((warning) => `${target.refId}: ${warning}`));
     frames.push(...framesOf(target, data, variables, kind === 'instant' ? 0 : stepMs));
   }
@@ -75,31 +98,43 @@ async function askTarget(target: Target, variables: ReadonlyMap<string, Variable
 
 export async function loadPanel(panel: Panel, context: PanelContext, signal?: AbortSignal): Promise<PanelData> {
   const { span, step } = stepContext(panel, context);
-  const failures: string[] = [], notes: string[] = [...panel.problems];
+  const failures: string[] = [],
+    notes: string[] = [...panel.problems];
   const variables = new Map(context.variables);
   for (const [name, { text, value }] of Object.entries(panel.scope ?? {})) variables.set(name, { value, text });
   let targets = panel.targets;
   // "-- Dashboard --": what another panel of this dashboard asks.
   const other = (panel.targets[0] as { panelId?: unknown } | undefined)?.panelId;
-  if (typeOf(panel.datasource).uid === '-- Dashboard --' || typeOf(panel.targets[0]?.datasource).uid === '-- Dashboard --') {
-    targets = typeof other === 'number' ? context.panels.get(other)?.targets ?? [] : [];
+  if (
+    typeOf(panel.datasource).uid === '-- Dashboard --' ||
+    typeOf(panel.targets[0]?.datasource).uid === '-- Dashboard --'
+  ) {
+    targets = typeof other === 'number' ? (context.panels.get(other)?.targets ?? []) : [];
     if (!targets.length) notes.push('it shows what another panel asks, and there is no such panel');
   }
   const used = targets.filter((target) => !target.hide && target.expr.trim());
-  const answers = await Promise.all(used.map(async (target) => {
-    const refused = refusal(target, panel);
-    if (refused) {
-      notes.push(refused);
-      return [];
-    }
-    try {
-      return await askTarget(target, variables, span, step, signal, notes);
-    } catch (error) {
-      if (signal?.aborted) throw error;
-      failures.push(`${target.refId}: ${error instanceof Problem ? error.message : String(error)}`);
-      return [];
-    }
-  }));
+  const answers = await Promise.all(
+    used.map(async (target) => {
+      const refused = refusal(target, panel);
+      if (refused) {
+        notes.push(refused);
+        return [];
+      }
+      try {
+        return await askTarget(target, variables, span, step, signal, notes);
+      } catch (error) {
+        if (signal?.aborted) throw error;
+        failures.push(`${target.refId}: ${error instanceof Problem ? error.message : String(error)}`);
+        return [];
+      }
+    }),
+  );
   const { frames, problems } = transform(answers.flat(), panel.transformations);
-  return { frames: applyOptions(frames, panel.fieldConfig, variables), span, stepMs: step.stepMs, failures, notes: [...new Set([...notes, ...problems])] };
+  return {
+    frames: applyOptions(frames, panel.fieldConfig, variables),
+    span,
+    stepMs: step.stepMs,
+    failures,
+    notes: [...new Set([...notes, ...problems])],
+  };
 }

@@ -12,9 +12,17 @@ interface Answer<T> {
   warnings?: string[];
 }
 
-async function ask<T>(path: string, parameters: Record<string, string>, signal?: AbortSignal, post = false): Promise<{ data: T; warnings: string[] }> {
+async function ask<T>(
+  path: string,
+  parameters: Record<string, string>,
+  signal?: AbortSignal,
+  post = false,
+): Promise<{ data: T; warnings: string[] }> {
   const words = new URLSearchParams(parameters);
-  const answer = await getJson<Answer<T>>(post ? BASE + path : `${BASE}${path}?${words}`, { signal, body: post ? words : undefined });
+  const answer = await getJson<Answer<T>>(post ? BASE + path : `${BASE}${path}?${words}`, {
+    signal,
+    body: post ? words : undefined,
+  });
   if (answer.status !== 'success') throw new Problem(answer.error ?? 'Prometheus refused');
   return { data: answer.data, warnings: answer.warnings ?? [] };
 }
@@ -23,8 +31,14 @@ const seconds = (ms: number) => (ms / 1000).toFixed(3);
 
 /** Both ends on the step's grid, so that points stay where they are from one refresh to the next. */
 export function queryRange(expr: string, span: Span, stepMs: number, signal?: AbortSignal) {
-  const start = Math.floor(span.fromMs / stepMs) * stepMs, end = Math.floor(span.toMs / stepMs) * stepMs;
-  return ask<PromData>('query_range', { query: expr, start: seconds(start), end: seconds(end), step: seconds(stepMs) }, signal, true);
+  const start = Math.floor(span.fromMs / stepMs) * stepMs,
+    end = Math.floor(span.toMs / stepMs) * stepMs;
+  return ask<PromData>(
+    'query_range',
+    { query: expr, start: seconds(start), end: seconds(end), step: seconds(stepMs) },
+    signal,
+    true,
+  );
 }
 
 export function queryInstant(expr: string, atMs: number, signal?: AbortSignal) {
@@ -36,7 +50,9 @@ export function queryInstant(expr: string, atMs: number, signal?: AbortSignal) {
 /** Splits at commas that stand in no bracket and no string. */
 export function splitArguments(text: string): string[] {
   const parts: string[] = [];
-  let depth = 0, quote = '', start = 0;
+  let depth = 0,
+    quote = '',
+    start = 0;
   for (let i = 0; i < text.length; i++) {
     const c = text[i]!;
     if (quote) {
@@ -67,7 +83,11 @@ export function parseQuestion(query: string): Question {
   const [, kind, inside] = match as unknown as [string, Question['kind'], string];
   if (kind === 'query_result' || kind === 'metrics' || kind === 'label_names') return { kind, expr: inside.trim() };
   const parts = splitArguments(inside);
-  return { kind, label: parts.at(-1)!.replace(/^["']|["']$/g, ''), expr: parts.length > 1 ? parts.slice(0, -1).join(', ') : undefined };
+  return {
+    kind,
+    label: parts.at(-1)!.replace(/^["']|["']$/g, ''),
+    expr: parts.length > 1 ? parts.slice(0, -1).join(', ') : undefined,
+  };
 }
 
 export interface Choice {
@@ -79,12 +99,19 @@ export async function answerQuestion(question: Question, span: Span, signal?: Ab
   const range = { start: seconds(span.fromMs), end: seconds(span.toMs) };
   switch (question.kind) {
     case 'label_values': {
-      const { data } = await ask<string[]>(`label/${encodeURIComponent(question.label!)}/values`,
-        { ...range, ...question.expr ? { 'match[]': question.expr } : {} }, signal);
+      const { data } = await ask<string[]>(
+        `label/${encodeURIComponent(question.label!)}/values`,
+        { ...range, ...(question.expr ? { 'match[]': question.expr } : {}) },
+        signal,
+      );
       return data;
     }
     case 'label_names': {
-      const { data } = await ask<string[]>('labels', { ...range, ...question.expr ? { 'match[]': question.expr } : {} }, signal);
+      const { data } = await ask<string[]>(
+        'labels',
+        { ...range, ...(question.expr ? { 'match[]': question.expr } : {}) },
+        signal,
+      );
       return data;
     }
     case 'metrics': {
@@ -98,16 +125,26 @@ export async function answerQuestion(question: Question, span: Span, signal?: Ab
     }
     case 'query_result': {
       const { data } = await queryInstant(question.expr!, span.toMs, signal);
-      if (data.resultType === 'scalar' || data.resultType === 'string') return [String((data.result as [number, string])[1])];
-      return (data.result as { metric: Record<string, string>; value?: [number, string] }[]).map(({ metric, value }) => {
-        const { __name__: name = '', ...rest } = metric;
-        return `${name}{${Object.entries(rest).map(([key, one]) => `${key}="${one}"`).join(',')}} ${value?.[1] ?? ''} ${value ? value[0] * 1000 : ''}`;
-      });
+      if (data.resultType === 'scalar' || data.resultType === 'string')
+        return [String((data.result as [number, string])[1])];
+      return (data.result as { metric: Record<string, string>; value?: [number, string] }[]).map(
+        ({ metric, value }) => {
+          const { __name__: name = '', ...rest } = metric;
+          return `${name}{${Object.entries(rest)
+            .map(([key, one]) => `${key}="${one}"`)
+            .join(',')}} ${value?.[1] ?? ''} ${value ? value[0] * 1000 : ''}`;
+        },
+      );
     }
     case 'series': {
       if (!question.expr) return [];
       const { data } = await ask<Record<string, string>[]>('series', { ...range, 'match[]': question.expr }, signal);
-      return data.map(({ __name__: name = '', ...rest }) => `${name}{${Object.entries(rest).map(([key, one]) => `${key}="${one}"`).join(',')}}`);
+      return data.map(
+        ({ __name__: name = '', ...rest }) =>
+          `${name}{${Object.entries(rest)
+            .map(([key, one]) => `${key}="${one}"`)
+            .join(',')}}`,
+      );
     }
   }
 }
@@ -142,7 +179,7 @@ export function choicesOf(found: string[], regex: string, sort: number): Choice[
 function sorted(choices: Choice[], sort: number): Choice[] {
   const by: Record<number, (a: Choice, b: Choice) => number> = {
     1: (a, b) => (a.text < b.text ? -1 : 1),
-    3: (a, b) => (numberIn(a.text) - numberIn(b.text)) || (a.text < b.text ? -1 : 1),
+    3: (a, b) => numberIn(a.text) - numberIn(b.text) || (a.text < b.text ? -1 : 1),
     5: (a, b) => a.text.localeCompare(b.text, undefined, { sensitivity: 'base' }),
     7: (a, b) => a.text.localeCompare(b.text, undefined, { numeric: true }),
   };
@@ -154,12 +191,11 @@ function sorted(choices: Choice[], sort: number): Choice[] {
 
 const numberIn = (text: string) => Number(/-?\d+(?:\.\d+)?/.exec(text)?.[0] ?? -1);
 
-/** What the datasource says of its scrapes; 15 s when it says nothing. */
+/** How often Prometheus scrapes; 15 s when that cannot be told. */
 export async function scrapeInterval(signal?: AbortSignal): Promise<number> {
   try {
-    const { data } = await ask<{ yaml: string }>('status/config', {}, signal);
-    const match = /^\s*scrape_interval:\s*(\S+)/m.exec(data.yaml);
-    return (match && parseInterval(match[1]!)) || 15_000;
+    const { prometheus } = await getJson<{ prometheus: { scrape_interval?: string } }>('/api/about', { signal });
+    return parseInterval(prometheus.scrape_interval ?? '') || 15_000;
   } catch {
     return 15_000;
   }

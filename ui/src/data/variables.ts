@@ -17,7 +17,8 @@ export interface Variable {
 /** What the address says: var-name=value, perhaps several. */
 export type Chosen = ReadonlyMap<string, string[]>;
 
-const asList = (value: VariableValue | undefined): string[] => (value === undefined ? [] : Array.isArray(value) ? value : [value]);
+const asList = (value: VariableValue | undefined): string[] =>
+  value === undefined ? [] : Array.isArray(value) ? value : [value];
 
 function wantedOf(model: VariableModel, address: Chosen): string[] {
   return address.get(model.name) ?? asList(model.current?.value);
@@ -30,7 +31,13 @@ function choose(model: VariableModel, choices: Choice[], address: Chosen): strin
   const known = new Set(choices.map(({ value }) => value));
   // By text, too: that is how people write addresses.
   const byText = new Map(choices.map(({ text, value }) => [text, value]));
-  const found = [...new Set(wanted.map((value) => (known.has(value) ? value : byText.get(value))).filter((value): value is string => value !== undefined))];
+  const found = [
+    ...new Set(
+      wanted
+        .map((value) => (known.has(value) ? value : byText.get(value)))
+        .filter((value): value is string => value !== undefined),
+    ),
+  ];
   // What the address asks for is asked for, even where it is not (or not yet) among the choices.
   const given = address.has(model.name) ? wanted.filter((value) => !isAll(value) && value !== '') : found;
   const use = given.length ? given : found;
@@ -50,29 +57,46 @@ export function stateOf({ model, choices, chosen }: Variable): VariableState {
 
 function fixedChoices(model: VariableModel): Choice[] {
   switch (model.kind) {
-    case 'custom': return model.query ? customOptions(model.query) : model.options.filter(({ value }) => value !== ALL);
+    case 'custom':
+      return model.query ? customOptions(model.query) : model.options.filter(({ value }) => value !== ALL);
     case 'interval': {
-      const written = model.query.split(',').map((part) => part.trim()).filter(Boolean);
-      return [...model.auto ? [{ text: 'auto', value: '$__auto' }] : [], ...written.map((value) => ({ text: value, value }))];
+      const written = model.query
+        .split(',')
+        .map((part) => part.trim())
+        .filter(Boolean);
+      return [
+        ...(model.auto ? [{ text: 'auto', value: '$__auto' }] : []),
+        ...written.map((value) => ({ text: value, value })),
+      ];
     }
-    case 'constant': return [{ text: model.query, value: model.query }];
+    case 'constant':
+      return [{ text: model.query, value: model.query }];
     case 'textbox': {
       const value = asList(model.current?.value)[0] ?? model.query;
       return [{ text: value, value }];
     }
-    case 'datasource': return [{ text: 'Prometheus', value: 'prometheus' }];
-    default: return [];
+    case 'datasource':
+      return [{ text: 'Prometheus', value: 'prometheus' }];
+    default:
+      return [];
   }
 }
 
 /** One after the other where they refer to each other. Never throws: a variable keeps its problem. */
-export async function loadVariables(dashboard: Dashboard, address: Chosen, span: Span, signal?: AbortSignal): Promise<Map<string, Variable>> {
+export async function loadVariables(
+  dashboard: Dashboard,
+  address: Chosen,
+  span: Span,
+  signal?: AbortSignal,
+): Promise<Map<string, Variable>> {
   const { order, cyclic } = inOrder(dashboard.variables, (model) => references(`${model.query} ${model.regex}`));
-  const variables = new Map<string, Variable>(), states = new Map<string, VariableState>();
+  const variables = new Map<string, Variable>(),
+    states = new Map<string, VariableState>();
   const step = { fromMs: span.fromMs, toMs: span.toMs, stepMs: 15_000, scrapeMs: 15_000 };
   for (const model of order) {
     const variable: Variable = { model, choices: fixedChoices(model), chosen: [] };
-    if (cyclic.includes(model.name)) variable.problem = `it refers to itself by way of ${cyclic.filter((name) => name !== model.name).join(', ') || 'its own query'}`;
+    if (cyclic.includes(model.name))
+      variable.problem = `it refers to itself by way of ${cyclic.filter((name) => name !== model.name).join(', ') || 'its own query'}`;
     if (model.kind === 'query' && model.query) {
       try {
         const query = interpolate(model.query, states, { step, promql: true });
@@ -84,8 +108,12 @@ export async function loadVariables(dashboard: Dashboard, address: Chosen, span:
         variable.choices = model.options.filter(({ value }) => value !== ALL);
       }
     }
-    if (model.kind === 'adhoc' || model.kind === 'unknown') variable.problem = 'variables of this kind are not applied here';
-    variable.chosen = model.kind === 'textbox' ? [address.get(model.name)?.[0] ?? variable.choices[0]!.value] : choose(model, variable.choices, address);
+    if (model.kind === 'adhoc' || model.kind === 'unknown')
+      variable.problem = 'variables of this kind are not applied here';
+    variable.chosen =
+      model.kind === 'textbox'
+        ? [address.get(model.name)?.[0] ?? variable.choices[0]!.value]
+        : choose(model, variable.choices, address);
     variables.set(model.name, variable);
     const state = stateOf(variable);
     if (state.value === '$__auto') {
@@ -103,7 +131,10 @@ export function statesOf(variables: ReadonlyMap<string, Variable>, span: Span): 
   for (const [name, variable] of variables) {
     const state = stateOf(variable);
     if (state.value === '$__auto') {
-      const auto = Math.max((span.toMs - span.fromMs) / variable.model.autoCount, parseInterval(variable.model.autoMin) ?? 10_000);
+      const auto = Math.max(
+        (span.toMs - span.fromMs) / variable.model.autoCount,
+        parseInterval(variable.model.autoMin) ?? 10_000,
+      );
       state.value = intervalText(Math.ceil(auto / 1000) * 1000);
     }
     states.set(name, state);

@@ -14,14 +14,44 @@ const HUES: Record<string, [string, string, string, string, string]> = {
 
 const SHADES = ['super-light-', 'light-', '', 'semi-dark-', 'dark-'];
 
-const NAMED: Record<string, string> = { transparent: 'transparent', white: '#ffffff', black: '#000000', gray: '#9a9a9a',
-  grey: '#9a9a9a', text: 'var(--text)', panel: 'var(--panel)' };
-for (const [hue, shades] of Object.entries(HUES)) SHADES.forEach((shade, i) => { NAMED[shade + hue] = shades[i]!; });
+const NAMED: Record<string, string> = {
+  transparent: 'transparent',
+  white: '#ffffff',
+  black: '#000000',
+  gray: '#9a9a9a',
+  grey: '#9a9a9a',
+  text: 'var(--text)',
+  panel: 'var(--panel)',
+};
+for (const [hue, shades] of Object.entries(HUES))
+  SHADES.forEach((shade, i) => {
+    NAMED[shade + hue] = shades[i]!;
+  });
 
 const SAFE = /^(#[0-9a-f]{3,8}|rgba?\(\s*[\d.%\s,/]+\))$/i;
 /** CSS names that public dashboards use. */
-const CSS_NAMES = new Set(['brown', 'cyan', 'magenta', 'pink', 'lime', 'teal', 'navy', 'maroon', 'olive', 'silver',
-  'gold', 'indigo', 'violet', 'darkred', 'darkgreen', 'darkblue', 'lightgreen', 'lightblue', 'salmon', 'crimson']);
+const CSS_NAMES = new Set([
+  'brown',
+  'cyan',
+  'magenta',
+  'pink',
+  'lime',
+  'teal',
+  'navy',
+  'maroon',
+  'olive',
+  'silver',
+  'gold',
+  'indigo',
+  'violet',
+  'darkred',
+  'darkgreen',
+  'darkblue',
+  'lightgreen',
+  'lightblue',
+  'salmon',
+  'crimson',
+]);
 
 export const FALLBACK_COLOR = '#8e8e8e';
 
@@ -33,8 +63,28 @@ export function namedColor(name: string | undefined): string {
 }
 
 /** One behind the other for series; told apart also with the usual colour blindnesses for the first eight. */
-const CLASSIC = ['#73BF69', '#F2CC0C', '#5794F2', '#FF780A', '#E02F44', '#1F60C4', '#B877D9', '#37872D', '#FADE2A', '#8AB8FF',
-  '#FFB357', '#FF7383', '#A352CC', '#96D98D', '#E0B400', '#3274D9', '#FA6400', '#C4162A', '#8F3BB8', '#56A64B'];
+const CLASSIC = [
+  '#73BF69',
+  '#F2CC0C',
+  '#5794F2',
+  '#FF780A',
+  '#E02F44',
+  '#1F60C4',
+  '#B877D9',
+  '#37872D',
+  '#FADE2A',
+  '#8AB8FF',
+  '#FFB357',
+  '#FF7383',
+  '#A352CC',
+  '#96D98D',
+  '#E0B400',
+  '#3274D9',
+  '#FA6400',
+  '#C4162A',
+  '#8F3BB8',
+  '#56A64B',
+];
 
 export function seriesColor(index: number): string {
   return CLASSIC[index % CLASSIC.length]!;
@@ -70,27 +120,44 @@ export const isScale = (mode: string | undefined) => mode !== undefined && Objec
 function channels(hex: string): [number, number, number] {
   const digits = hex.length < 7 ? [...hex.slice(1, 4)].map((c) => c + c).join('') : hex.slice(1, 7);
   const value = Number.parseInt(digits, 16);
-  return [value >> 16 & 255, value >> 8 & 255, value & 255];
+  return [(value >> 16) & 255, (value >> 8) & 255, value & 255];
 }
 
 /** 0 to 1 on the scale. */
 export function scaleColor(mode: string, share: number): string {
   const stops = SCALES[mode] ?? SCALES['continuous-GrYlRd']!;
   const place = Math.min(Math.max(Number.isFinite(share) ? share : 0, 0), 1) * (stops.length - 1);
-  const at = Math.min(Math.floor(place), stops.length - 2), part = place - at;
-  const from = channels(stops[at]!), to = channels(stops[at + 1]!);
-  return `#${from.map((c, i) => Math.round(c + (to[i]! - c) * part).toString(16).padStart(2, '0')).join('')}`;
+  const at = Math.min(Math.floor(place), stops.length - 2),
+    part = place - at;
+  const from = channels(stops[at]!),
+    to = channels(stops[at + 1]!);
+  return `#${from
+    .map((c, i) =>
+      Math.round(c + (to[i]! - c) * part)
+        .toString(16)
+        .padStart(2, '0'),
+    )
+    .join('')}`;
 }
 
 /** Heatmaps name their scheme without the prefix: Oranges, Spectral, ... */
 export function schemeColors(scheme: string | undefined, steps: number, reverse: boolean): string[] {
   const ends: Record<string, string[]> = {
-    Oranges: ['#2a1606', '#FF9830', '#ffe3c2'], Blues: ['#0b1a33', '#5794F2', '#dbe9ff'], Greens: ['#0b2a10', '#73BF69', '#e2f7de'],
-    Reds: ['#33070d', '#F2495C', '#ffdce0'], Purples: ['#240b33', '#B877D9', '#f1e0fa'], Greys: ['#1c1c1c', '#8e8e8e', '#f2f2f2'],
-    Spectral: ['#5e4fa2', '#66c2a5', '#ffffbf', '#fdae61', '#9e0142'], RdYlGn: ['#1a9850', '#ffffbf', '#d73027'],
-    RdYlBu: ['#4575b4', '#ffffbf', '#d73027'], Turbo: ['#30123b', '#28bceb', '#a4fc3c', '#fb7e21', '#7a0403'],
-    Viridis: SCALES['continuous-viridis']!, Magma: SCALES['continuous-magma']!, Plasma: SCALES['continuous-plasma']!,
-    Inferno: SCALES['continuous-inferno']!, Cividis: SCALES['continuous-cividis']!,
+    Oranges: ['#2a1606', '#FF9830', '#ffe3c2'],
+    Blues: ['#0b1a33', '#5794F2', '#dbe9ff'],
+    Greens: ['#0b2a10', '#73BF69', '#e2f7de'],
+    Reds: ['#33070d', '#F2495C', '#ffdce0'],
+    Purples: ['#240b33', '#B877D9', '#f1e0fa'],
+    Greys: ['#1c1c1c', '#8e8e8e', '#f2f2f2'],
+    Spectral: ['#5e4fa2', '#66c2a5', '#ffffbf', '#fdae61', '#9e0142'],
+    RdYlGn: ['#1a9850', '#ffffbf', '#d73027'],
+    RdYlBu: ['#4575b4', '#ffffbf', '#d73027'],
+    Turbo: ['#30123b', '#28bceb', '#a4fc3c', '#fb7e21', '#7a0403'],
+    Viridis: SCALES['continuous-viridis']!,
+    Magma: SCALES['continuous-magma']!,
+    Plasma: SCALES['continuous-plasma']!,
+    Inferno: SCALES['continuous-inferno']!,
+    Cividis: SCALES['continuous-cividis']!,
   };
   const stops = (scheme && Object.hasOwn(ends, scheme) && ends[scheme]) || ends.Oranges!;
   SCALES['scheme-now'] = stops;

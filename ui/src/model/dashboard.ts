@@ -65,7 +65,8 @@ export interface Panel {
   copyOf?: number;
 }
 
-export type VariableKind = 'query' | 'custom' | 'interval' | 'datasource' | 'constant' | 'textbox' | 'adhoc' | 'unknown';
+export type VariableKind =
+  'query' | 'custom' | 'interval' | 'datasource' | 'constant' | 'textbox' | 'adhoc' | 'unknown';
 
 export interface VariableModel {
   kind: VariableKind;
@@ -116,10 +117,11 @@ export interface Dashboard {
 
 // --- reading what may be anything -------------------------------------------------------------------
 
-export const object = (value: unknown): Json => (typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Json : {});
+export const object = (value: unknown): Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {};
 export const list = (value: unknown): any[] => (Array.isArray(value) ? value : []);
 export const text = (value: unknown, otherwise = ''): string =>
-  (typeof value === 'string' ? value.slice(0, TEXT_MAX) : typeof value === 'number' ? String(value) : otherwise);
+  typeof value === 'string' ? value.slice(0, TEXT_MAX) : typeof value === 'number' ? String(value) : otherwise;
 export const number = (value: unknown): number | undefined => {
   const found = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
   return typeof found === 'number' && Number.isFinite(found) ? found : undefined;
@@ -132,8 +134,15 @@ const within = (value: unknown, least: number, most: number, otherwise: number):
 // --- panels -----------------------------------------------------------------------------------------
 
 function readLinks(value: unknown): Link[] {
-  return list(value).slice(0, 20).map(object).filter((link) => link.url).map((link) =>
-    ({ title: text(link.title, text(link.url)).slice(0, 200), url: text(link.url), targetBlank: link.targetBlank === true }));
+  return list(value)
+    .slice(0, 20)
+    .map(object)
+    .filter((link) => link.url)
+    .map((link) => ({
+      title: text(link.title, text(link.url)).slice(0, 200),
+      url: text(link.url),
+      targetBlank: link.targetBlank === true,
+    }));
 }
 
 /** Only these may be followed; the rest (javascript:, data:) is no address. */
@@ -147,13 +156,23 @@ function readTarget(value: unknown, at: number): Target {
   const from = object(value);
   const expr = text(from.expr ?? from.query);
   const kind = object(from.datasource).type;
-  const isForeign = !expr && Object.keys(from).some((key) => ['rawSql', 'queryText', 'metricName', 'target', 'scenarioId'].includes(key));
+  const isForeign =
+    !expr &&
+    Object.keys(from).some((key) => ['rawSql', 'queryText', 'metricName', 'target', 'scenarioId'].includes(key));
   return {
-    refId: text(from.refId) || String.fromCharCode(65 + at % 26), expr, datasource: from.datasource,
-    format: optional(from.format), legendFormat: optional(from.legendFormat),
-    instant: from.instant === true, range: typeof from.range === 'boolean' ? from.range : undefined,
-    interval: optional(from.interval), intervalFactor: number(from.intervalFactor), hide: from.hide === true,
-    foreign: isForeign ? `query ${text(from.refId, '?')} is not PromQL${typeof kind === 'string' ? ` (${kind.slice(0, 40)})` : ''}` : undefined,
+    refId: text(from.refId) || String.fromCharCode(65 + (at % 26)),
+    expr,
+    datasource: from.datasource,
+    format: optional(from.format),
+    legendFormat: optional(from.legendFormat),
+    instant: from.instant === true,
+    range: typeof from.range === 'boolean' ? from.range : undefined,
+    interval: optional(from.interval),
+    intervalFactor: number(from.intervalFactor),
+    hide: from.hide === true,
+    foreign: isForeign
+      ? `query ${text(from.refId, '?')} is not PromQL${typeof kind === 'string' ? ` (${kind.slice(0, 40)})` : ''}`
+      : undefined,
   };
 }
 
@@ -161,7 +180,10 @@ function readFieldOptions(value: unknown): FieldOptions {
   const { defaults, overrides } = object(value);
   return {
     defaults: object(defaults),
-    overrides: list(overrides).slice(0, 500).map(object).filter((one) => one.matcher && Array.isArray(one.properties))
+    overrides: list(overrides)
+      .slice(0, 500)
+      .map(object)
+      .filter((one) => one.matcher && Array.isArray(one.properties))
       .map((one) => ({ matcher: object(one.matcher), properties: one.properties.map(object) }) as Override),
   };
 }
@@ -170,21 +192,42 @@ function readPanel(value: unknown, at: number): Panel {
   const from = convertLegacy(object(value));
   const grid = object(from.gridPos);
   const problems: string[] = list(from.problems).map((one) => text(one));
-  if (from.libraryPanel && !from.targets) problems.push(`it is the library panel "${text(object(from.libraryPanel).name)}", whose content is not in this file`);
+  if (from.libraryPanel && !from.targets)
+    problems.push(
+      `it is the library panel "${text(object(from.libraryPanel).name)}", whose content is not in this file`,
+    );
   const targets = list(from.targets).slice(0, TARGETS_MAX).map(readTarget);
   for (const { foreign } of targets) if (foreign) problems.push(foreign);
   if (from.alert) problems.push('its alert rule is not evaluated here');
   const w = within(grid.w, 1, 24, from.type === 'row' ? 24 : 12);
   return {
     id: number(from.id) ?? 100_000 + at,
-    type: text(from.type, 'unknown').slice(0, 100), title: text(from.title).slice(0, 500), description: optional(from.description),
-    gridPos: { x: Math.min(within(grid.x, 0, 23, 0), 24 - w), y: within(grid.y, 0, 1e6, at * 8), w, h: within(grid.h, 1, 200, from.type === 'row' ? 1 : 8) },
-    datasource: from.datasource, targets, options: object(from.options), fieldConfig: readFieldOptions(from.fieldConfig),
+    type: text(from.type, 'unknown').slice(0, 100),
+    title: text(from.title).slice(0, 500),
+    description: optional(from.description),
+    gridPos: {
+      x: Math.min(within(grid.x, 0, 23, 0), 24 - w),
+      y: within(grid.y, 0, 1e6, at * 8),
+      w,
+      h: within(grid.h, 1, 200, from.type === 'row' ? 1 : 8),
+    },
+    datasource: from.datasource,
+    targets,
+    options: object(from.options),
+    fieldConfig: readFieldOptions(from.fieldConfig),
     transformations: list(from.transformations).slice(0, 50).map(object) as unknown as Transformation[],
-    repeat: optional(from.repeat), repeatDirection: from.repeatDirection === 'v' ? 'v' : 'h', maxPerRow: number(from.maxPerRow),
-    links: readLinks(from.links), interval: optional(from.interval), maxDataPoints: number(from.maxDataPoints),
-    timeFrom: optional(from.timeFrom), timeShift: optional(from.timeShift), hideTimeOverride: from.hideTimeOverride === true,
-    transparent: from.transparent === true, collapsed: from.collapsed === true, problems,
+    repeat: optional(from.repeat),
+    repeatDirection: from.repeatDirection === 'v' ? 'v' : 'h',
+    maxPerRow: number(from.maxPerRow),
+    links: readLinks(from.links),
+    interval: optional(from.interval),
+    maxDataPoints: number(from.maxDataPoints),
+    timeFrom: optional(from.timeFrom),
+    timeShift: optional(from.timeShift),
+    hideTimeOverride: from.hideTimeOverride === true,
+    transparent: from.transparent === true,
+    collapsed: from.collapsed === true,
+    problems,
   };
 }
 
@@ -198,10 +241,17 @@ function fromRows(rows: any[]): Json[] {
     const pixels = number(text(row.height).replace('px', '')) ?? number(row.height) ?? 250;
     const h = Math.max(Math.round(pixels / 38), 3);
     if (titled) {
-      panels.push({ type: 'row', title: row.title, collapsed: row.collapse === true, repeat: row.repeat, gridPos: { x: 0, y, w: 24, h: 1 } });
+      panels.push({
+        type: 'row',
+        title: row.title,
+        collapsed: row.collapse === true,
+        repeat: row.repeat,
+        gridPos: { x: 0, y, w: 24, h: 1 },
+      });
       y++;
     }
-    let x = 0, high = 0;
+    let x = 0,
+      high = 0;
     for (const inner of list(row.panels).slice(0, PANELS_MAX)) {
       const panel = object(inner);
       const w = Math.min(Math.max(Math.round((number(panel.span) ?? 4) * 2), 1), 24);
@@ -237,28 +287,50 @@ function flatten(panels: any[]): Json[] {
 
 const KINDS = ['query', 'custom', 'interval', 'datasource', 'constant', 'textbox', 'adhoc'];
 
-const textOrList = (value: unknown): string | string[] => (Array.isArray(value) ? value.map((one) => text(one)) : text(value));
+const textOrList = (value: unknown): string | string[] =>
+  Array.isArray(value) ? value.map((one) => text(one)) : text(value);
 
 /** a,b : 2,"c\,d": values with commas between, "text : value". */
 export function customOptions(query: string): { text: string; value: string }[] {
-  return query.split(/(?<!\\),/).map((part) => part.replace(/\\,/g, ',').trim()).filter(Boolean).slice(0, 5000).map((part) => {
-    const match = /^(.+?)\s:\s(.+)$/.exec(part);
-    return match ? { text: match[1]!.trim(), value: match[2]!.trim() } : { text: part, value: part };
-  });
+  return query
+    .split(/(?<!\\),/)
+    .map((part) => part.replace(/\\,/g, ',').trim())
+    .filter(Boolean)
+    .slice(0, 5000)
+    .map((part) => {
+      const match = /^(.+?)\s:\s(.+)$/.exec(part);
+      return match ? { text: match[1]!.trim(), value: match[2]!.trim() } : { text: part, value: part };
+    });
 }
 
 function readVariable(value: unknown): VariableModel {
   const from = object(value);
   const kind = (KINDS.includes(from.type) ? from.type : 'unknown') as VariableKind;
-  const query = typeof from.query === 'object' && from.query ? text(from.query.query ?? from.query.expr) : text(from.query);
+  const query =
+    typeof from.query === 'object' && from.query ? text(from.query.query ?? from.query.expr) : text(from.query);
   const current = object(from.current);
   return {
-    kind, name: text(from.name).slice(0, 200), label: text(from.label) || text(from.name).slice(0, 200), description: optional(from.description),
-    hide: from.hide === 2 ? 2 : from.hide === 1 ? 1 : 0, query: query || text(from.definition), regex: text(from.regex), sort: number(from.sort) ?? 0,
-    multi: from.multi === true, includeAll: from.includeAll === true, allValue: optional(from.allValue),
-    options: list(from.options).slice(0, 5000).map(object).map((one) => ({ text: text(one.text), value: text(one.value) })),
-    current: current.value === undefined ? undefined : { text: textOrList(current.text), value: textOrList(current.value) },
-    refresh: number(from.refresh) ?? 0, auto: from.auto === true, autoCount: within(from.auto_count, 1, 500, 30), autoMin: text(from.auto_min, '10s'),
+    kind,
+    name: text(from.name).slice(0, 200),
+    label: text(from.label) || text(from.name).slice(0, 200),
+    description: optional(from.description),
+    hide: from.hide === 2 ? 2 : from.hide === 1 ? 1 : 0,
+    query: query || text(from.definition),
+    regex: text(from.regex),
+    sort: number(from.sort) ?? 0,
+    multi: from.multi === true,
+    includeAll: from.includeAll === true,
+    allValue: optional(from.allValue),
+    options: list(from.options)
+      .slice(0, 5000)
+      .map(object)
+      .map((one) => ({ text: text(one.text), value: text(one.value) })),
+    current:
+      current.value === undefined ? undefined : { text: textOrList(current.text), value: textOrList(current.value) },
+    refresh: number(from.refresh) ?? 0,
+    auto: from.auto === true,
+    autoCount: within(from.auto_count, 1, 500, 30),
+    autoMin: text(from.auto_min, '10s'),
   };
 }
 
@@ -278,18 +350,26 @@ function unwrap(value: Json): Json {
 function readLink(value: unknown): DashboardLink {
   const from = object(value);
   return {
-    title: text(from.title).slice(0, 200), url: text(from.url), type: from.type === 'dashboards' ? 'dashboards' : 'link',
-    tags: list(from.tags).map((tag) => text(tag)), keepTime: from.keepTime === true, includeVars: from.includeVars === true,
-    targetBlank: from.targetBlank === true, tooltip: optional(from.tooltip),
+    title: text(from.title).slice(0, 200),
+    url: text(from.url),
+    type: from.type === 'dashboards' ? 'dashboards' : 'link',
+    tags: list(from.tags).map((tag) => text(tag)),
+    keepTime: from.keepTime === true,
+    includeVars: from.includeVars === true,
+    targetBlank: from.targetBlank === true,
+    tooltip: optional(from.tooltip),
   };
 }
 
 /** Inputs of an exported dashboard: what stands for the datasource, and constants. */
 function fillInputs(value: Json): Json {
-  const constants = list(value.__inputs).map(object).filter((one) => one.type === 'constant' && typeof one.value === 'string');
+  const constants = list(value.__inputs)
+    .map(object)
+    .filter((one) => one.type === 'constant' && typeof one.value === 'string');
   if (!constants.length) return value;
   let source = JSON.stringify(value);
-  for (const { name, value: given } of constants) source = source.replaceAll(`\${${text(name)}}`, JSON.stringify(given).slice(1, -1));
+  for (const { name, value: given } of constants)
+    source = source.replaceAll(`\${${text(name)}}`, JSON.stringify(given).slice(1, -1));
   return JSON.parse(source);
 }
 
@@ -298,9 +378,13 @@ export function readDashboard(value: unknown, uid = ''): Dashboard {
   const from = fillInputs(unwrap(object(value)));
   if (!Array.isArray(from.panels) && !Array.isArray(from.rows)) problems.push('it has no panels: is this a dashboard?');
   const raw = flatten(Array.isArray(from.rows) && !list(from.panels).length ? fromRows(from.rows) : list(from.panels));
-  if (raw.length > PANELS_MAX) problems.push(`it has more than ${PANELS_MAX} panels; the first ${PANELS_MAX} are shown`);
+  if (raw.length > PANELS_MAX)
+    problems.push(`it has more than ${PANELS_MAX} panels; the first ${PANELS_MAX} are shown`);
   const time = object(from.time);
-  const variables = list(object(from.templating).list).slice(0, VARIABLES_MAX).map(readVariable).filter(({ name }) => name);
+  const variables = list(object(from.templating).list)
+    .slice(0, VARIABLES_MAX)
+    .map(readVariable)
+    .filter(({ name }) => name);
   const ids = new Set<number>();
   const panels = raw.slice(0, PANELS_MAX).map(readPanel);
   for (const panel of panels) {
@@ -308,11 +392,22 @@ export function readDashboard(value: unknown, uid = ''): Dashboard {
     ids.add(panel.id);
   }
   return {
-    uid: text(from.uid) || uid, title: text(from.title, uid || 'Dashboard').slice(0, 500), description: optional(from.description),
-    tags: list(from.tags).slice(0, 50).map((tag) => text(tag)), refresh: typeof from.refresh === 'string' ? from.refresh : undefined,
-    refreshIntervals: list(object(from.timepicker).refresh_intervals).slice(0, 20).map((one) => text(one)),
-    time: { from: text(time.from, 'now-6h'), to: text(time.to, 'now') }, timezone: text(from.timezone, 'browser'),
+    uid: text(from.uid) || uid,
+    title: text(from.title, uid || 'Dashboard').slice(0, 500),
+    description: optional(from.description),
+    tags: list(from.tags)
+      .slice(0, 50)
+      .map((tag) => text(tag)),
+    refresh: typeof from.refresh === 'string' ? from.refresh : undefined,
+    refreshIntervals: list(object(from.timepicker).refresh_intervals)
+      .slice(0, 20)
+      .map((one) => text(one)),
+    time: { from: text(time.from, 'now-6h'), to: text(time.to, 'now') },
+    timezone: text(from.timezone, 'browser'),
     graphTooltip: number(from.graphTooltip) ?? (from.sharedCrosshair === true ? 1 : 0),
-    panels, variables, links: list(from.links).slice(0, 30).map(readLink), problems,
+    panels,
+    variables,
+    links: list(from.links).slice(0, 30).map(readLink),
+    problems,
   };
 }

@@ -31,22 +31,34 @@ const asList = (value: unknown): string[] => (Array.isArray(value) ? value.map(S
 
 function compares(op: string, a: number, b: number): boolean {
   switch (op) {
-    case 'gte': return a >= b;
-    case 'gt': return a > b;
-    case 'lte': return a <= b;
-    case 'lt': return a < b;
-    case 'eq': return a === b;
-    case 'neq': return a !== b;
-    default: return false;
+    case 'gte':
+      return a >= b;
+    case 'gt':
+      return a > b;
+    case 'lte':
+      return a <= b;
+    case 'lt':
+      return a < b;
+    case 'eq':
+      return a === b;
+    case 'neq':
+      return a !== b;
+    default:
+      return false;
   }
 }
 
 function matches({ id, options }: Override['matcher'], frame: Frame, field: Field): boolean {
   const names = [field.name, field.title ?? ''];
   switch (id) {
-    case 'byName': return names.includes(String(options));
+    case 'byName':
+      return names.includes(String(options));
     case 'byNames': {
-      const { names: wanted, mode, readOnly: _ } = (options ?? {}) as { names?: unknown; mode?: string; readOnly?: boolean };
+      const {
+        names: wanted,
+        mode,
+        readOnly: _,
+      } = (options ?? {}) as { names?: unknown; mode?: string; readOnly?: boolean };
       const found = asList(wanted).some((name) => names.includes(name));
       return mode === 'exclude' ? !found && field.type !== 'time' : found;
     }
@@ -55,17 +67,23 @@ function matches({ id, options }: Override['matcher'], frame: Frame, field: Fiel
       const pattern = patternOf(String(options ?? ''));
       return pattern !== undefined && names.some((name) => pattern.test(name));
     }
-    case 'byType': return field.type === options;
-    case 'byTypes': return asList(options).includes(field.type);
-    case 'numeric': return field.type === 'number';
-    case 'time': return field.type === 'time';
-    case 'byFrameRefID': return frame.refId === options;
+    case 'byType':
+      return field.type === options;
+    case 'byTypes':
+      return asList(options).includes(field.type);
+    case 'numeric':
+      return field.type === 'number';
+    case 'time':
+      return field.type === 'time';
+    case 'byFrameRefID':
+      return frame.refId === options;
     case 'byValue': {
       const { reducer, op, value } = (options ?? {}) as { reducer?: string; op?: string; value?: unknown };
       const reduced = reduce(field, reducer ?? 'lastNotNull');
       return field.type === 'number' && typeof reduced === 'number' && compares(op ?? 'gte', reduced, Number(value));
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -92,13 +110,14 @@ function titleOf(frame: Frame, field: Field, frames: Frame[], variables: Variabl
         if (name !== '__field' && name !== '__series' && name !== '__cell') return undefined;
         if (path?.startsWith('labels.')) return field.labels?.[path.slice(7)] ?? '';
         if (path === 'labels') return seriesText(field.labels ?? {});
-        return path === 'name' || path === 'displayName' ? displayNameFromDS ?? frame.name ?? field.name : '';
+        return path === 'name' || path === 'displayName' ? (displayNameFromDS ?? frame.name ?? field.name) : '';
       },
     });
   }
   if (displayNameFromDS) return displayNameFromDS;
   if (field.type === 'time' && !field.labels) return field.name;
-  if (frame.name && frame.fields.filter((other) => other.type === field.type).length === 1 && frames.length > 1) return frame.name;
+  if (frame.name && frame.fields.filter((other) => other.type === field.type).length === 1 && frames.length > 1)
+    return frame.name;
   if (field.labels && Object.keys(field.labels).length && frames.length > 1) return seriesText(field.labels);
   return field.name;
 }
@@ -109,7 +128,11 @@ export function applyOptions(frames: Frame[], options: FieldOptions | undefined,
   return frames.map((frame) => ({
     ...frame,
     fields: frame.fields.map((plain) => {
-      const config: FieldConfig = { ...defaults, ...plain.config, custom: { ...defaults.custom, ...plain.config.custom } };
+      const config: FieldConfig = {
+        ...defaults,
+        ...plain.config,
+        custom: { ...defaults.custom, ...plain.config.custom },
+      };
       const field: Field = { ...plain, config };
       if (field.type === 'time' && !plain.config.unit) config.unit = 'dateTimeAsIso';
       field.title = titleOf(frame, field, frames, variables);
@@ -135,7 +158,8 @@ export function boundsOf(field: Field): Bounds {
   if (typeof min !== 'number' || typeof max !== 'number') {
     let [low, high] = [Infinity, -Infinity];
     for (const value of field.values) {
-      if (typeof value === 'number' && Number.isFinite(value)) [low, high] = [Math.min(low, value), Math.max(high, value)];
+      if (typeof value === 'number' && Number.isFinite(value))
+        [low, high] = [Math.min(low, value), Math.max(high, value)];
     }
     min = typeof min === 'number' ? min : low;
     max = typeof max === 'number' ? max : high;
@@ -145,13 +169,18 @@ export function boundsOf(field: Field): Bounds {
 
 export function steps(config: FieldConfig): Threshold[] {
   const found = Array.isArray(config.thresholds?.steps) ? config.thresholds.steps : [];
-  return found.length ? found : [{ value: null, color: 'green' }, { value: 80, color: 'red' }];
+  return found.length
+    ? found
+    : [
+        { value: null, color: 'green' },
+        { value: 80, color: 'red' },
+      ];
 }
 
 export function thresholdOf(config: FieldConfig, value: number, bounds: Bounds): Threshold {
   const all = steps(config);
-  const size = config.thresholds?.mode === 'percentage'
-    ? (value - bounds.min) / (bounds.max - bounds.min || 1) * 100 : value;
+  const size =
+    config.thresholds?.mode === 'percentage' ? ((value - bounds.min) / (bounds.max - bounds.min || 1)) * 100 : value;
   let found = all[0]!;
   for (const step of all) {
     if (step.value === null || step.value === undefined || size >= step.value) found = step;
@@ -162,7 +191,8 @@ export function thresholdOf(config: FieldConfig, value: number, bounds: Bounds):
 function mappingOf(mapping: Mapping, value: Cell): MappingResult | undefined {
   const options = (mapping.options ?? {}) as Record<string, any>;
   switch (mapping.type) {
-    case 'value': return value !== null && Object.hasOwn(options, String(value)) ? options[String(value)] : undefined;
+    case 'value':
+      return value !== null && Object.hasOwn(options, String(value)) ? options[String(value)] : undefined;
     case 'range': {
       const number = Number(value);
       if (value === null || Number.isNaN(number)) return undefined;
@@ -174,17 +204,25 @@ function mappingOf(mapping: Mapping, value: Cell): MappingResult | undefined {
       const pattern = patternOf(String(options.pattern ?? ''));
       if (!pattern || value === null || !pattern.test(String(value))) return undefined;
       const text = options.result?.text;
-      return { ...options.result, text: typeof text === 'string' && text ? String(value).replace(pattern, text) : undefined };
+      return {
+        ...options.result,
+        text: typeof text === 'string' && text ? String(value).replace(pattern, text) : undefined,
+      };
     }
     case 'special': {
       const kind = options.match;
       const isNan = typeof value === 'number' && Number.isNaN(value);
-      const hit = (kind === 'null' && value === null) || (kind === 'nan' && isNan)
-        || (kind === 'null+nan' && (value === null || isNan)) || (kind === 'true' && value === true)
-        || (kind === 'false' && value === false) || (kind === 'empty' && value === '');
+      const hit =
+        (kind === 'null' && value === null) ||
+        (kind === 'nan' && isNan) ||
+        (kind === 'null+nan' && (value === null || isNan)) ||
+        (kind === 'true' && value === true) ||
+        (kind === 'false' && value === false) ||
+        (kind === 'empty' && value === '');
       return hit ? options.result : undefined;
     }
-    default: return undefined;
+    default:
+      return undefined;
   }
 }
 
@@ -200,12 +238,16 @@ export function mapped(config: FieldConfig, value: Cell): MappingResult | undefi
 export function fieldColor(field: Field, index: number): string {
   const { mode, fixedColor, seriesBy } = field.config.color ?? {};
   switch (mode) {
-    case 'fixed': return namedColor(fixedColor);
-    case 'shades': return namedColor(fixedColor);
-    case 'palette-classic-by-name': return colorOfName(field.title ?? field.name);
+    case 'fixed':
+      return namedColor(fixedColor);
+    case 'shades':
+      return namedColor(fixedColor);
+    case 'palette-classic-by-name':
+      return colorOfName(field.title ?? field.name);
     case 'thresholds':
     case undefined:
-    case 'palette-classic': if (mode !== 'thresholds') return seriesColor(index);
+    case 'palette-classic':
+      if (mode !== 'thresholds') return seriesColor(index);
   }
   const reduced = reduce(field, seriesBy === 'min' || seriesBy === 'max' ? seriesBy : 'lastNotNull');
   return typeof reduced === 'number' ? valueColor(field, reduced, index) : seriesColor(index);
@@ -218,7 +260,8 @@ export function valueColor(field: Field, value: Cell, index = 0): string {
   if (mode === 'fixed' || mode === 'shades') return namedColor(field.config.color?.fixedColor);
   if (mode === 'palette-classic') return seriesColor(index);
   if (mode === 'palette-classic-by-name') return colorOfName(field.title ?? field.name);
-  if (typeof value !== 'number' || Number.isNaN(value)) return mode ? FALLBACK_COLOR : namedColor(steps(field.config)[0]!.color);
+  if (typeof value !== 'number' || Number.isNaN(value))
+    return mode ? FALLBACK_COLOR : namedColor(steps(field.config)[0]!.color);
   const bounds = boundsOf(field);
   if (isScale(mode)) return scaleColor(mode!, (value - bounds.min) / (bounds.max - bounds.min || 1));
   return namedColor(thresholdOf(field.config, value, bounds).color);
@@ -231,8 +274,13 @@ export function show(field: Field, value: Cell | undefined): Shown {
   if (value === null || value === undefined) return plain(field.config.noValue ?? '');
   if (typeof value === 'number') {
     if (Number.isNaN(value)) return plain(field.config.noValue ?? 'NaN');
-    if (field.type === 'time' && field.config.unit === 'dateTimeAsIso') return plain(dateText(value, 'YYYY-MM-DD HH:mm:ss'));
-    return showNumber(value, field.config.unit, typeof field.config.decimals === 'number' ? field.config.decimals : undefined);
+    if (field.type === 'time' && field.config.unit === 'dateTimeAsIso')
+      return plain(dateText(value, 'YYYY-MM-DD HH:mm:ss'));
+    return showNumber(
+      value,
+      field.config.unit,
+      typeof field.config.decimals === 'number' ? field.config.decimals : undefined,
+    );
   }
   if (typeof value === 'object') return plain(JSON.stringify(value));
   const unit = field.config.unit;

@@ -85,9 +85,13 @@ export function copyFrame(frame: Frame): Frame {
 export function guessType(values: readonly Cell[]): FieldType {
   const first = values.find((value) => value !== null && value !== undefined);
   switch (typeof first) {
-    case 'number': return 'number';
-    case 'boolean': return 'boolean';
-    case 'string': return 'string';
-    default: return 'other';
+    case 'number':
+      return 'number';
+    case 'boolean':
+      return 'boolean';
+    case 'string':
+      return 'string';
+    default:
+      return 'other';
   }
 }

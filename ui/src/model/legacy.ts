@@ -2,20 +2,37 @@
 // gauges, pie charts. Field names are theirs; only what changes the picture is taken over.
 import type { Json } from './dashboard';
 
-const object = (value: unknown): Json => (typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Json : {});
+const object = (value: unknown): Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {};
 const list = (value: unknown): any[] => (Array.isArray(value) ? value : []);
 const number = (value: unknown): number | undefined => {
   const found = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
   return typeof found === 'number' && Number.isFinite(found) ? found : undefined;
 };
 
-const CALCS: Record<string, string> = { avg: 'mean', current: 'lastNotNull', total: 'sum', min: 'min', max: 'max', first: 'firstNotNull',
-  last: 'lastNotNull', name: 'lastNotNull', delta: 'delta', diff: 'diff', range: 'range', last_time: 'lastNotNull' };
+const CALCS: Record<string, string> = {
+  avg: 'mean',
+  current: 'lastNotNull',
+  total: 'sum',
+  min: 'min',
+  max: 'max',
+  first: 'firstNotNull',
+  last: 'lastNotNull',
+  name: 'lastNotNull',
+  delta: 'delta',
+  diff: 'diff',
+  range: 'range',
+  last_time: 'lastNotNull',
+};
 
 function mappings(from: Json): Json[] {
   const made: Json[] = [];
   for (const { value, text, op: _op } of list(from.valueMaps).map(object)) {
-    made.push(value === 'null' ? { type: 'special', options: { match: 'null', result: { text } } } : { type: 'value', options: { [String(value)]: { text } } });
+    made.push(
+      value === 'null'
+        ? { type: 'special', options: { match: 'null', result: { text } } }
+        : { type: 'value', options: { [String(value)]: { text } } },
+    );
   }
   for (const { from: low, to, text } of list(from.rangeMaps).map(object)) {
     made.push({ type: 'range', options: { from: number(low) ?? null, to: number(to) ?? null, result: { text } } });
@@ -25,16 +42,32 @@ function mappings(from: Json): Json[] {
 
 /** "80,90" and three colours. */
 function oldThresholds(text: unknown, colors: unknown): Json {
-  const bounds = String(text ?? '').split(',').map((part) => number(part)).filter((value): value is number => value !== undefined);
+  const bounds = String(text ?? '')
+    .split(',')
+    .map((part) => number(part))
+    .filter((value): value is number => value !== undefined);
   const names = list(colors).map(String);
-  return { mode: 'absolute', steps: [{ value: null, color: names[0] ?? 'green' }, ...bounds.map((value, i) => ({ value, color: names[i + 1] ?? 'red' }))] };
+  return {
+    mode: 'absolute',
+    steps: [
+      { value: null, color: names[0] ?? 'green' },
+      ...bounds.map((value, i) => ({ value, color: names[i + 1] ?? 'red' })),
+    ],
+  };
 }
 
 // --- graph ------------------------------------------------------------------------------------------
 
 function legendOf(legend: Json): Json {
-  const calcs = Object.entries(CALCS).filter(([key]) => legend.values && legend[key] === true && key !== 'name').map(([, calc]) => calc);
-  return { showLegend: legend.show !== false, displayMode: legend.alignAsTable ? 'table' : 'list', placement: legend.rightSide ? 'right' : 'bottom', calcs: [...new Set(calcs)] };
+  const calcs = Object.entries(CALCS)
+    .filter(([key]) => legend.values && legend[key] === true && key !== 'name')
+    .map(([, calc]) => calc);
+  return {
+    showLegend: legend.show !== false,
+    displayMode: legend.alignAsTable ? 'table' : 'list',
+    placement: legend.rightSide ? 'right' : 'bottom',
+    calcs: [...new Set(calcs)],
+  };
 }
 
 function seriesOverride(from: Json): Json | undefined {
@@ -48,7 +81,8 @@ function seriesOverride(from: Json): Json | undefined {
   else if (from.bars === true) custom('drawStyle', 'bars');
   if (number(from.fill) !== undefined) custom('fillOpacity', number(from.fill)! * 10);
   if (number(from.linewidth) !== undefined) custom('lineWidth', number(from.linewidth));
-  if (from.dashes) custom('lineStyle', { fill: 'dash', dash: [number(from.dashLength) ?? 10, number(from.spaceLength) ?? 10] });
+  if (from.dashes)
+    custom('lineStyle', { fill: 'dash', dash: [number(from.dashLength) ?? 10, number(from.spaceLength) ?? 10] });
   if (from.stack === false) custom('stacking', { mode: 'none' });
   if (typeof from.stack === 'string') custom('stacking', { mode: 'normal', group: from.stack });
   if (from.transform === 'negative-Y') custom('transform', 'negative-Y');
@@ -59,34 +93,87 @@ function seriesOverride(from: Json): Json | undefined {
 
 function graph(from: Json): Json {
   const [left, right] = list(from.yaxes).map(object);
-  const bars = from.bars === true, lines = from.lines !== false;
+  const bars = from.bars === true,
+    lines = from.lines !== false;
   const custom: Json = {
     drawStyle: bars && !lines ? 'bars' : !lines && from.points ? 'points' : bars ? 'bars' : 'line',
-    lineWidth: number(from.linewidth) ?? 1, fillOpacity: bars && !lines ? 100 : (number(from.fill) ?? 1) * 10,
-    gradientMode: number(from.fillGradient) ? 'opacity' : 'none', pointSize: (number(from.pointradius) ?? 2) * 2, showPoints: from.points ? 'always' : 'never',
-    spanNulls: from.nullPointMode === 'connected', lineInterpolation: from.steppedLine ? 'stepAfter' : 'linear',
+    lineWidth: number(from.linewidth) ?? 1,
+    fillOpacity: bars && !lines ? 100 : (number(from.fill) ?? 1) * 10,
+    gradientMode: number(from.fillGradient) ? 'opacity' : 'none',
+    pointSize: (number(from.pointradius) ?? 2) * 2,
+    showPoints: from.points ? 'always' : 'never',
+    spanNulls: from.nullPointMode === 'connected',
+    lineInterpolation: from.steppedLine ? 'stepAfter' : 'linear',
     stacking: { mode: from.stack ? (from.percentage ? 'percent' : 'normal') : 'none', group: 'A' },
-    axisLabel: left?.label ?? '', axisPlacement: left?.show === false ? 'hidden' : 'auto',
-    ...number(left?.logBase) && left!.logBase > 1 ? { scaleDistribution: { type: 'log', log: number(left!.logBase) } } : {},
+    axisLabel: left?.label ?? '',
+    axisPlacement: left?.show === false ? 'hidden' : 'auto',
+    ...(number(left?.logBase) && left!.logBase > 1
+      ? { scaleDistribution: { type: 'log', log: number(left!.logBase) } }
+      : {}),
   };
-  const steps = list(from.thresholds).map(object).filter((one) => number(one.value) !== undefined).sort((a, b) => a.value - b.value);
+  const steps = list(from.thresholds)
+    .map(object)
+    .filter((one) => number(one.value) !== undefined)
+    .sort((a, b) => a.value - b.value);
   const tells: Record<string, string> = { critical: 'red', warning: 'orange', ok: 'green', custom: 'gray' };
   if (steps.length) custom.thresholdsStyle = { mode: steps.some(({ fill }) => fill) ? 'area' : 'line' };
-  const overrides = list(from.seriesOverrides).slice(0, 200).map(object).map(seriesOverride).filter((one): one is Json => one !== undefined);
+  const overrides = list(from.seriesOverrides)
+    .slice(0, 200)
+    .map(object)
+    .map(seriesOverride)
+    .filter((one): one is Json => one !== undefined);
   for (const [name, color] of Object.entries(object(from.aliasColors))) {
-    overrides.push({ matcher: { id: 'byName', options: name }, properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: color } }] });
+    overrides.push({
+      matcher: { id: 'byName', options: name },
+      properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: color } }],
+    });
   }
-  const onRight = overrides.filter(({ properties }) => properties.some((one: Json) => one.id === 'custom.axisPlacement'));
+  const onRight = overrides.filter(({ properties }) =>
+    properties.some((one: Json) => one.id === 'custom.axisPlacement'),
+  );
   for (const { properties } of onRight) if (right?.format) properties.push({ id: 'unit', value: right.format });
-  const type = object(from.xaxis).mode === 'series' ? 'barchart' : object(from.xaxis).mode === 'histogram' ? 'histogram' : 'timeseries';
+  const type =
+    object(from.xaxis).mode === 'series'
+      ? 'barchart'
+      : object(from.xaxis).mode === 'histogram'
+        ? 'histogram'
+        : 'timeseries';
   return {
-    ...from, type,
-    options: { legend: legendOf(object(from.legend)), tooltip: { mode: object(from.tooltip).shared === false ? 'single' : 'multi', sort: object(from.tooltip).sort === 2 ? 'desc' : 'none' },
-      ...type === 'barchart' ? { reduceBySeries: CALCS[list(object(from.xaxis).values)[0]] ?? 'sum' } : {} },
-    fieldConfig: { defaults: { unit: left?.format, decimals: number(left?.decimals), min: number(left?.min), max: number(left?.max), custom,
-      color: { mode: 'palette-classic' }, ...steps.length ? { thresholds: { mode: 'absolute', steps: [{ value: null, color: 'transparent' },
-        ...steps.map(({ value, colorMode, fillColor }) => ({ value: number(value), color: tells[colorMode] === 'gray' ? fillColor ?? 'gray' : tells[colorMode] ?? 'red' }))] } } : {} },
-    overrides },
+    ...from,
+    type,
+    options: {
+      legend: legendOf(object(from.legend)),
+      tooltip: {
+        mode: object(from.tooltip).shared === false ? 'single' : 'multi',
+        sort: object(from.tooltip).sort === 2 ? 'desc' : 'none',
+      },
+      ...(type === 'barchart' ? { reduceBySeries: CALCS[list(object(from.xaxis).values)[0]] ?? 'sum' } : {}),
+    },
+    fieldConfig: {
+      defaults: {
+        unit: left?.format,
+        decimals: number(left?.decimals),
+        min: number(left?.min),
+        max: number(left?.max),
+        custom,
+        color: { mode: 'palette-classic' },
+        ...(steps.length
+          ? {
+              thresholds: {
+                mode: 'absolute',
+                steps: [
+                  { value: null, color: 'transparent' },
+                  ...steps.map(({ value, colorMode, fillColor }) => ({
+                    value: number(value),
+                    color: tells[colorMode] === 'gray' ? (fillColor ?? 'gray') : (tells[colorMode] ?? 'red'),
+                  })),
+                ],
+              },
+            }
+          : {}),
+      },
+      overrides,
+    },
   };
 }
 
@@ -96,43 +183,94 @@ function singlestat(from: Json): Json {
   const gauge = object(from.gauge);
   const steps = oldThresholds(from.thresholds, from.colors);
   const isColored = from.colorBackground === true || from.colorValue === true || gauge.show === true;
-  const text = { ...from.prefix || from.postfix ? { prefix: from.prefix ?? '', postfix: from.postfix ?? '' } : {} };
+  const text = { ...(from.prefix || from.postfix ? { prefix: from.prefix ?? '', postfix: from.postfix ?? '' } : {}) };
   return {
-    ...from, type: gauge.show ? 'gauge' : 'stat',
-    options: { reduceOptions: { calcs: [CALCS[from.valueName] ?? 'mean'], fields: '' }, colorMode: from.colorBackground ? 'background' : from.colorValue ? 'value' : 'none',
-      graphMode: object(from.sparkline).show ? 'area' : 'none', textMode: from.valueName === 'name' ? 'name' : 'value', justifyMode: 'auto', orientation: 'horizontal', affix: text,
-      showThresholdMarkers: gauge.thresholdMarkers !== false, showThresholdLabels: gauge.thresholdLabels === true },
-    fieldConfig: { defaults: { unit: from.format, decimals: number(from.decimals), noValue: from.nullText || undefined, mappings: mappings(from),
-      ...gauge.show ? { min: number(gauge.minValue) ?? 0, max: number(gauge.maxValue) ?? 100 } : {},
-      color: isColored ? { mode: 'thresholds' } : { mode: 'fixed', fixedColor: 'text' }, thresholds: steps }, overrides: [] },
+    ...from,
+    type: gauge.show ? 'gauge' : 'stat',
+    options: {
+      reduceOptions: { calcs: [CALCS[from.valueName] ?? 'mean'], fields: '' },
+      colorMode: from.colorBackground ? 'background' : from.colorValue ? 'value' : 'none',
+      graphMode: object(from.sparkline).show ? 'area' : 'none',
+      textMode: from.valueName === 'name' ? 'name' : 'value',
+      justifyMode: 'auto',
+      orientation: 'horizontal',
+      affix: text,
+      showThresholdMarkers: gauge.thresholdMarkers !== false,
+      showThresholdLabels: gauge.thresholdLabels === true,
+    },
+    fieldConfig: {
+      defaults: {
+        unit: from.format,
+        decimals: number(from.decimals),
+        noValue: from.nullText || undefined,
+        mappings: mappings(from),
+        ...(gauge.show ? { min: number(gauge.minValue) ?? 0, max: number(gauge.maxValue) ?? 100 } : {}),
+        color: isColored ? { mode: 'thresholds' } : { mode: 'fixed', fixedColor: 'text' },
+        thresholds: steps,
+      },
+      overrides: [],
+    },
   };
 }
 
 /** Before 7.0 the field options stood in the panel's options. */
 function fieldOptions(from: Json): Json {
-  const options = object(from.options), old = object(options.fieldOptions);
+  const options = object(from.options),
+    old = object(options.fieldOptions);
   if (!options.fieldOptions) return from;
   const defaults = object(old.defaults);
   const thresholds = Array.isArray(old.thresholds) ? { mode: 'absolute', steps: old.thresholds } : defaults.thresholds;
   return {
     ...from,
-    options: { ...options, reduceOptions: { calcs: list(old.calcs).map((calc) => CALCS[calc] ?? calc), values: old.values === true, fields: '' } },
-    fieldConfig: { defaults: { ...defaults, color: defaults.color ?? { mode: 'thresholds' }, thresholds: Array.isArray(defaults.thresholds) ? { mode: 'absolute', steps: defaults.thresholds } : thresholds,
-      mappings: list(defaults.mappings ?? old.mappings).map(object).map(oldMapping) }, overrides: list(old.overrides) },
+    options: {
+      ...options,
+      reduceOptions: {
+        calcs: list(old.calcs).map((calc) => CALCS[calc] ?? calc),
+        values: old.values === true,
+        fields: '',
+      },
+    },
+    fieldConfig: {
+      defaults: {
+        ...defaults,
+        color: defaults.color ?? { mode: 'thresholds' },
+        thresholds: Array.isArray(defaults.thresholds) ? { mode: 'absolute', steps: defaults.thresholds } : thresholds,
+        mappings: list(defaults.mappings ?? old.mappings)
+          .map(object)
+          .map(oldMapping),
+      },
+      overrides: list(old.overrides),
+    },
   };
 }
 
 /** {type: 1, value, text} and {type: 2, from, to, text} are those of 7. */
 function oldMapping(one: Json): Json {
-  if (one.type === 1) return one.value === 'null' ? { type: 'special', options: { match: 'null', result: { text: one.text } } } : { type: 'value', options: { [String(one.value)]: { text: one.text } } };
-  if (one.type === 2) return { type: 'range', options: { from: number(one.from) ?? null, to: number(one.to) ?? null, result: { text: one.text } } };
+  if (one.type === 1)
+    return one.value === 'null'
+      ? { type: 'special', options: { match: 'null', result: { text: one.text } } }
+      : { type: 'value', options: { [String(one.value)]: { text: one.text } } };
+  if (one.type === 2)
+    return {
+      type: 'range',
+      options: { from: number(one.from) ?? null, to: number(one.to) ?? null, result: { text: one.text } },
+    };
   return one;
 }
 
 function oldMappings(from: Json): Json {
-  const config = object(from.fieldConfig), defaults = object(config.defaults);
+  const config = object(from.fieldConfig),
+    defaults = object(config.defaults);
   const isOld = list(defaults.mappings).some((one) => typeof object(one).type === 'number');
-  return isOld ? { ...from, fieldConfig: { ...config, defaults: { ...defaults, mappings: list(defaults.mappings).map(object).map(oldMapping) } } } : from;
+  return isOld
+    ? {
+        ...from,
+        fieldConfig: {
+          ...config,
+          defaults: { ...defaults, mappings: list(defaults.mappings).map(object).map(oldMapping) },
+        },
+      }
+    : from;
 }
 
 // --- tables and others ------------------------------------------------------------------------------
@@ -145,53 +283,126 @@ function oldTable(from: Json): Json {
     if (style.type === 'hidden') properties.push({ id: 'custom.hidden', value: true });
     if (style.alias) properties.push({ id: 'displayName', value: style.alias });
     if (style.unit && style.type === 'number') properties.push({ id: 'unit', value: style.unit });
-    if (number(style.decimals) !== undefined && style.type === 'number') properties.push({ id: 'decimals', value: number(style.decimals) });
+    if (number(style.decimals) !== undefined && style.type === 'number')
+      properties.push({ id: 'decimals', value: number(style.decimals) });
     if (style.colorMode) {
-      properties.push({ id: 'thresholds', value: oldThresholds(list(style.thresholds).join(','), style.colors) }, { id: 'color', value: { mode: 'thresholds' } },
-        { id: 'custom.cellOptions', value: { type: style.colorMode === 'value' ? 'color-text' : 'color-background' } });
+      properties.push(
+        { id: 'thresholds', value: oldThresholds(list(style.thresholds).join(','), style.colors) },
+        { id: 'color', value: { mode: 'thresholds' } },
+        { id: 'custom.cellOptions', value: { type: style.colorMode === 'value' ? 'color-text' : 'color-background' } },
+      );
     }
-    if (style.link && style.linkUrl) properties.push({ id: 'links', value: [{ title: style.linkTooltip ?? style.linkUrl, url: String(style.linkUrl).replace(/\$\{?__cell(?:_\d+)?\}?/g, '${__value.text}') }] });
-    if (list(style.valueMaps).length || list(style.rangeMaps).length) properties.push({ id: 'mappings', value: mappings(style) });
+    if (style.link && style.linkUrl)
+      properties.push({
+        id: 'links',
+        value: [
+          {
+            title: style.linkTooltip ?? style.linkUrl,
+            url: String(style.linkUrl).replace(/\$\{?__cell(?:_\d+)?\}?/g, '${__value.text}'),
+          },
+        ],
+      });
+    if (list(style.valueMaps).length || list(style.rangeMaps).length)
+      properties.push({ id: 'mappings', value: mappings(style) });
     if (!properties.length) continue;
     const isPattern = pattern.startsWith('/');
     // The general style stands last, and gives way to those before it.
-    overrides.unshift({ matcher: isPattern ? { id: 'byRegexp', options: pattern } : { id: 'byName', options: pattern }, properties });
+    overrides.unshift({
+      matcher: isPattern ? { id: 'byRegexp', options: pattern } : { id: 'byName', options: pattern },
+      properties,
+    });
   }
-  const columns = list(from.columns).map(object).map(({ value }) => CALCS[value] ?? value);
-  const transformations = from.transform === 'timeseries_aggregations'
-    ? [{ id: 'reduce', options: { reducers: columns.length ? columns : ['lastNotNull'] } }]
-    : from.transform === 'timeseries_to_rows' ? [{ id: 'seriesToRows', options: {} }]
-      : from.transform === 'timeseries_to_columns' ? [{ id: 'joinByField', options: { byField: 'Time' } }] : [{ id: 'merge', options: {} }];
+  const columns = list(from.columns)
+    .map(object)
+    .map(({ value }) => CALCS[value] ?? value);
+  const transformations =
+    from.transform === 'timeseries_aggregations'
+      ? [{ id: 'reduce', options: { reducers: columns.length ? columns : ['lastNotNull'] } }]
+      : from.transform === 'timeseries_to_rows'
+        ? [{ id: 'seriesToRows', options: {} }]
+        : from.transform === 'timeseries_to_columns'
+          ? [{ id: 'joinByField', options: { byField: 'Time' } }]
+          : [{ id: 'merge', options: {} }];
   const sort = object(from.sort);
-  return { ...from, type: 'table', options: { showHeader: from.showHeader !== false, sortColumn: number(sort.col), sortDesc: sort.desc === true },
-    fieldConfig: { defaults: {}, overrides }, transformations: [...transformations, ...list(from.transformations)] };
+  return {
+    ...from,
+    type: 'table',
+    options: { showHeader: from.showHeader !== false, sortColumn: number(sort.col), sortDesc: sort.desc === true },
+    fieldConfig: { defaults: {}, overrides },
+    transformations: [...transformations, ...list(from.transformations)],
+  };
 }
 
 function oldPie(from: Json): Json {
-  return { ...from, type: 'piechart', options: { pieType: from.pieType === 'donut' ? 'donut' : 'pie', reduceOptions: { calcs: [CALCS[from.valueName] ?? 'lastNotNull'], fields: '' },
-    legend: { showLegend: object(from.legend).show !== false, displayMode: 'list', placement: from.legendType === 'Right side' ? 'right' : 'bottom', values: object(from.legend).percentage ? ['percent'] : object(from.legend).values ? ['value'] : [] } },
-  fieldConfig: { defaults: { unit: from.format, color: { mode: 'palette-classic' } }, overrides: Object.entries(object(from.aliasColors)).map(([name, color]) => ({ matcher: { id: 'byName', options: name }, properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: color } }] })) } };
+  return {
+    ...from,
+    type: 'piechart',
+    options: {
+      pieType: from.pieType === 'donut' ? 'donut' : 'pie',
+      reduceOptions: { calcs: [CALCS[from.valueName] ?? 'lastNotNull'], fields: '' },
+      legend: {
+        showLegend: object(from.legend).show !== false,
+        displayMode: 'list',
+        placement: from.legendType === 'Right side' ? 'right' : 'bottom',
+        values: object(from.legend).percentage ? ['percent'] : object(from.legend).values ? ['value'] : [],
+      },
+    },
+    fieldConfig: {
+      defaults: { unit: from.format, color: { mode: 'palette-classic' } },
+      overrides: Object.entries(object(from.aliasColors)).map(([name, color]) => ({
+        matcher: { id: 'byName', options: name },
+        properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: color } }],
+      })),
+    },
+  };
 }
 
 function oldHeatmap(from: Json): Json {
   const color = object(from.color);
-  return { ...from, options: { calculate: from.dataFormat !== 'tsbuckets', yAxis: { unit: object(from.yAxis).format, reverse: from.reverseYBuckets === true },
-    color: { mode: color.mode === 'opacity' ? 'opacity' : 'scheme', scheme: String(color.colorScheme ?? '').replace(/^interpolate/, ''), fill: color.cardColor, reverse: false, steps: 64 },
-    legend: { show: object(from.legend).show === true }, filterValues: from.hideZeroBuckets ? { le: 1e-9 } : {} }, fieldConfig: { defaults: {}, overrides: [] } };
+  return {
+    ...from,
+    options: {
+      calculate: from.dataFormat !== 'tsbuckets',
+      yAxis: { unit: object(from.yAxis).format, reverse: from.reverseYBuckets === true },
+      color: {
+        mode: color.mode === 'opacity' ? 'opacity' : 'scheme',
+        scheme: String(color.colorScheme ?? '').replace(/^interpolate/, ''),
+        fill: color.cardColor,
+        reverse: false,
+        steps: 64,
+      },
+      legend: { show: object(from.legend).show === true },
+      filterValues: from.hideZeroBuckets ? { le: 1e-9 } : {},
+    },
+    fieldConfig: { defaults: {}, overrides: [] },
+  };
 }
 
-const oldText = (from: Json): Json => ({ ...from, options: { mode: from.mode ?? 'markdown', content: from.content ?? '' } });
+const oldText = (from: Json): Json => ({
+  ...from,
+  options: { mode: from.mode ?? 'markdown', content: from.content ?? '' },
+});
 
 export function convertLegacy(from: Json): Json {
   switch (from.type) {
-    case 'graph': return graph(from);
+    case 'graph':
+      return graph(from);
     case 'singlestat':
-    case 'grafana-singlestat-panel': return singlestat(from);
-    case 'table-old': return oldTable(from);
-    case 'table': return Array.isArray(from.styles) && !object(from.fieldConfig).defaults ? oldTable(from) : oldMappings(from);
-    case 'grafana-piechart-panel': return oldPie(from);
-    case 'heatmap': return from.dataFormat && !object(from.options).calculate && !object(from.options).color ? oldHeatmap(from) : from;
-    case 'text': return from.content !== undefined && !object(from.options).content ? oldText(from) : from;
-    default: return oldMappings(fieldOptions(from));
+    case 'grafana-singlestat-panel':
+      return singlestat(from);
+    case 'table-old':
+      return oldTable(from);
+    case 'table':
+      return Array.isArray(from.styles) && !object(from.fieldConfig).defaults ? oldTable(from) : oldMappings(from);
+    case 'grafana-piechart-panel':
+      return oldPie(from);
+    case 'heatmap':
+      return from.dataFormat && !object(from.options).calculate && !object(from.options).color
+        ? oldHeatmap(from)
+        : from;
+    case 'text':
+      return from.content !== undefined && !object(from.options).content ? oldText(from) : from;
+    default:
+      return oldMappings(fieldOptions(from));
   }
 }

@@ -32,28 +32,43 @@ export interface PromTarget {
 
 export function promNumber(text: string): number {
   switch (text) {
-    case '+Inf': case 'Inf': return Infinity;
-    case '-Inf': return -Infinity;
-    default: return text.trim() === '' ? NaN : Number(text);
+    case '+Inf':
+    case 'Inf':
+      return Infinity;
+    case '-Inf':
+      return -Infinity;
+    default:
+      return text.trim() === '' ? NaN : Number(text);
   }
 }
 
 /** name{a="b"}, as Prometheus writes it. */
 export function seriesText(labels: Labels): string {
   const { __name__: name = '', ...rest } = labels;
-  const inside = Object.entries(rest).map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(', ');
+  const inside = Object.entries(rest)
+    .map(([key, value]) => `${key}=${JSON.stringify(value)}`)
+    .join(', ');
   return inside || !name ? `${name}{${inside}}` : name;
 }
 
 /** {{label}} of a legend; `__auto`: what tells the series apart. */
-export function legendText(format: string | undefined, labels: Labels, differing: string[] | undefined, variables: Variables): string {
+export function legendText(
+  format: string | undefined,
+  labels: Labels,
+  differing: string[] | undefined,
+  variables: Variables,
+): string {
   if (format && format !== '__auto') {
-    return interpolate(format, variables).replace(/\{\{\s*(.+?)\s*\}\}/g, (_all, name) => (Object.hasOwn(labels, name) ? labels[name]! : ''));
+    return interpolate(format, variables).replace(/\{\{\s*(.+?)\s*\}\}/g, (_all, name) =>
+      Object.hasOwn(labels, name) ? labels[name]! : '',
+    );
   }
   if (format === '__auto' && differing) {
     if (differing.length === 1) return labels[differing[0]!] ?? '';
     if (differing.length > 1 && !differing.includes('__name__')) {
-      const only = Object.fromEntries(differing.filter((name) => Object.hasOwn(labels, name)).map((name) => [name, labels[name]!]));
+      const only = Object.fromEntries(
+        differing.filter((name) => Object.hasOwn(labels, name)).map((name) => [name, labels[name]!]),
+      );
       return seriesText(only);
     }
   }
@@ -68,14 +83,17 @@ export function differingLabels(all: Labels[]): string[] | undefined {
 }
 
 const seriesOf = (data: PromData): PromSeries[] => {
-  if (data.resultType === 'scalar' || data.resultType === 'string') return [{ metric: {}, value: data.result as [number, string] }];
+  if (data.resultType === 'scalar' || data.resultType === 'string')
+    return [{ metric: {}, value: data.result as [number, string] }];
   return data.result as PromSeries[];
 };
 
 /** Columns: Time, each label, Value. */
 function tableOf(target: PromTarget, all: PromSeries[]): Frame[] {
   const names = [...new Set(all.flatMap(({ metric }) => Object.keys(metric)))].sort();
-  const times: Cell[] = [], values: Cell[] = [], labels: Cell[][] = names.map(() => []);
+  const times: Cell[] = [],
+    values: Cell[] = [],
+    labels: Cell[][] = names.map(() => []);
   for (const series of all) {
     for (const [at, value] of series.values ?? (series.value ? [series.value] : [])) {
       times.push(at * 1000);
@@ -84,8 +102,13 @@ function tableOf(target: PromTarget, all: PromSeries[]): Frame[] {
     }
   }
   if (!times.length) return [];
-  return [makeFrame(target.refId, [makeField('Time', 'time', times), ...names.map((name, i) => makeField(name, 'string', labels[i]!)),
-    makeField('Value', 'number', values)])];
+  return [
+    makeFrame(target.refId, [
+      makeField('Time', 'time', times),
+      ...names.map((name, i) => makeField(name, 'string', labels[i]!)),
+      makeField('Value', 'number', values),
+    ]),
+  ];
 }
 
 /** Buckets of a histogram: one column each by ascending bound, no longer cumulative. */
@@ -97,10 +120,19 @@ function heatmapOf(target: PromTarget, frames: Frame[]): Frame[] {
   const fields = [makeField('Time', 'time', times)];
   let below: number[] = times.map(() => 0);
   for (const bucket of buckets) {
-    const at = new Map(bucket.fields[0]!.values.map((time, i) => [time as number, bucket.fields[1]!.values[i] as number]));
+    const at = new Map(
+      bucket.fields[0]!.values.map((time, i) => [time as number, bucket.fields[1]!.values[i] as number]),
+    );
     const upTo = times.map((time) => at.get(time) ?? NaN);
     const le = bucket.fields[1]!.labels!.le!;
-    fields.push(makeField(le, 'number', upTo.map((value, i) => (Number.isNaN(value) ? null : Math.max(value - below[i]!, 0))), { le }));
+    fields.push(
+      makeField(
+        le,
+        'number',
+        upTo.map((value, i) => (Number.isNaN(value) ? null : Math.max(value - below[i]!, 0))),
+        { le },
+      ),
+    );
     below = upTo.map((value, i) => (Number.isNaN(value) ? below[i]! : value));
   }
   return [makeFrame(target.refId, fields)];
@@ -112,9 +144,11 @@ export function framesOf(target: PromTarget, data: PromData, variables: Variable
   if (target.format === 'table') return tableOf(target, all);
   const differing = differingLabels(all.map(({ metric }) => metric));
   const frames = all.map((series) => {
-    const times: Cell[] = [], values: Cell[] = [];
+    const times: Cell[] = [],
+      values: Cell[] = [];
     for (const [at, text] of series.values ?? [series.value!]) {
-      const ms = at * 1000, last = times.at(-1) as number | undefined;
+      const ms = at * 1000,
+        last = times.at(-1) as number | undefined;
       if (last !== undefined && stepMs > 0 && ms - last > stepMs * 1.5) {
         times.push(last + stepMs);
         values.push(null);

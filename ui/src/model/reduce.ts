@@ -21,7 +21,8 @@ function quantile(numbers: number[], q: number): number | null {
 
 function median(numbers: number[]): number | null {
   if (!numbers.length) return null;
-  const sorted = [...numbers].sort((a, b) => a - b), half = sorted.length >> 1;
+  const sorted = [...numbers].sort((a, b) => a - b),
+    half = sorted.length >> 1;
   return sorted.length % 2 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 }
 
@@ -34,7 +35,8 @@ function variance(numbers: number[]): number | null {
 /** What has been added in all, a fall taken as a restart from 0. */
 function delta(numbers: number[]): number {
   let added = 0;
-  for (let i = 1; i < numbers.length; i++) added += numbers[i]! >= numbers[i - 1]! ? numbers[i]! - numbers[i - 1]! : numbers[i]!;
+  for (let i = 1; i < numbers.length; i++)
+    added += numbers[i]! >= numbers[i - 1]! ? numbers[i]! - numbers[i - 1]! : numbers[i]!;
   return added;
 }
 
@@ -49,10 +51,12 @@ function step(numbers: number[]): number | null {
 
 type Reducer = (values: readonly Cell[]) => Cell;
 
-const ofNumbers = (reduce: (numbers: number[]) => number | null): Reducer => (values) => {
-  const numbers = numbersOf(values);
-  return numbers.length ? reduce(numbers) : null;
-};
+const ofNumbers =
+  (reduce: (numbers: number[]) => number | null): Reducer =>
+  (values) => {
+    const numbers = numbersOf(values);
+    return numbers.length ? reduce(numbers) : null;
+  };
 
 const present = (value: Cell) => value !== null && value !== undefined && !Number.isNaN(value);
 
@@ -75,11 +79,15 @@ const REDUCERS: Record<string, { name: string; reduce: Reducer }> = {
     name: 'Difference percent',
     reduce: ofNumbers((numbers) => (numbers[0] ? (numbers.at(-1)! - numbers[0]) / numbers[0] : null)),
   },
-  logmin: { name: 'Min (above zero)', reduce: ofNumbers((numbers) => least(numbers.filter((value) => value > 0)) ?? null) },
+  logmin: {
+    name: 'Min (above zero)',
+    reduce: ofNumbers((numbers) => least(numbers.filter((value) => value > 0)) ?? null),
+  },
   allIsZero: { name: 'All zeros', reduce: (values) => values.every((value) => value === 0) },
   allIsNull: { name: 'All nulls', reduce: (values) => values.every((value) => !present(value)) },
   changeCount: {
-    name: 'Change count', reduce: (values) => values.filter((value, i) => i > 0 && value !== values[i - 1]).length,
+    name: 'Change count',
+    reduce: (values) => values.filter((value, i) => i > 0 && value !== values[i - 1]).length,
   },
   distinctCount: { name: 'Distinct count', reduce: (values) => new Set(values).size },
   stdDev: { name: 'StdDev', reduce: ofNumbers((numbers) => Math.sqrt(variance(numbers)!)) },

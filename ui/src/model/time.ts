@@ -12,7 +12,14 @@ export interface Span {
 }
 
 const UNIT_MS: Record<string, number> = {
-  ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000, M: 2_592_000_000, Q: 7_776_000_000,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+  M: 2_592_000_000,
+  Q: 7_776_000_000,
   y: 31_536_000_000,
 };
 
@@ -22,7 +29,8 @@ export function parseInterval(text: string): number | undefined {
   const trimmed = text.trim();
   if (!whole.test(trimmed)) return undefined;
   let sum = 0;
-  for (const [, number, unit] of trimmed.matchAll(/(\d+(?:\.\d+)?)(ms|[smhdwMQy])/g)) sum += Number(number) * UNIT_MS[unit!]!;
+  for (const [, number, unit] of trimmed.matchAll(/(\d+(?:\.\d+)?)(ms|[smhdwMQy])/g))
+    sum += Number(number) * UNIT_MS[unit!]!;
   return sum;
 }
 
@@ -37,12 +45,23 @@ export function intervalText(ms: number): string {
 
 function addCalendar(date: Date, amount: number, unit: string): void {
   switch (unit) {
-    case 'M': date.setMonth(date.getMonth() + amount); break;
-    case 'Q': date.setMonth(date.getMonth() + 3 * amount); break;
-    case 'y': date.setFullYear(date.getFullYear() + amount); break;
-    case 'd': date.setDate(date.getDate() + amount); break;
-    case 'w': date.setDate(date.getDate() + 7 * amount); break;
-    default: date.setTime(date.getTime() + amount * UNIT_MS[unit]!);
+    case 'M':
+      date.setMonth(date.getMonth() + amount);
+      break;
+    case 'Q':
+      date.setMonth(date.getMonth() + 3 * amount);
+      break;
+    case 'y':
+      date.setFullYear(date.getFullYear() + amount);
+      break;
+    case 'd':
+      date.setDate(date.getDate() + amount);
+      break;
+    case 'w':
+      date.setDate(date.getDate() + 7 * amount);
+      break;
+    default:
+      date.setTime(date.getTime() + amount * UNIT_MS[unit]!);
   }
 }
 
@@ -50,14 +69,33 @@ function addCalendar(date: Date, amount: number, unit: string): void {
 function snap(date: Date, unit: string, end: boolean): void {
   const month = date.getMonth();
   switch (unit) {
-    case 'y': date.setMonth(0, 1); date.setHours(0, 0, 0, 0); break;
-    case 'Q': date.setMonth(month - month % 3, 1); date.setHours(0, 0, 0, 0); break;
-    case 'M': date.setDate(1); date.setHours(0, 0, 0, 0); break;
-    case 'w': date.setDate(date.getDate() - (date.getDay() + 6) % 7); date.setHours(0, 0, 0, 0); break;
-    case 'd': date.setHours(0, 0, 0, 0); break;
-    case 'h': date.setMinutes(0, 0, 0); break;
-    case 'm': date.setSeconds(0, 0); break;
-    default: date.setMilliseconds(0);
+    case 'y':
+      date.setMonth(0, 1);
+      date.setHours(0, 0, 0, 0);
+      break;
+    case 'Q':
+      date.setMonth(month - (month % 3), 1);
+      date.setHours(0, 0, 0, 0);
+      break;
+    case 'M':
+      date.setDate(1);
+      date.setHours(0, 0, 0, 0);
+      break;
+    case 'w':
+      date.setDate(date.getDate() - ((date.getDay() + 6) % 7));
+      date.setHours(0, 0, 0, 0);
+      break;
+    case 'd':
+      date.setHours(0, 0, 0, 0);
+      break;
+    case 'h':
+      date.setMinutes(0, 0, 0);
+      break;
+    case 'm':
+      date.setSeconds(0, 0);
+      break;
+    default:
+      date.setMilliseconds(0);
   }
   if (end) {
     addCalendar(date, 1, unit);
@@ -89,7 +127,8 @@ export function parseTime(text: string, nowMs: number, end = false): number | un
 
 /** undefined: one of them is no time, or the range is empty. */
 export function spanOf(range: TimeRange, nowMs: number): Span | undefined {
-  const fromMs = parseTime(range.from, nowMs), toMs = parseTime(range.to, nowMs, true);
+  const fromMs = parseTime(range.from, nowMs),
+    toMs = parseTime(range.to, nowMs, true);
   return fromMs === undefined || toMs === undefined || toMs <= fromMs ? undefined : { fromMs, toMs };
 }
 
@@ -103,9 +142,11 @@ export function panelSpan(span: Span, nowMs: number, timeFrom?: string, timeShif
   return { fromMs, toMs };
 }
 
-const NICE_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 20_000, 30_000, 60_000, 120_000,
-  300_000, 600_000, 900_000, 1_200_000, 1_800_000, 3_600_000, 7_200_000, 10_800_000, 21_600_000, 43_200_000, 86_400_000,
-  604_800_000, 2_592_000_000, 31_536_000_000];
+const NICE_MS = [
+  1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 20_000, 30_000, 60_000, 120_000, 300_000,
+  600_000, 900_000, 1_200_000, 1_800_000, 3_600_000, 7_200_000, 10_800_000, 21_600_000, 43_200_000, 86_400_000,
+  604_800_000, 2_592_000_000, 31_536_000_000,
+];
 
 /** The step of a panel's queries: one point a pixel at the most, not below `minMs`, a round number. */
 export function stepFor(span: Span, maxPoints: number, minMs: number): number {

@@ -21,17 +21,24 @@ export interface Transformed {
 type Step = (frames: Frame[], options: Record<string, any>) => Frame[];
 
 const nameOf = (frame: Frame, field: Field, all: Frame[]): string =>
-  field.config.displayName ?? field.config.displayNameFromDS ?? (field.type !== 'time' && frame.name && all.length > 1 && field.name === 'Value'
-    ? frame.name : field.name);
+  field.config.displayName ??
+  field.config.displayNameFromDS ??
+  (field.type !== 'time' && frame.name && all.length > 1 && field.name === 'Value' ? frame.name : field.name);
 
 const keyOf = (value: Cell) => `${typeof value}:${String(value)}`;
 
 const rowsOf = (frame: Frame) => Array.from({ length: frame.length }, (_, i) => i);
 
-const pick = (field: Field, rows: number[]): Field => ({ ...field, values: rows.map((row) => field.values[row] ?? null) });
+const pick = (field: Field, rows: number[]): Field => ({
+  ...field,
+  values: rows.map((row) => field.values[row] ?? null),
+});
 
-const pickRows = (frame: Frame, rows: number[]): Frame =>
-  ({ ...frame, fields: frame.fields.map((field) => pick(field, rows)), length: rows.length });
+const pickRows = (frame: Frame, rows: number[]): Frame => ({
+  ...frame,
+  fields: frame.fields.map((field) => pick(field, rows)),
+  length: rows.length,
+});
 
 // --- columns ----------------------------------------------------------------------------------------
 
@@ -46,11 +53,16 @@ const organize: Step = (frames, { excludeByName = {}, includeByName = {}, indexB
       const index = indexByName[nameOf(frame, field, frames)];
       return typeof index === 'number' ? index : 1e6 + at;
     };
-    const fields = kept.map((field, at) => ({ field, at: place(field, at) })).sort((a, b) => a.at - b.at).map(({ field }) => {
-      const name = nameOf(frame, field, frames), renamed = renameByName[name];
-      return typeof renamed === 'string' && renamed
-        ? { ...field, name: renamed, config: { ...field.config, displayName: renamed } } : field;
-    });
+    const fields = kept
+      .map((field, at) => ({ field, at: place(field, at) }))
+      .sort((a, b) => a.at - b.at)
+      .map(({ field }) => {
+        const name = nameOf(frame, field, frames),
+          renamed = renameByName[name];
+        return typeof renamed === 'string' && renamed
+          ? { ...field, name: renamed, config: { ...field.config, displayName: renamed } }
+          : field;
+      });
     return { ...frame, fields };
   });
 
@@ -62,14 +74,17 @@ function nameFilter(options: Record<string, any> | undefined): ((name: string) =
 }
 
 const filterFieldsByName: Step = (frames, { include, exclude }) => {
-  const wanted = nameFilter(include), unwanted = nameFilter(exclude);
-  return frames.map((frame) => ({
-    ...frame,
-    fields: frame.fields.filter((field) => {
-      const name = nameOf(frame, field, frames);
-      return (!wanted || wanted(name)) && !unwanted?.(name);
-    }),
-  })).filter((frame) => frame.fields.length);
+  const wanted = nameFilter(include),
+    unwanted = nameFilter(exclude);
+  return frames
+    .map((frame) => ({
+      ...frame,
+      fields: frame.fields.filter((field) => {
+        const name = nameOf(frame, field, frames);
+        return (!wanted || wanted(name)) && !unwanted?.(name);
+      }),
+    }))
+    .filter((frame) => frame.fields.length);
 };
 
 const renameByRegex: Step = (frames, { regex = '', renamePattern = '' }) => {
@@ -80,7 +95,8 @@ const renameByRegex: Step = (frames, { regex = '', renamePattern = '' }) => {
     fields: frame.fields.map((field) => {
       const name = nameOf(frame, field, frames);
       return pattern.test(name)
-        ? { ...field, config: { ...field.config, displayName: name.replace(pattern, String(renamePattern)) } } : field;
+        ? { ...field, config: { ...field.config, displayName: name.replace(pattern, String(renamePattern)) } }
+        : field;
     }),
   }));
 };
@@ -92,80 +108,113 @@ function converted(value: Cell, type: string): Cell {
       const number = typeof value === 'boolean' ? Number(value) : Number.parseFloat(String(value));
       return Number.isNaN(number) ? null : number;
     }
-    case 'time': return typeof value === 'number' ? value : parseTime(String(value), Date.now()) ?? null;
-    case 'boolean': return typeof value === 'boolean' ? value : !['', '0', 'false'].includes(String(value).toLowerCase());
-    default: return String(value);
+    case 'time':
+      return typeof value === 'number' ? value : (parseTime(String(value), Date.now()) ?? null);
+    case 'boolean':
+      return typeof value === 'boolean' ? value : !['', '0', 'false'].includes(String(value).toLowerCase());
+    default:
+      return String(value);
   }
 }
 
-const convertFieldType: Step = (frames, { conversions = [] }) => frames.map((frame) => ({
-  ...frame,
-  fields: frame.fields.map((field) => {
-    const found = conversions.find((one: any) => one?.targetField === nameOf(frame, field, frames) || one?.targetField === field.name);
-    const type = found?.destinationType;
-    return ['number', 'time', 'boolean', 'string'].includes(type)
-      ? { ...field, type, values: field.values.map((value) => converted(value, type)) } : field;
-  }),
-}));
+const convertFieldType: Step = (frames, { conversions = [] }) =>
+  frames.map((frame) => ({
+    ...frame,
+    fields: frame.fields.map((field) => {
+      const found = conversions.find(
+        (one: any) => one?.targetField === nameOf(frame, field, frames) || one?.targetField === field.name,
+      );
+      const type = found?.destinationType;
+      return ['number', 'time', 'boolean', 'string'].includes(type)
+        ? { ...field, type, values: field.values.map((value) => converted(value, type)) }
+        : field;
+    }),
+  }));
 
 function operate(a: Cell, op: string, b: Cell): Cell {
   if (typeof a !== 'number' || typeof b !== 'number') return null;
   switch (op) {
-    case '+': return a + b;
-    case '-': return a - b;
-    case '*': return a * b;
-    case '/': return a / b;
-    case '**': return a ** b;
-    case '%': return a % b;
-    default: return null;
+    case '+':
+      return a + b;
+    case '-':
+      return a - b;
+    case '*':
+      return a * b;
+    case '/':
+      return a / b;
+    case '**':
+      return a ** b;
+    case '%':
+      return a % b;
+    default:
+      return null;
   }
 }
 
 const UNARY: Record<string, (value: number) => number> = {
-  abs: Math.abs, exp: Math.exp, ln: Math.log, floor: Math.floor, ceil: Math.ceil, round: Math.round,
+  abs: Math.abs,
+  exp: Math.exp,
+  ln: Math.log,
+  floor: Math.floor,
+  ceil: Math.ceil,
+  round: Math.round,
 };
 
-const calculateField: Step = (frames, options) => frames.map((frame) => {
-  const numbers = frame.fields.filter((field) => field.type === 'number');
-  const byName = (name: unknown) => frame.fields.find((field) => nameOf(frame, field, frames) === name || field.name === name);
-  const operand = (wanted: any, row: number): Cell => {
-    const name = typeof wanted === 'object' && wanted ? wanted.matcher?.options ?? wanted.fixed : wanted;
-    const field = byName(name);
-    if (field) return field.values[row] ?? null;
-    const fixed = Number(name);
-    return name !== '' && name !== undefined && Number.isFinite(fixed) ? fixed : null;
-  };
-  let values: Cell[], name: string;
-  switch (options.mode ?? 'reduceRow') {
-    case 'binary': {
-      const { left, operator = '+', right } = options.binary ?? {};
-      values = rowsOf(frame).map((row) => operate(operand(left, row), operator, operand(right, row)));
-      name = `${left?.matcher?.options ?? left} ${operator} ${right?.matcher?.options ?? right?.fixed ?? right}`;
-      break;
+const calculateField: Step = (frames, options) =>
+  frames.map((frame) => {
+    const numbers = frame.fields.filter((field) => field.type === 'number');
+    const byName = (name: unknown) =>
+      frame.fields.find((field) => nameOf(frame, field, frames) === name || field.name === name);
+    const operand = (wanted: any, row: number): Cell => {
+      const name = typeof wanted === 'object' && wanted ? (wanted.matcher?.options ?? wanted.fixed) : wanted;
+      const field = byName(name);
+      if (field) return field.values[row] ?? null;
+      const fixed = Number(name);
+      return name !== '' && name !== undefined && Number.isFinite(fixed) ? fixed : null;
+    };
+    let values: Cell[], name: string;
+    switch (options.mode ?? 'reduceRow') {
+      case 'binary': {
+        const { left, operator = '+', right } = options.binary ?? {};
+        values = rowsOf(frame).map((row) => operate(operand(left, row), operator, operand(right, row)));
+        name = `${left?.matcher?.options ?? left} ${operator} ${right?.matcher?.options ?? right?.fixed ?? right}`;
+        break;
+      }
+      case 'unary': {
+        const { operator = 'abs', fieldName } = options.unary ?? {};
+        const field = byName(fieldName),
+          apply = Object.hasOwn(UNARY, operator) ? UNARY[operator]! : Math.abs;
+        values = rowsOf(frame).map((row) =>
+          typeof field?.values[row] === 'number' ? apply(field.values[row] as number) : null,
+        );
+        name = `${operator}(${fieldName})`;
+        break;
+      }
+      case 'index':
+        values = rowsOf(frame).map((row) => (options.index?.asPercentile ? row / Math.max(frame.length, 1) : row));
+        name = 'Row';
+        break;
+      default: {
+        const wanted: unknown = options.reduce?.include;
+        const used =
+          Array.isArray(wanted) && wanted.length
+            ? numbers.filter((field) => wanted.includes(nameOf(frame, field, frames)) || wanted.includes(field.name))
+            : numbers;
+        const reducer = options.reduce?.reducer ?? 'sum';
+        values = rowsOf(frame).map(
+          (row) => reduce({ values: used.map((field) => field.values[row] ?? null) }, reducer) ?? null,
+        );
+        name = reducerName(reducer);
+      }
     }
-    case 'unary': {
-      const { operator = 'abs', fieldName } = options.unary ?? {};
-      const field = byName(fieldName), apply = Object.hasOwn(UNARY, operator) ? UNARY[operator]! : Math.abs;
-      values = rowsOf(frame).map((row) => (typeof field?.values[row] === 'number' ? apply(field.values[row] as number) : null));
-      name = `${operator}(${fieldName})`;
-      break;
-    }
-    case 'index':
-      values = rowsOf(frame).map((row) => (options.index?.asPercentile ? row / Math.max(frame.length, 1) : row));
-      name = 'Row';
-      break;
-    default: {
-      const wanted: unknown = options.reduce?.include;
-      const used = Array.isArray(wanted) && wanted.length
-        ? numbers.filter((field) => wanted.includes(nameOf(frame, field, frames)) || wanted.includes(field.name)) : numbers;
-      const reducer = options.reduce?.reducer ?? 'sum';
-      values = rowsOf(frame).map((row) => reduce({ values: used.map((field) => field.values[row] ?? null) }, reducer) ?? null);
-      name = reducerName(reducer);
-    }
-  }
-  const made = makeField(options.alias || name, guessType(values) === 'string' ? 'string' : 'number', values);
-  return { ...frame, fields: options.replaceFields ? [...frame.fields.filter((field) => field.type === 'time'), made] : [...frame.fields, made] };
-});
+    const made = makeField(options.alias || name, guessType(values) === 'string' ? 'string' : 'number', values);
+    return {
+      ...frame,
+      fields: options.replaceFields
+        ? [...frame.fields.filter((field) => field.type === 'time'), made]
+        : [...frame.fields, made],
+    };
+  });
 
 // --- rows -------------------------------------------------------------------------------------------
 
@@ -175,7 +224,10 @@ const sortBy: Step = (frames, { sort = [] }) => {
   return frames.map((frame) => {
     const field = frame.fields.find((one) => nameOf(frame, one, frames) === by.field || one.name === by.field);
     if (!field) return frame;
-    return pickRows(frame, rowsOf(frame).sort((a, b) => compare(field.values[a] ?? null, field.values[b] ?? null) * (by.desc ? -1 : 1)));
+    return pickRows(
+      frame,
+      rowsOf(frame).sort((a, b) => compare(field.values[a] ?? null, field.values[b] ?? null) * (by.desc ? -1 : 1)),
+    );
   });
 };
 
@@ -183,51 +235,83 @@ const sortBy: Step = (frames, { sort = [] }) => {
 export function compare(a: Cell, b: Cell): number {
   const none = (value: Cell) => value === null || value === undefined || Number.isNaN(value);
   if (none(a) || none(b)) return Number(none(a)) - Number(none(b));
-  if (typeof a === 'string' || typeof b === 'string') return String(a).localeCompare(String(b), undefined, { numeric: true });
+  if (typeof a === 'string' || typeof b === 'string')
+    return String(a).localeCompare(String(b), undefined, { numeric: true });
   return Number(a) - Number(b);
 }
 
-const limit: Step = (frames, { limitField = 10, limitAt }) => frames.map((frame) => {
-  const count = Math.max(Number(limitField) || 0, 0);
-  return pickRows(frame, limitAt === 'bottom' ? rowsOf(frame).slice(-count || frame.length) : rowsOf(frame).slice(0, count));
-});
+const limit: Step = (frames, { limitField = 10, limitAt }) =>
+  frames.map((frame) => {
+    const count = Math.max(Number(limitField) || 0, 0);
+    return pickRows(
+      frame,
+      limitAt === 'bottom' ? rowsOf(frame).slice(-count || frame.length) : rowsOf(frame).slice(0, count),
+    );
+  });
 
 function valueTest(config: any): (value: Cell) => boolean {
   const options = config?.options ?? {};
-  const against = (test: (a: number, b: number) => boolean) => (value: Cell) => value !== null && test(Number(value), Number(options.value));
+  const against = (test: (a: number, b: number) => boolean) => (value: Cell) =>
+    value !== null && test(Number(value), Number(options.value));
   switch (config?.id) {
-    case 'equal': return (value) => String(value) === String(options.value);
-    case 'notEqual': return (value) => String(value) !== String(options.value);
-    case 'greater': return against((a, b) => a > b);
-    case 'greaterOrEqual': return against((a, b) => a >= b);
-    case 'lower': return against((a, b) => a < b);
-    case 'lowerOrEqual': return against((a, b) => a <= b);
-    case 'between': return (value) => value !== null && Number(value) >= Number(options.from) && Number(value) <= Number(options.to);
-    case 'isNull': return (value) => value === null;
-    case 'isNotNull': return (value) => value !== null;
+    case 'equal':
+      return (value) => String(value) === String(options.value);
+    case 'notEqual':
+      return (value) => String(value) !== String(options.value);
+    case 'greater':
+      return against((a, b) => a > b);
+    case 'greaterOrEqual':
+      return against((a, b) => a >= b);
+    case 'lower':
+      return against((a, b) => a < b);
+    case 'lowerOrEqual':
+      return against((a, b) => a <= b);
+    case 'between':
+      return (value) => value !== null && Number(value) >= Number(options.from) && Number(value) <= Number(options.to);
+    case 'isNull':
+      return (value) => value === null;
+    case 'isNotNull':
+      return (value) => value !== null;
     case 'regex': {
       const pattern = patternOf(String(options.value ?? ''));
       return (value) => pattern?.test(String(value)) ?? false;
     }
-    case 'substring': return (value) => String(value).toLowerCase().includes(String(options.value ?? '').toLowerCase());
-    case 'notSubstring': return (value) => !String(value).toLowerCase().includes(String(options.value ?? '').toLowerCase());
-    default: return () => true;
+    case 'substring':
+      return (value) =>
+        String(value)
+          .toLowerCase()
+          .includes(String(options.value ?? '').toLowerCase());
+    case 'notSubstring':
+      return (value) =>
+        !String(value)
+          .toLowerCase()
+          .includes(String(options.value ?? '').toLowerCase());
+    default:
+      return () => true;
   }
 }
 
 const filterByValue: Step = (frames, { filters = [], type = 'include', match = 'any' }) => {
   if (!filters.length) return frames;
   return frames.map((frame) => {
-    const tests = filters.map((filter: any) => ({
-      field: frame.fields.find((field) => nameOf(frame, field, frames) === filter?.fieldName || field.name === filter?.fieldName),
-      test: valueTest(filter?.config),
-    })).filter((one: any) => one.field);
+    const tests = filters
+      .map((filter: any) => ({
+        field: frame.fields.find(
+          (field) => nameOf(frame, field, frames) === filter?.fieldName || field.name === filter?.fieldName,
+        ),
+        test: valueTest(filter?.config),
+      }))
+      .filter((one: any) => one.field);
     if (!tests.length) return frame;
     const fits = (row: number) => {
-      const hit = ({ field, test }: { field: Field; test: (value: Cell) => boolean }) => test(field.values[row] ?? null);
+      const hit = ({ field, test }: { field: Field; test: (value: Cell) => boolean }) =>
+        test(field.values[row] ?? null);
       return match === 'all' ? tests.every(hit) : tests.some(hit);
     };
-    return pickRows(frame, rowsOf(frame).filter((row) => fits(row) === (type === 'include')));
+    return pickRows(
+      frame,
+      rowsOf(frame).filter((row) => fits(row) === (type === 'include')),
+    );
   });
 };
 
@@ -235,7 +319,11 @@ const filterByValue: Step = (frames, { filters = [], type = 'include', match = '
 
 const filterByRefId: Step = (frames, { include }) => {
   const pattern = typeof include === 'string' && include ? new Set(include.split('|')) : undefined;
-  return pattern ? frames.filter((frame) => pattern.has(frame.refId) || [...pattern].some((one) => patternOf(`^(?:${one})$`)?.test(frame.refId))) : frames;
+  return pattern
+    ? frames.filter(
+        (frame) => pattern.has(frame.refId) || [...pattern].some((one) => patternOf(`^(?:${one})$`)?.test(frame.refId)),
+      )
+    : frames;
 };
 
 /** Rows that agree in all columns that the frames share become one; else they stand below each other. */
@@ -248,8 +336,12 @@ const merge: Step = (frames) => {
   const values = used.filter((frame) => frame.fields.some((field) => field.name === 'Value'));
   const columnName = (frame: Frame, field: Field) => {
     const named = nameOf(frame, field, used);
-    return field.name === 'Value' && values.length > 1 && new Set(values.map(({ refId }) => refId)).size > 1 && named === 'Value'
-      ? `Value #${frame.refId}` : named;
+    return field.name === 'Value' &&
+      values.length > 1 &&
+      new Set(values.map(({ refId }) => refId)).size > 1 &&
+      named === 'Value'
+      ? `Value #${frame.refId}`
+      : named;
   };
   for (const frame of used) {
     for (const field of frame.fields) {
@@ -259,19 +351,28 @@ const merge: Step = (frames) => {
       columns.push({ ...field, name, values: [] });
     }
   }
-  const shared = [...at.keys()].filter((name) => used.every((frame) => frame.fields.some((field) => columnName(frame, field) === name)));
-  const rows: Cell[][] = [], byKey = new Map<string, Cell[][]>();
+  const shared = [...at.keys()].filter((name) =>
+    used.every((frame) => frame.fields.some((field) => columnName(frame, field) === name)),
+  );
+  const rows: Cell[][] = [],
+    byKey = new Map<string, Cell[][]>();
   for (const frame of used) {
     const names = frame.fields.map((field) => columnName(frame, field));
     for (let row = 0; row < frame.length; row++) {
       const key = shared.map((name) => keyOf(frame.fields[names.indexOf(name)]!.values[row] ?? null)).join('\u0001');
       const others = byKey.get(key) ?? [];
-      const fits = shared.length ? others.find((other) => names.every((name, i) => {
-        const there = other[at.get(name)!];
-        return there === undefined || there === frame.fields[i]!.values[row];
-      })) : undefined;
+      const fits = shared.length
+        ? others.find((other) =>
+            names.every((name, i) => {
+              const there = other[at.get(name)!];
+              return there === undefined || there === frame.fields[i]!.values[row];
+            }),
+          )
+        : undefined;
       const target: Cell[] = fits ?? [];
-      names.forEach((name, i) => { target[at.get(name)!] = frame.fields[i]!.values[row] ?? null; });
+      names.forEach((name, i) => {
+        target[at.get(name)!] = frame.fields[i]!.values[row] ?? null;
+      });
       if (fits) continue;
       rows.push(target);
       byKey.set(key, [...others, target]);
@@ -283,11 +384,17 @@ const merge: Step = (frames) => {
 
 /** One row for each value of the field (time, unless named); the other columns beside each other. */
 const joinByField: Step = (frames, { byField, mode = 'outer' }) => {
-  const used = frames.map((frame) => ({
-    frame, by: byField ? frame.fields.find((field) => nameOf(frame, field, frames) === byField || field.name === byField) : timeField(frame),
-  })).filter((one): one is { frame: Frame; by: Field } => one.by !== undefined);
+  const used = frames
+    .map((frame) => ({
+      frame,
+      by: byField
+        ? frame.fields.find((field) => nameOf(frame, field, frames) === byField || field.name === byField)
+        : timeField(frame),
+    }))
+    .filter((one): one is { frame: Frame; by: Field } => one.by !== undefined);
   if (used.length < 2) return frames;
-  const keys = new Map<string, Cell>(), counts = new Map<string, number>();
+  const keys = new Map<string, Cell>(),
+    counts = new Map<string, number>();
   for (const { by } of used) {
     const seen = new Set<string>();
     for (const value of by.values) {
@@ -308,8 +415,14 @@ const joinByField: Step = (frames, { byField, mode = 'outer' }) => {
       if (field === by) continue;
       const name = nameOf(frame, field, frames);
       const taken = fields.some((other) => other.name === name);
-      fields.push({ ...field, name: taken ? `${name} ${frame.refId}` : name,
-        values: all.map(([key]) => { const row = rowOf.get(key); return row === undefined ? null : field.values[row] ?? null; }) });
+      fields.push({
+        ...field,
+        name: taken ? `${name} ${frame.refId}` : name,
+        values: all.map(([key]) => {
+          const row = rowOf.get(key);
+          return row === undefined ? null : (field.values[row] ?? null);
+        }),
+      });
     }
   }
   return [makeFrame(used[0]!.frame.refId, fields)];
@@ -321,159 +434,361 @@ const seriesToRows: Step = (frames) => {
     const time = timeField(frame);
     for (const field of frame.fields) {
       if (field === time || !time) continue;
-      field.values.forEach((value, row) => rows.push({ time: time.values[row] ?? null, metric: nameOf(frame, field, frames), value }));
+      field.values.forEach((value, row) =>
+        rows.push({ time: time.values[row] ?? null, metric: nameOf(frame, field, frames), value }),
+      );
     }
   }
   rows.sort((a, b) => Number(b.time) - Number(a.time));
-  return [makeFrame(frames[0]?.refId ?? 'A', [makeField('Time', 'time', rows.map(({ time }) => time)),
-    makeField('Metric', 'string', rows.map(({ metric }) => metric)), makeField('Value', 'number', rows.map(({ value }) => value))])];
+  return [
+    makeFrame(frames[0]?.refId ?? 'A', [
+      makeField(
+        'Time',
+        'time',
+        rows.map(({ time }) => time),
+      ),
+      makeField(
+        'Metric',
+        'string',
+        rows.map(({ metric }) => metric),
+      ),
+      makeField(
+        'Value',
+        'number',
+        rows.map(({ value }) => value),
+      ),
+    ]),
+  ];
 };
 
 const concatenate: Step = (frames) => {
   const length = Math.max(0, ...frames.map((frame) => frame.length));
-  const fields = frames.flatMap((frame) => frame.fields.map((field) => ({
-    ...field, name: nameOf(frame, field, frames), values: Array.from({ length }, (_, row) => field.values[row] ?? null),
-  })));
+  const fields = frames.flatMap((frame) =>
+    frame.fields.map((field) => ({
+      ...field,
+      name: nameOf(frame, field, frames),
+      values: Array.from({ length }, (_, row) => field.values[row] ?? null),
+    })),
+  );
   return fields.length ? [{ ...makeFrame(frames[0]!.refId, fields), length }] : [];
 };
 
-const reduceFrames: Step = (frames, { reducers = ['lastNotNull'], mode = 'seriesToRows', includeTimeField = false, labelsToFields = false }) => {
+const reduceFrames: Step = (
+  frames,
+  { reducers = ['lastNotNull'], mode = 'seriesToRows', includeTimeField = false, labelsToFields = false },
+) => {
   const ids: string[] = Array.isArray(reducers) ? reducers.map(String) : ['lastNotNull'];
   if (mode === 'reduceFields') {
-    return frames.map((frame) => makeFrame(frame.refId, frame.fields.filter((field) => includeTimeField || field.type !== 'time').map((field) =>
-      ({ ...field, values: [reduce(field, ids[0] ?? 'lastNotNull') ?? null] })), frame.name));
+    return frames.map((frame) =>
+      makeFrame(
+        frame.refId,
+        frame.fields
+          .filter((field) => includeTimeField || field.type !== 'time')
+          .map((field) => ({ ...field, values: [reduce(field, ids[0] ?? 'lastNotNull') ?? null] })),
+        frame.name,
+      ),
+    );
   }
-  const used = frames.flatMap((frame) => frame.fields.filter((field) => includeTimeField || field.type !== 'time').map((field) => ({ frame, field })));
-  const labels = labelsToFields ? [...new Set(used.flatMap(({ field }) => Object.keys(field.labels ?? {})))].sort() : [];
-  const columns: Field[] = [makeField('Field', 'string', used.map(({ frame, field }) => nameOf(frame, field, frames)))];
-  for (const label of labels) columns.push(makeField(label, 'string', used.map(({ field }) => field.labels?.[label] ?? null)));
+  const used = frames.flatMap((frame) =>
+    frame.fields.filter((field) => includeTimeField || field.type !== 'time').map((field) => ({ frame, field })),
+  );
+  const labels = labelsToFields
+    ? [...new Set(used.flatMap(({ field }) => Object.keys(field.labels ?? {})))].sort()
+    : [];
+  const columns: Field[] = [
+    makeField(
+      'Field',
+      'string',
+      used.map(({ frame, field }) => nameOf(frame, field, frames)),
+    ),
+  ];
+  for (const label of labels)
+    columns.push(
+      makeField(
+        label,
+        'string',
+        used.map(({ field }) => field.labels?.[label] ?? null),
+      ),
+    );
   for (const id of ids) {
     const values = used.map(({ field }) => reduce(field, id) ?? null);
-    columns.push({ ...makeField(reducerName(id), guessType(values) === 'string' ? 'string' : 'number', values), config: { ...used[0]?.field.config, displayName: undefined, displayNameFromDS: undefined } });
+    columns.push({
+      ...makeField(reducerName(id), guessType(values) === 'string' ? 'string' : 'number', values),
+      config: { ...used[0]?.field.config, displayName: undefined, displayNameFromDS: undefined },
+    });
   }
   return [makeFrame(frames[0]?.refId ?? 'A', columns)];
 };
 
-const groupBy: Step = (frames, { fields: wanted = {} }) => frames.map((frame) => {
-  const setting = (field: Field) => wanted[nameOf(frame, field, frames)] ?? wanted[field.name];
-  const by = frame.fields.filter((field) => setting(field)?.operation === 'groupby');
-  if (!by.length) return frame;
-  const groups = new Map<string, number[]>();
-  for (const row of rowsOf(frame)) {
-    const key = by.map((field) => keyOf(field.values[row] ?? null)).join('\u0001');
-    groups.set(key, [...groups.get(key) ?? [], row]);
-  }
-  const rows = [...groups.values()];
-  const columns = by.map((field) => ({ ...field, values: rows.map((group) => field.values[group[0]!] ?? null) }));
-  for (const field of frame.fields) {
-    const { operation, aggregations } = setting(field) ?? {};
-    if (operation !== 'aggregate' || !Array.isArray(aggregations)) continue;
-    for (const id of aggregations.map(String)) {
-      const values = rows.map((group) => reduce(pick(field, group), id) ?? null);
-      columns.push({ ...makeField(`${nameOf(frame, field, frames)} (${id})`, guessType(values) === 'string' ? 'string' : 'number', values), config: { ...field.config, displayName: undefined, displayNameFromDS: undefined } });
+const groupBy: Step = (frames, { fields: wanted = {} }) =>
+  frames.map((frame) => {
+    const setting = (field: Field) => wanted[nameOf(frame, field, frames)] ?? wanted[field.name];
+    const by = frame.fields.filter((field) => setting(field)?.operation === 'groupby');
+    if (!by.length) return frame;
+    const groups = new Map<string, number[]>();
+    for (const row of rowsOf(frame)) {
+      const key = by.map((field) => keyOf(field.values[row] ?? null)).join('\u0001');
+      groups.set(key, [...(groups.get(key) ?? []), row]);
     }
-  }
-  return makeFrame(frame.refId, columns, frame.name);
-});
+    const rows = [...groups.values()];
+    const columns = by.map((field) => ({ ...field, values: rows.map((group) => field.values[group[0]!] ?? null) }));
+    for (const field of frame.fields) {
+      const { operation, aggregations } = setting(field) ?? {};
+      if (operation !== 'aggregate' || !Array.isArray(aggregations)) continue;
+      for (const id of aggregations.map(String)) {
+        const values = rows.map((group) => reduce(pick(field, group), id) ?? null);
+        columns.push({
+          ...makeField(
+            `${nameOf(frame, field, frames)} (${id})`,
+            guessType(values) === 'string' ? 'string' : 'number',
+            values,
+          ),
+          config: { ...field.config, displayName: undefined, displayNameFromDS: undefined },
+        });
+      }
+    }
+    return makeFrame(frame.refId, columns, frame.name);
+  });
 
 const labelsToFields: Step = (frames, { mode = 'columns', keepLabels, valueLabel }) => {
   if (mode === 'rows') {
     const rows = frames.flatMap((frame) => frame.fields.flatMap((field) => Object.entries(field.labels ?? {})));
-    return [makeFrame(frames[0]?.refId ?? 'A', [makeField('label', 'string', rows.map(([name]) => name)),
-      makeField('value', 'string', rows.map(([, value]) => value))])];
+    return [
+      makeFrame(frames[0]?.refId ?? 'A', [
+        makeField(
+          'label',
+          'string',
+          rows.map(([name]) => name),
+        ),
+        makeField(
+          'value',
+          'string',
+          rows.map(([, value]) => value),
+        ),
+      ]),
+    ];
   }
   const keeps = Array.isArray(keepLabels) && keepLabels.length ? new Set<string>(keepLabels.map(String)) : undefined;
   const made = frames.flatMap((frame) => {
     const time = timeField(frame);
-    return frame.fields.filter((field) => field !== time).map((field) => {
-      const names = Object.keys(field.labels ?? {}).filter((name) => name !== valueLabel && (!keeps || keeps.has(name)));
-      const renamed = valueLabel && field.labels?.[valueLabel];
-      const value = { ...field, labels: undefined, name: renamed || field.name, config: { ...field.config, displayNameFromDS: undefined } };
-      return makeFrame(frame.refId, [...time ? [time] : [], ...names.map((name) =>
-        makeField(name, 'string', Array.from({ length: frame.length }, () => field.labels![name]!))), value]);
-    });
+    return frame.fields
+      .filter((field) => field !== time)
+      .map((field) => {
+        const names = Object.keys(field.labels ?? {}).filter(
+          (name) => name !== valueLabel && (!keeps || keeps.has(name)),
+        );
+        const renamed = valueLabel && field.labels?.[valueLabel];
+        const value = {
+          ...field,
+          labels: undefined,
+          name: renamed || field.name,
+          config: { ...field.config, displayNameFromDS: undefined },
+        };
+        return makeFrame(frame.refId, [
+          ...(time ? [time] : []),
+          ...names.map((name) =>
+            makeField(
+              name,
+              'string',
+              Array.from({ length: frame.length }, () => field.labels![name]!),
+            ),
+          ),
+          value,
+        ]);
+      });
   });
   return merge(made, {});
 };
 
-const partitionByValues: Step = (frames, { fields: wanted = [], keepFields = false }) => frames.flatMap((frame) => {
-  const by = frame.fields.filter((field) => wanted.includes(nameOf(frame, field, frames)));
-  if (!by.length) return [frame];
-  const groups = new Map<string, number[]>();
-  for (const row of rowsOf(frame)) {
-    const key = by.map((field) => String(field.values[row] ?? '')).join(' ');
-    groups.set(key, [...groups.get(key) ?? [], row]);
-  }
-  return [...groups].map(([name, rows]) => {
-    const picked = pickRows(frame, rows);
-    const labels = Object.fromEntries(by.map((field) => [field.name, String(field.values[rows[0]!] ?? '')]));
-    const fields = picked.fields.filter((_field, i) => keepFields || !by.includes(frame.fields[i]!))
-      .map((field) => (field.type === 'number' ? { ...field, labels } : field));
-    return { ...picked, name, fields };
+const partitionByValues: Step = (frames, { fields: wanted = [], keepFields = false }) =>
+  frames.flatMap((frame) => {
+    const by = frame.fields.filter((field) => wanted.includes(nameOf(frame, field, frames)));
+    if (!by.length) return [frame];
+    const groups = new Map<string, number[]>();
+    for (const row of rowsOf(frame)) {
+      const key = by.map((field) => String(field.values[row] ?? '')).join(' ');
+      groups.set(key, [...(groups.get(key) ?? []), row]);
+    }
+    return [...groups].map(([name, rows]) => {
+      const picked = pickRows(frame, rows);
+      const labels = Object.fromEntries(by.map((field) => [field.name, String(field.values[rows[0]!] ?? '')]));
+      const fields = picked.fields
+        .filter((_field, i) => keepFields || !by.includes(frame.fields[i]!))
+        .map((field) => (field.type === 'number' ? { ...field, labels } : field));
+      return { ...picked, name, fields };
+    });
   });
-});
 
-const groupingToMatrix: Step = (frames, { columnField = 'Time', rowField = 'Time', valueField = 'Value', emptyValue }) => {
+const groupingToMatrix: Step = (
+  frames,
+  { columnField = 'Time', rowField = 'Time', valueField = 'Value', emptyValue },
+) => {
   const frame = frames[0];
-  const named = (name: string) => frame?.fields.find((field) => nameOf(frame, field, frames) === name || field.name === name);
-  const columns = named(columnField), rows = named(rowField), values = named(valueField);
+  const named = (name: string) =>
+    frame?.fields.find((field) => nameOf(frame, field, frames) === name || field.name === name);
+  const columns = named(columnField),
+    rows = named(rowField),
+    values = named(valueField);
   if (!frame || !columns || !rows || !values) return frames;
-  const names = [...new Set(columns.values.map((value) => String(value ?? '')))], keys = [...new Map(rows.values.map((value) => [keyOf(value), value])).entries()];
-  const cells = new Map(rowsOf(frame).map((row) => [`${keyOf(rows.values[row] ?? null)}\u0001${String(columns.values[row] ?? '')}`, values.values[row] ?? null]));
-  const empty: Cell = emptyValue === 'zero' ? 0 : emptyValue === 'true' ? true : emptyValue === 'false' ? false : emptyValue === 'empty' ? '' : null;
-  return [makeFrame(frame.refId, [{ ...rows, name: `${rowField}\\${columnField}`, config: { ...rows.config, displayName: undefined }, values: keys.map(([, value]) => value) },
-    ...names.map((name) => ({ ...values, name, labels: undefined, config: { ...values.config, displayName: undefined, displayNameFromDS: undefined },
-      values: keys.map(([key]) => cells.get(`${key}\u0001${name}`) ?? empty) }))])];
+  const names = [...new Set(columns.values.map((value) => String(value ?? '')))],
+    keys = [...new Map(rows.values.map((value) => [keyOf(value), value])).entries()];
+  const cells = new Map(
+    rowsOf(frame).map((row) => [
+      `${keyOf(rows.values[row] ?? null)}\u0001${String(columns.values[row] ?? '')}`,
+      values.values[row] ?? null,
+    ]),
+  );
+  const empty: Cell =
+    emptyValue === 'zero'
+      ? 0
+      : emptyValue === 'true'
+        ? true
+        : emptyValue === 'false'
+          ? false
+          : emptyValue === 'empty'
+            ? ''
+            : null;
+  return [
+    makeFrame(frame.refId, [
+      {
+        ...rows,
+        name: `${rowField}\\${columnField}`,
+        config: { ...rows.config, displayName: undefined },
+        values: keys.map(([, value]) => value),
+      },
+      ...names.map((name) => ({
+        ...values,
+        name,
+        labels: undefined,
+        config: { ...values.config, displayName: undefined, displayNameFromDS: undefined },
+        values: keys.map(([key]) => cells.get(`${key}\u0001${name}`) ?? empty),
+      })),
+    ]),
+  ];
 };
 
-const transpose: Step = (frames, { firstFieldName }) => frames.map((frame) => {
-  const [head, ...rest] = frame.fields;
-  if (!head) return frame;
-  const columns = rowsOf(frame).map((row) => {
-    const values = rest.map((field) => field.values[row] ?? null);
-    return makeField(String(head.values[row] ?? row), guessType(values), values);
+const transpose: Step = (frames, { firstFieldName }) =>
+  frames.map((frame) => {
+    const [head, ...rest] = frame.fields;
+    if (!head) return frame;
+    const columns = rowsOf(frame).map((row) => {
+      const values = rest.map((field) => field.values[row] ?? null);
+      return makeField(String(head.values[row] ?? row), guessType(values), values);
+    });
+    return makeFrame(frame.refId, [
+      makeField(
+        firstFieldName || 'Field',
+        'string',
+        rest.map((field) => nameOf(frame, field, frames)),
+      ),
+      ...columns,
+    ]);
   });
-  return makeFrame(frame.refId, [makeField(firstFieldName || 'Field', 'string', rest.map((field) => nameOf(frame, field, frames))), ...columns]);
-});
 
-const rowsToFields: Step = (frames) => frames.map((frame) => {
-  const names = frame.fields.find((field) => field.type === 'string'), values = frame.fields.find((field) => field.type === 'number');
-  if (!names || !values) return frame;
-  return makeFrame(frame.refId, rowsOf(frame).map((row) => ({ ...values, name: String(names.values[row] ?? row), config: { ...values.config, displayName: undefined, displayNameFromDS: undefined }, values: [values.values[row] ?? null] })));
-});
+const rowsToFields: Step = (frames) =>
+  frames.map((frame) => {
+    const names = frame.fields.find((field) => field.type === 'string'),
+      values = frame.fields.find((field) => field.type === 'number');
+    if (!names || !values) return frame;
+    return makeFrame(
+      frame.refId,
+      rowsOf(frame).map((row) => ({
+        ...values,
+        name: String(names.values[row] ?? row),
+        config: { ...values.config, displayName: undefined, displayNameFromDS: undefined },
+        values: [values.values[row] ?? null],
+      })),
+    );
+  });
 
 const timeSeriesTable: Step = (frames) => {
-  const labels = [...new Set(frames.flatMap((frame) => frame.fields.flatMap((field) => Object.keys(field.labels ?? {}))))].sort();
+  const labels = [
+    ...new Set(frames.flatMap((frame) => frame.fields.flatMap((field) => Object.keys(field.labels ?? {})))),
+  ].sort();
   const used = frames.flatMap((frame) => frame.fields.filter((field) => field.type === 'number').map((field) => field));
-  return [makeFrame(frames[0]?.refId ?? 'A', [...labels.map((name) => makeField(name, 'string', used.map((field) => field.labels?.[name] ?? null))),
-    makeField('Trend', 'number', used.map((field) => reduce(field, 'lastNotNull') ?? null))])];
+  return [
+    makeFrame(frames[0]?.refId ?? 'A', [
+      ...labels.map((name) =>
+        makeField(
+          name,
+          'string',
+          used.map((field) => field.labels?.[name] ?? null),
+        ),
+      ),
+      makeField(
+        'Trend',
+        'number',
+        used.map((field) => reduce(field, 'lastNotNull') ?? null),
+      ),
+    ]),
+  ];
 };
 
 const histogram: Step = (frames, { bucketSize, bucketCount = 30 }) => {
   const fields = frames.flatMap((frame) => frame.fields.filter((field) => field.type === 'number'));
-  const numbers = fields.flatMap((field) => field.values.filter((value): value is number => typeof value === 'number' && Number.isFinite(value)));
+  const numbers = fields.flatMap((field) =>
+    field.values.filter((value): value is number => typeof value === 'number' && Number.isFinite(value)),
+  );
   if (!numbers.length) return [];
   const [low, high] = [numbers.reduce((a, b) => Math.min(a, b)), numbers.reduce((a, b) => Math.max(a, b))];
   const given = Number(bucketSize);
   const raw = given > 0 ? given : (high - low) / Math.min(Math.max(Number(bucketCount) || 30, 1), 1000) || 1;
-  const size = Math.max(raw, (high - low) / 1000), first = Math.floor(low / size) * size, count = Math.floor((high - first) / size) + 1;
+  const size = Math.max(raw, (high - low) / 1000),
+    first = Math.floor(low / size) * size,
+    count = Math.floor((high - first) / size) + 1;
   const bounds = Array.from({ length: count }, (_, i) => first + i * size);
-  return [makeFrame(frames[0]!.refId, [makeField('xMin', 'number', bounds), makeField('xMax', 'number', bounds.map((bound) => bound + size)),
-    ...fields.map((field) => {
-      const counts = bounds.map(() => 0);
-      for (const value of field.values) {
-        if (typeof value === 'number' && Number.isFinite(value)) counts[Math.min(Math.floor((value - first) / size), count - 1)]! += 1;
-      }
-      return { ...makeField(field.title ?? field.config.displayNameFromDS ?? field.name, 'number', counts), config: { ...field.config, unit: undefined } };
-    })])];
+  return [
+    makeFrame(frames[0]!.refId, [
+      makeField('xMin', 'number', bounds),
+      makeField(
+        'xMax',
+        'number',
+        bounds.map((bound) => bound + size),
+      ),
+      ...fields.map((field) => {
+        const counts = bounds.map(() => 0);
+        for (const value of field.values) {
+          if (typeof value === 'number' && Number.isFinite(value))
+            counts[Math.min(Math.floor((value - first) / size), count - 1)]! += 1;
+        }
+        return {
+          ...makeField(field.title ?? field.config.displayNameFromDS ?? field.name, 'number', counts),
+          config: { ...field.config, unit: undefined },
+        };
+      }),
+    ]),
+  ];
 };
 
 const formatTime: Step = (frames) => frames;
 
 const STEPS: Record<string, Step> = {
-  organize, filterFieldsByName, renameByRegex, convertFieldType, calculateField, sortBy, limit, filterByValue, filterByRefId, merge,
-  joinByField, seriesToColumns: joinByField, seriesToRows, concatenate, reduce: reduceFrames, groupBy, labelsToFields, partitionByValues,
-  groupingToMatrix, transpose, rowsToFields, timeSeriesTable, histogram, formatTime, filterFrames: filterByRefId, noop: (frames) => frames,
+  organize,
+  filterFieldsByName,
+  renameByRegex,
+  convertFieldType,
+  calculateField,
+  sortBy,
+  limit,
+  filterByValue,
+  filterByRefId,
+  merge,
+  joinByField,
+  seriesToColumns: joinByField,
+  seriesToRows,
+  concatenate,
+  reduce: reduceFrames,
+  groupBy,
+  labelsToFields,
+  partitionByValues,
+  groupingToMatrix,
+  transpose,
+  rowsToFields,
+  timeSeriesTable,
+  histogram,
+  formatTime,
+  filterFrames: filterByRefId,
+  noop: (frames) => frames,
 };
 
 export function transform(frames: Frame[], all: readonly Transformation[] | undefined): Transformed {

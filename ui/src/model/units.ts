@@ -26,13 +26,16 @@ function trimmed(text: string): string {
   return text.replace(/\.?0+(e|$)/, '$1');
 }
 
-const plain = (suffix: string, prefix = ''): Format => (value, decimals) =>
-  ({ prefix, text: plainNumber(value, decimals), suffix });
+const plain =
+  (suffix: string, prefix = ''): Format =>
+  (value, decimals) => ({ prefix, text: plainNumber(value, decimals), suffix });
 
 /** Steps of `factor`: the largest name that leaves at least one. */
 function scaled(factor: number, names: string[], unit: string, first = 0): Format {
   return (value, decimals) => {
-    let size = Math.abs(value), at = first, shown = value;
+    let size = Math.abs(value),
+      at = first,
+      shown = value;
     while (size >= factor && at < names.length - 1) {
       size /= factor;
       shown /= factor;
@@ -48,10 +51,12 @@ const COUNT = ['', 'K', 'Mil', 'Bil', 'Tri', 'Quadr', 'Quint', 'Sext', 'Sept'];
 
 const binary = (unit: string, first = 0) => scaled(1024, IEC, unit, first);
 const metric = (unit: string, first = 0) => scaled(1000, METRIC, unit, first);
-const count = (unit = ''): Format => (value, decimals) => {
-  const shown = scaled(1000, COUNT, '')(value, decimals);
-  return unit ? { ...shown, suffix: `${shown.suffix} ${unit}` } : shown;
-};
+const count =
+  (unit = ''): Format =>
+  (value, decimals) => {
+    const shown = scaled(1000, COUNT, '')(value, decimals);
+    return unit ? { ...shown, suffix: `${shown.suffix} ${unit}` } : shown;
+  };
 
 /** With small prefixes, too: 0.002 V is 2 mV. */
 function si(unit: string, power = 0): Format {
@@ -68,14 +73,27 @@ function si(unit: string, power = 0): Format {
 // --- time -------------------------------------------------------------------------------------------
 
 const SPANS: [number, string][] = [
-  [1e-9, 'ns'], [1e-6, 'µs'], [1e-3, 'ms'], [1, 's'], [60, 'min'], [3600, 'hour'], [86400, 'day'],
-  [604800, 'week'], [31536000, 'year'],
+  [1e-9, 'ns'],
+  [1e-6, 'µs'],
+  [1e-3, 'ms'],
+  [1, 's'],
+  [60, 'min'],
+  [3600, 'hour'],
+  [86400, 'day'],
+  [604800, 'week'],
+  [31536000, 'year'],
 ];
 
 function span(inSeconds: number): Format {
   return (value, decimals) => {
-    const seconds = value * inSeconds, size = Math.abs(seconds);
-    if (size === 0) return { prefix: '', text: plainNumber(0, decimals), suffix: ` ${SPANS.find(([s]) => s >= inSeconds)?.[1] ?? 's'}` };
+    const seconds = value * inSeconds,
+      size = Math.abs(seconds);
+    if (size === 0)
+      return {
+        prefix: '',
+        text: plainNumber(0, decimals),
+        suffix: ` ${SPANS.find(([s]) => s >= inSeconds)?.[1] ?? 's'}`,
+      };
     let [unit, name] = SPANS[0]!;
     for (const [at, word] of SPANS) {
       if (size >= at * 0.9999999999) [unit, name] = [at, word];
@@ -90,7 +108,12 @@ function clock(toMs: number): Format {
   return (value) => {
     let ms = Math.round(Math.abs(value) * toMs);
     const parts: string[] = [];
-    for (const [size, name] of [[3600000, 'h'], [60000, 'm'], [1000, 's'], [1, 'ms']] as const) {
+    for (const [size, name] of [
+      [3600000, 'h'],
+      [60000, 'm'],
+      [1000, 's'],
+      [1, 'ms'],
+    ] as const) {
       const whole = Math.floor(ms / size);
       ms -= whole * size;
       if (whole || parts.length) parts.push(`${String(whole).padStart(2, '0')}${name}`);
@@ -104,8 +127,16 @@ function duration(toSeconds: number): Format {
   return (value) => {
     let rest = Math.abs(value) * toSeconds;
     const parts: string[] = [];
-    for (const [size, name] of [[31536000, 'year'], [2592000, 'month'], [604800, 'week'], [86400, 'day'],
-      [3600, 'hour'], [60, 'minute'], [1, 'second'], [1e-3, 'millisecond']] as const) {
+    for (const [size, name] of [
+      [31536000, 'year'],
+      [2592000, 'month'],
+      [604800, 'week'],
+      [86400, 'day'],
+      [3600, 'hour'],
+      [60, 'minute'],
+      [1, 'second'],
+      [1e-3, 'millisecond'],
+    ] as const) {
       const whole = Math.floor(rest / size + 1e-9);
       rest -= whole * size;
       if (whole && parts.length < 2) parts.push(`${whole} ${name}${whole === 1 ? '' : 's'}`);
@@ -122,7 +153,8 @@ function hms(days: boolean): Format {
     const day = days ? Math.floor(all / 86400) : 0;
     const rest = all - day * 86400;
     const text = [Math.floor(rest / 3600), Math.floor(rest / 60) % 60, rest % 60]
-      .map((part) => String(part).padStart(2, '0')).join(':');
+      .map((part) => String(part).padStart(2, '0'))
+      .join(':');
     return { prefix: value < 0 ? '-' : '', text: days ? `${day} d ${text}` : text, suffix: '' };
   };
 }
@@ -134,48 +166,89 @@ export function dateText(ms: number, format: string, utc = false): string {
   const date = new Date(ms);
   if (Number.isNaN(date.getTime())) return 'Invalid date';
   const part = utc
-    ? { Y: date.getUTCFullYear(), M: date.getUTCMonth() + 1, D: date.getUTCDate(), H: date.getUTCHours(),
-      m: date.getUTCMinutes(), s: date.getUTCSeconds() }
-    : { Y: date.getFullYear(), M: date.getMonth() + 1, D: date.getDate(), H: date.getHours(),
-      m: date.getMinutes(), s: date.getSeconds() };
+    ? {
+        Y: date.getUTCFullYear(),
+        M: date.getUTCMonth() + 1,
+        D: date.getUTCDate(),
+        H: date.getUTCHours(),
+        m: date.getUTCMinutes(),
+        s: date.getUTCSeconds(),
+      }
+    : {
+        Y: date.getFullYear(),
+        M: date.getMonth() + 1,
+        D: date.getDate(),
+        H: date.getHours(),
+        m: date.getMinutes(),
+        s: date.getSeconds(),
+      };
   const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
   const hour12 = part.H % 12 || 12;
   return format.replace(/\[([^\]]*)\]|YYYY|YY|MMM|MM|M|DD|D|HH|H|hh|h|mm|m|ss|s|SSS|A|a|X|x/g, (token, literal) => {
     if (literal !== undefined) return literal;
     switch (token) {
-      case 'YYYY': return String(part.Y);
-      case 'YY': return two(part.Y % 100);
-      case 'MMM': return months[part.M - 1]!;
-      case 'MM': return two(part.M);
-      case 'M': return String(part.M);
-      case 'DD': return two(part.D);
-      case 'D': return String(part.D);
-      case 'HH': return two(part.H);
-      case 'H': return String(part.H);
-      case 'hh': return two(hour12);
-      case 'h': return String(hour12);
-      case 'mm': return two(part.m);
-      case 'm': return String(part.m);
-      case 'ss': return two(part.s);
-      case 's': return String(part.s);
-      case 'SSS': return String(date.getMilliseconds()).padStart(3, '0');
-      case 'A': return part.H < 12 ? 'AM' : 'PM';
-      case 'a': return part.H < 12 ? 'am' : 'pm';
-      case 'X': return String(Math.floor(ms / 1000));
-      default: return String(ms);
+      case 'YYYY':
+        return String(part.Y);
+      case 'YY':
+        return two(part.Y % 100);
+      case 'MMM':
+        return months[part.M - 1]!;
+      case 'MM':
+        return two(part.M);
+      case 'M':
+        return String(part.M);
+      case 'DD':
+        return two(part.D);
+      case 'D':
+        return String(part.D);
+      case 'HH':
+        return two(part.H);
+      case 'H':
+        return String(part.H);
+      case 'hh':
+        return two(hour12);
+      case 'h':
+        return String(hour12);
+      case 'mm':
+        return two(part.m);
+      case 'm':
+        return String(part.m);
+      case 'ss':
+        return two(part.s);
+      case 's':
+        return String(part.s);
+      case 'SSS':
+        return String(date.getMilliseconds()).padStart(3, '0');
+      case 'A':
+        return part.H < 12 ? 'AM' : 'PM';
+      case 'a':
+        return part.H < 12 ? 'am' : 'pm';
+      case 'X':
+        return String(Math.floor(ms / 1000));
+      default:
+        return String(ms);
     }
   });
 }
 
-const date = (format: string, hidesToday = false): Format => (value) => {
-  const today = new Date().toDateString() === new Date(value).toDateString();
-  return { prefix: '', text: dateText(value, hidesToday && today ? 'HH:mm:ss' : format), suffix: '' };
-};
+const date =
+  (format: string, hidesToday = false): Format =>
+  (value) => {
+    const today = new Date().toDateString() === new Date(value).toDateString();
+    return { prefix: '', text: dateText(value, hidesToday && today ? 'HH:mm:ss' : format), suffix: '' };
+  };
 
 export function ago(ms: number, now = Date.now()): string {
-  const seconds = (now - ms) / 1000, size = Math.abs(seconds);
-  const steps: [number, number, string][] = [[45, 1, ''], [2700, 60, 'minute'], [79200, 3600, 'hour'],
-    [2246400, 86400, 'day'], [27648000, 2592000, 'month'], [Infinity, 31536000, 'year']];
+  const seconds = (now - ms) / 1000,
+    size = Math.abs(seconds);
+  const steps: [number, number, string][] = [
+    [45, 1, ''],
+    [2700, 60, 'minute'],
+    [79200, 3600, 'hour'],
+    [2246400, 86400, 'day'],
+    [27648000, 2592000, 'month'],
+    [Infinity, 31536000, 'year'],
+  ];
   const [, unit, name] = steps.find(([below]) => size < below)!;
   if (!name) return seconds >= 0 ? 'a few seconds ago' : 'in a few seconds';
   const number = Math.max(Math.round(size / unit), 1);
@@ -185,63 +258,180 @@ export function ago(ms: number, now = Date.now()): string {
 
 // --- all of them ------------------------------------------------------------------------------------
 
-const bool = (yes: string, no: string): Format => (value) => ({ prefix: '', text: value ? yes : no, suffix: '' });
+const bool =
+  (yes: string, no: string): Format =>
+  (value) => ({ prefix: '', text: value ? yes : no, suffix: '' });
 
-const currency = (symbol: string, behind = false): Format => (value, decimals) => {
-  const shown = count()(value, decimals);
-  return behind ? { ...shown, suffix: `${shown.suffix.trim()} ${symbol}` }
-    : { prefix: symbol, text: shown.text, suffix: shown.suffix.trim() };
-};
+const currency =
+  (symbol: string, behind = false): Format =>
+  (value, decimals) => {
+    const shown = count()(value, decimals);
+    return behind
+      ? { ...shown, suffix: `${shown.suffix.trim()} ${symbol}` }
+      : { prefix: symbol, text: shown.text, suffix: shown.suffix.trim() };
+  };
 
 const FORMATS: Record<string, Format> = {
-  none: plain(''), short: count(), percent: plain('%'),
+  none: plain(''),
+  short: count(),
+  percent: plain('%'),
   percentunit: (value, decimals) => ({ prefix: '', text: plainNumber(value * 100, decimals), suffix: '%' }),
-  humidity: plain(' %H'), dB: plain(' dB'), candela: si('cd'), pixel: plain(' px'), locale: (value, decimals) => ({
-    prefix: '', suffix: '', text: value.toLocaleString('en', { maximumFractionDigits: decimals ?? 20 }),
+  humidity: plain(' %H'),
+  dB: plain(' dB'),
+  candela: si('cd'),
+  pixel: plain(' px'),
+  locale: (value, decimals) => ({
+    prefix: '',
+    suffix: '',
+    text: value.toLocaleString('en', { maximumFractionDigits: decimals ?? 20 }),
   }),
   hex0x: (value) => ({ prefix: '0x', text: Math.trunc(value).toString(16).toUpperCase(), suffix: '' }),
   hex: (value) => ({ prefix: '', text: Math.trunc(value).toString(16).toUpperCase(), suffix: '' }),
   sci: (value, decimals) => ({ prefix: '', text: value.toExponential(decimals), suffix: '' }),
-  bool: bool('True', 'False'), bool_yes_no: bool('Yes', 'No'), bool_on_off: bool('On', 'Off'),
+  bool: bool('True', 'False'),
+  bool_yes_no: bool('Yes', 'No'),
+  bool_on_off: bool('On', 'Off'),
 
-  bytes: binary('B'), decbytes: metric('B'), bits: binary('b'), decbits: metric('b'),
-  kbytes: binary('B', 1), mbytes: binary('B', 2), gbytes: binary('B', 3), tbytes: binary('B', 4), pbytes: binary('B', 5),
-  deckbytes: metric('B', 1), decmbytes: metric('B', 2), decgbytes: metric('B', 3), dectbytes: metric('B', 4),
+  bytes: binary('B'),
+  decbytes: metric('B'),
+  bits: binary('b'),
+  decbits: metric('b'),
+  kbytes: binary('B', 1),
+  mbytes: binary('B', 2),
+  gbytes: binary('B', 3),
+  tbytes: binary('B', 4),
+  pbytes: binary('B', 5),
+  deckbytes: metric('B', 1),
+  decmbytes: metric('B', 2),
+  decgbytes: metric('B', 3),
+  dectbytes: metric('B', 4),
   decpbytes: metric('B', 5),
-  binBps: binary('B/s'), Bps: metric('B/s'), binbps: binary('b/s'), bps: metric('b/s'), pps: metric('p/s'),
-  KiBs: binary('B/s', 1), MiBs: binary('B/s', 2), GiBs: binary('B/s', 3), TiBs: binary('B/s', 4),
-  KBs: metric('B/s', 1), MBs: metric('B/s', 2), GBs: metric('B/s', 3), TBs: metric('B/s', 4),
-  Kibits: binary('b/s', 1), Mibits: binary('b/s', 2), Gibits: binary('b/s', 3),
-  Kbits: metric('b/s', 1), Mbits: metric('b/s', 2), Gbits: metric('b/s', 3),
+  binBps: binary('B/s'),
+  Bps: metric('B/s'),
+  binbps: binary('b/s'),
+  bps: metric('b/s'),
+  pps: metric('p/s'),
+  KiBs: binary('B/s', 1),
+  MiBs: binary('B/s', 2),
+  GiBs: binary('B/s', 3),
+  TiBs: binary('B/s', 4),
+  KBs: metric('B/s', 1),
+  MBs: metric('B/s', 2),
+  GBs: metric('B/s', 3),
+  TBs: metric('B/s', 4),
+  Kibits: binary('b/s', 1),
+  Mibits: binary('b/s', 2),
+  Gibits: binary('b/s', 3),
+  Kbits: metric('b/s', 1),
+  Mbits: metric('b/s', 2),
+  Gbits: metric('b/s', 3),
 
-  ns: span(1e-9), 'µs': span(1e-6), us: span(1e-6), ms: span(1e-3), s: span(1), m: span(60), h: span(3600), d: span(86400),
-  clockms: clock(1), clocks: clock(1000), dtdurationms: duration(1e-3), dtdurations: duration(1),
-  dthms: hms(false), dtdhms: hms(true), timeticks: (value, decimals) => span(0.01)(value, decimals),
-  dateTimeAsIso: date('YYYY-MM-DD HH:mm:ss'), dateTimeAsIsoNoDateIfToday: date('YYYY-MM-DD HH:mm:ss', true),
-  dateTimeAsUS: date('MM/DD/YYYY h:mm:ss a'), dateTimeAsUSNoDateIfToday: date('MM/DD/YYYY h:mm:ss a', true),
-  dateTimeAsLocal: date('YYYY-MM-DD HH:mm:ss'), dateTimeAsLocalNoDateIfToday: date('YYYY-MM-DD HH:mm:ss', true),
+  ns: span(1e-9),
+  µs: span(1e-6),
+  us: span(1e-6),
+  ms: span(1e-3),
+  s: span(1),
+  m: span(60),
+  h: span(3600),
+  d: span(86400),
+  clockms: clock(1),
+  clocks: clock(1000),
+  dtdurationms: duration(1e-3),
+  dtdurations: duration(1),
+  dthms: hms(false),
+  dtdhms: hms(true),
+  timeticks: (value, decimals) => span(0.01)(value, decimals),
+  dateTimeAsIso: date('YYYY-MM-DD HH:mm:ss'),
+  dateTimeAsIsoNoDateIfToday: date('YYYY-MM-DD HH:mm:ss', true),
+  dateTimeAsUS: date('MM/DD/YYYY h:mm:ss a'),
+  dateTimeAsUSNoDateIfToday: date('MM/DD/YYYY h:mm:ss a', true),
+  dateTimeAsLocal: date('YYYY-MM-DD HH:mm:ss'),
+  dateTimeAsLocalNoDateIfToday: date('YYYY-MM-DD HH:mm:ss', true),
   dateTimeAsSystem: date('YYYY-MM-DD HH:mm:ss'),
   dateTimeFromNow: (value) => ({ prefix: '', text: ago(value), suffix: '' }),
 
-  cps: count('c/s'), ops: count('ops/s'), reqps: count('req/s'), rps: count('rd/s'), wps: count('wr/s'),
-  iops: count('io/s'), eps: count('evt/s'), mps: count('msg/s'), recps: count('rec/s'),
-  cpm: count('c/m'), opm: count('ops/m'), reqpm: count('req/m'), rpm: count('rd/m'), wpm: count('wr/m'),
-  epm: count('evts/m'), mpm: count('msgs/m'),
+  cps: count('c/s'),
+  ops: count('ops/s'),
+  reqps: count('req/s'),
+  rps: count('rd/s'),
+  wps: count('wr/s'),
+  iops: count('io/s'),
+  eps: count('evt/s'),
+  mps: count('msg/s'),
+  recps: count('rec/s'),
+  cpm: count('c/m'),
+  opm: count('ops/m'),
+  reqpm: count('req/m'),
+  rpm: count('rd/m'),
+  wpm: count('wr/m'),
+  epm: count('evts/m'),
+  mpm: count('msgs/m'),
 
-  celsius: plain(' °C'), fahrenheit: plain(' °F'), kelvin: plain(' K'),
-  watt: si('W'), mwatt: si('W', -3), kwatt: si('W', 3), megwatt: si('W', 6), gwatt: si('W', 9), watth: si('Wh'),
-  kwatth: si('Wh', 3), voltamp: si('VA'), joule: si('J'), volt: si('V'), mvolt: si('V', -3), kvolt: si('V', 3), amp: si('A'),
-  mamp: si('A', -3), kamp: si('A', 3), ohm: si('Ω'), kohm: si('Ω', 3), farad: si('F'), henry: si('H'), amph: si('Ah'),
-  hertz: si('Hz'), rothz: si('Hz'), rotrpm: plain(' rpm'), rotrads: plain(' rad/s'),
-  lengthmm: si('m', -3), lengthm: si('m'), lengthkm: si('m', 3), lengthft: plain(' ft'), lengthmi: plain(' mi'),
-  massmg: si('g', -3), massg: si('g'), masskg: si('g', 3), masst: plain(' t'),
-  velocityms: plain(' m/s'), velocitykmh: plain(' km/h'), velocitymph: plain(' mph'), velocityknot: plain(' kn'),
-  pressurembar: si('bar', -3), pressurebar: si('bar'), pressurepa: si('Pa'), pressurehpa: plain(' hPa'),
-  degree: plain('°'), radian: plain(' rad'), grad: plain(' grad'), mlitre: si('L', -3), litre: si('L'), m3: plain(' m³'),
-  ppm: plain(' ppm'), conppm: plain(' ppm'), conppb: plain(' ppb'), accMS2: plain(' m/s²'), accG: plain(' g'),
-  flops: metric('FLOPS'), mflops: metric('FLOPS', 2), gflops: metric('FLOPS', 3),
-  currencyUSD: currency('$'), currencyEUR: currency('€'), currencyGBP: currency('£'), currencyJPY: currency('¥'),
-  currencyCHF: currency('CHF', true), currencySEK: currency('kr', true), currencyBTC: currency('฿'),
+  celsius: plain(' °C'),
+  fahrenheit: plain(' °F'),
+  kelvin: plain(' K'),
+  watt: si('W'),
+  mwatt: si('W', -3),
+  kwatt: si('W', 3),
+  megwatt: si('W', 6),
+  gwatt: si('W', 9),
+  watth: si('Wh'),
+  kwatth: si('Wh', 3),
+  voltamp: si('VA'),
+  joule: si('J'),
+  volt: si('V'),
+  mvolt: si('V', -3),
+  kvolt: si('V', 3),
+  amp: si('A'),
+  mamp: si('A', -3),
+  kamp: si('A', 3),
+  ohm: si('Ω'),
+  kohm: si('Ω', 3),
+  farad: si('F'),
+  henry: si('H'),
+  amph: si('Ah'),
+  hertz: si('Hz'),
+  rothz: si('Hz'),
+  rotrpm: plain(' rpm'),
+  rotrads: plain(' rad/s'),
+  lengthmm: si('m', -3),
+  lengthm: si('m'),
+  lengthkm: si('m', 3),
+  lengthft: plain(' ft'),
+  lengthmi: plain(' mi'),
+  massmg: si('g', -3),
+  massg: si('g'),
+  masskg: si('g', 3),
+  masst: plain(' t'),
+  velocityms: plain(' m/s'),
+  velocitykmh: plain(' km/h'),
+  velocitymph: plain(' mph'),
+  velocityknot: plain(' kn'),
+  pressurembar: si('bar', -3),
+  pressurebar: si('bar'),
+  pressurepa: si('Pa'),
+  pressurehpa: plain(' hPa'),
+  degree: plain('°'),
+  radian: plain(' rad'),
+  grad: plain(' grad'),
+  mlitre: si('L', -3),
+  litre: si('L'),
+  m3: plain(' m³'),
+  ppm: plain(' ppm'),
+  conppm: plain(' ppm'),
+  conppb: plain(' ppb'),
+  accMS2: plain(' m/s²'),
+  accG: plain(' g'),
+  flops: metric('FLOPS'),
+  mflops: metric('FLOPS', 2),
+  gflops: metric('FLOPS', 3),
+  currencyUSD: currency('$'),
+  currencyEUR: currency('€'),
+  currencyGBP: currency('£'),
+  currencyJPY: currency('¥'),
+  currencyCHF: currency('CHF', true),
+  currencySEK: currency('kr', true),
+  currencyBTC: currency('฿'),
 };
 FORMATS.sishort = (value, decimals) => {
   const shown = si('')(value, decimals);
@@ -253,21 +443,27 @@ function custom(unit: string): Format {
   const colon = unit.indexOf(':');
   const [kind, rest] = colon < 0 ? ['', unit] : [unit.slice(0, colon), unit.slice(colon + 1)];
   switch (kind) {
-    case 'prefix': return plain('', rest);
-    case 'suffix': return plain(rest);
-    case 'time': return date(rest);
+    case 'prefix':
+      return plain('', rest);
+    case 'suffix':
+      return plain(rest);
+    case 'time':
+      return date(rest);
     case 'si': {
-      const power: Record<string, number> = { n: -9, 'µ': -6, u: -6, m: -3, k: 3, M: 6, G: 9 };
+      const power: Record<string, number> = { n: -9, µ: -6, u: -6, m: -3, k: 3, M: 6, G: 9 };
       const has = rest.length > 1 && rest[0]! in power;
       return has ? si(rest.slice(1), power[rest[0]!]!) : si(rest);
     }
-    case 'count': return count(rest);
-    case 'currency': return currency(rest);
+    case 'count':
+      return count(rest);
+    case 'currency':
+      return currency(rest);
     case 'bool': {
       const [yes = 'True', no = 'False'] = rest.split('/');
       return bool(yes, no);
     }
-    default: return plain(unit ? ` ${unit}` : '');
+    default:
+      return plain(unit ? ` ${unit}` : '');
   }
 }
 

@@ -28,7 +28,8 @@ export interface StepContext {
 
 const escapeRegex = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
 /** In a PromQL string the backslashes of a regular expression are doubled. */
-const escapePromRegex = (text: string) => escapeRegex(text).replace(/\\\//g, '/').replace(/\\/g, '\\\\').replace(/"/g, '\\"');
+const escapePromRegex = (text: string) =>
+  escapeRegex(text).replace(/\\\//g, '/').replace(/\\/g, '\\\\').replace(/"/g, '\\"');
 const escapeProm = (text: string) => text.replace(/\\/g, '\\\\').replace(/"/g, '\\"');
 
 type Formatter = (values: string[], name: string, args: string) => string;
@@ -39,7 +40,7 @@ const join = (values: string[], separator: string, each: (text: string) => strin
 const FORMATTERS: Record<string, Formatter> = {
   raw: (values) => join(values, ','),
   csv: (values) => join(values, ','),
-  glob: (values) => (values.length > 1 ? `{${join(values, ',')}}` : values[0] ?? ''),
+  glob: (values) => (values.length > 1 ? `{${join(values, ',')}}` : (values[0] ?? '')),
   pipe: (values) => join(values, '|'),
   regex: (values) => (values.length === 1 ? escapeRegex(values[0]!) : `(${join(values, '|', escapeRegex)})`),
   json: (values) => JSON.stringify(values.length === 1 ? values[0] : values),
@@ -48,9 +49,10 @@ const FORMATTERS: Record<string, Formatter> = {
   doublequote: (values) => join(values, ',', (text) => `"${text.replace(/"/g, '\\"')}"`),
   sqlstring: (values) => join(values, ',', (text) => `'${text.replace(/'/g, "''")}'`),
   distributed: (values, name) => values.map((text, i) => (i ? `${name}=${text}` : text)).join(','),
-  percentencode: (values) => encodeURIComponent(values.length > 1 ? `{${join(values, ',')}}` : values[0] ?? ''),
-  uriencode: (values) => encodeURI(values.length > 1 ? `{${join(values, ',')}}` : values[0] ?? ''),
-  queryparam: (values, name) => join(values, '&', (text) => `var-${encodeURIComponent(name)}=${encodeURIComponent(text)}`),
+  percentencode: (values) => encodeURIComponent(values.length > 1 ? `{${join(values, ',')}}` : (values[0] ?? '')),
+  uriencode: (values) => encodeURI(values.length > 1 ? `{${join(values, ',')}}` : (values[0] ?? '')),
+  queryparam: (values, name) =>
+    join(values, '&', (text) => `var-${encodeURIComponent(name)}=${encodeURIComponent(text)}`),
   join: (values, _name, args) => join(values, args || ','),
   date: (values, _name, args) => dateOf(Number(values[0]), args),
 };
@@ -79,24 +81,36 @@ export function rateIntervalMs(stepMs: number, scrapeMs: number): number {
 function builtin(name: string, format: string, step: StepContext): string | undefined {
   const rangeMs = step.toMs - step.fromMs;
   switch (name) {
-    case '__interval': return intervalText(step.stepMs);
-    case '__interval_ms': return String(Math.round(step.stepMs));
-    case '__rate_interval': return intervalText(rateIntervalMs(step.stepMs, step.scrapeMs));
-    case '__rate_interval_ms': return String(Math.round(rateIntervalMs(step.stepMs, step.scrapeMs)));
-    case '__range': return `${Math.round(rangeMs / 1000)}s`;
-    case '__range_s': return String(Math.round(rangeMs / 1000));
-    case '__range_ms': return String(Math.round(rangeMs));
+    case '__interval':
+      return intervalText(step.stepMs);
+    case '__interval_ms':
+      return String(Math.round(step.stepMs));
+    case '__rate_interval':
+      return intervalText(rateIntervalMs(step.stepMs, step.scrapeMs));
+    case '__rate_interval_ms':
+      return String(Math.round(rateIntervalMs(step.stepMs, step.scrapeMs)));
+    case '__range':
+      return `${Math.round(rangeMs / 1000)}s`;
+    case '__range_s':
+      return String(Math.round(rangeMs / 1000));
+    case '__range_ms':
+      return String(Math.round(rangeMs));
     case '__from':
     case '__to': {
       const ms = name === '__from' ? step.fromMs : step.toMs;
       return format.startsWith('date') ? dateOf(ms, format.slice(5)) : String(Math.round(ms));
     }
-    case '__dashboard': return step.dashboard;
-    case '__dashboard_uid': return step.dashboardUid;
-    case '__timezone': return 'browser';
+    case '__dashboard':
+      return step.dashboard;
+    case '__dashboard_uid':
+      return step.dashboardUid;
+    case '__timezone':
+      return 'browser';
     case '__timeFilter':
-    case 'timeFilter': return '';
-    default: return undefined;
+    case 'timeFilter':
+      return '';
+    default:
+      return undefined;
   }
 }
 
@@ -125,8 +139,11 @@ export function interpolate(text: string, variables: Variables, options: Interpo
     const formatter = Object.hasOwn(FORMATTERS, kind) ? FORMATTERS[kind] : undefined;
     if (kind && formatter) return formatter(values, name, args.join(':'));
     if (path) return values.join(',');
-    return options.promql ? inPromql(state) : options.promql === undefined ? listOf(state.text ?? state.value).join(' + ')
-      : FORMATTERS.glob!(values, name, '');
+    return options.promql
+      ? inPromql(state)
+      : options.promql === undefined
+        ? listOf(state.text ?? state.value).join(' + ')
+        : FORMATTERS.glob!(values, name, '');
   });
 }
 
@@ -141,11 +158,14 @@ export function references(text: string): Set<string> {
  * An order in which each variable comes behind those that it refers to. Those on a cycle are named: they
  * are asked with what the others happen to be.
  */
-export function inOrder<T extends { name: string }>(all: T[], needs: (item: T) => Iterable<string>):
-{ order: T[]; cyclic: string[] } {
+export function inOrder<T extends { name: string }>(
+  all: T[],
+  needs: (item: T) => Iterable<string>,
+): { order: T[]; cyclic: string[] } {
   const byName = new Map(all.map((item) => [item.name, item]));
   const state = new Map<string, 'open' | 'done'>();
-  const order: T[] = [], cyclic = new Set<string>();
+  const order: T[] = [],
+    cyclic = new Set<string>();
   for (const start of all) {
     if (state.has(start.name)) continue;
     const stack: { item: T; rest: Iterator<string> }[] = [{ item: start, rest: [...needs(start)][Symbol.iterator]() }];

@@ -20,9 +20,15 @@ interface Props {
 
 function Entry({ one, onToggle }: { one: SeriesModel; onToggle: Props['onToggle'] }) {
   return (
-    <button type="button" class={one.hidden ? 'legend-name off' : 'legend-name'} aria-pressed={!one.hidden} title={one.label}
-      onClick={(event) => onToggle(one.label, event.ctrlKey || event.metaKey)}>
-      <span class="swatch" style={{ background: one.color }} />{one.label}
+    <button
+      type="button"
+      class={one.hidden ? 'legend-name off' : 'legend-name'}
+      aria-pressed={!one.hidden}
+      title={one.label}
+      onClick={(event) => onToggle(one.label, event.ctrlKey || event.metaKey)}
+    >
+      <span class="swatch" style={{ background: one.color }} />
+      {one.label}
     </button>
   );
 }
@@ -37,7 +43,11 @@ export function Legend({ series, options, height, onToggle }: Props) {
         {shown.map((one, i) => (
           <span class="legend-item" key={i}>
             <Entry one={one} onToggle={onToggle} />
-            {calcs.map((calc) => <span class="legend-value" key={calc}>{reducerName(calc)}: {value(one, calc)}</span>)}
+            {calcs.map((calc) => (
+              <span class="legend-value" key={calc}>
+                {reducerName(calc)}: {value(one, calc)}
+              </span>
+            ))}
           </span>
         ))}
       </div>
@@ -46,10 +56,24 @@ export function Legend({ series, options, height, onToggle }: Props) {
   return (
     <div class="legend table" style={{ height: `${height}px` }}>
       <table>
-        <thead><tr><th>Name</th>{calcs.map((calc) => <th key={calc}>{reducerName(calc)}</th>)}</tr></thead>
+        <thead>
+          <tr>
+            <th>Name</th>
+            {calcs.map((calc) => (
+              <th key={calc}>{reducerName(calc)}</th>
+            ))}
+          </tr>
+        </thead>
         <tbody>
           {shown.map((one, i) => (
-            <tr key={i}><td><Entry one={one} onToggle={onToggle} /></td>{calcs.map((calc) => <td key={calc}>{value(one, calc)}</td>)}</tr>
+            <tr key={i}>
+              <td>
+                <Entry one={one} onToggle={onToggle} />
+              </td>
+              {calcs.map((calc) => (
+                <td key={calc}>{value(one, calc)}</td>
+              ))}
+            </tr>
           ))}
         </tbody>
       </table>

@@ -16,46 +16,95 @@ interface CellOptions {
   mode?: string;
 }
 
-const customOf = (field: Field) => (field.config.custom ?? {}) as { cellOptions?: CellOptions; displayMode?: string; width?: number; minWidth?: number; align?: string; hidden?: boolean; hideFrom?: { viz?: boolean } };
+const customOf = (field: Field) =>
+  (field.config.custom ?? {}) as {
+    cellOptions?: CellOptions;
+    displayMode?: string;
+    width?: number;
+    minWidth?: number;
+    align?: string;
+    hidden?: boolean;
+    hideFrom?: { viz?: boolean };
+  };
 
 function kindOf(field: Field): string {
   const { cellOptions, displayMode } = customOf(field);
   return cellOptions?.type ?? displayMode ?? 'auto';
 }
 
-function linkOf(field: Field, frame: Frame, row: number, fill: (text: string) => string): { href: string; link: Link } | undefined {
+function linkOf(
+  field: Field,
+  frame: Frame,
+  row: number,
+  fill: (text: string) => string,
+): { href: string; link: Link } | undefined {
   const link = Array.isArray(field.config.links) ? field.config.links[0] : undefined;
   if (!link?.url) return undefined;
-  const url = String(link.url).replace(/\$\{__(value|data|field|series)(?:\.([\w.]+)|\.fields(?:\.([^}]+)|\[["']?([^\]"']+)["']?\]))?(?::\w+)?\}/g, (_all, what, path, dotted, bracket) => {
-    const name = dotted ?? bracket ?? (path?.startsWith('fields.') ? path.slice(7) : undefined);
-    if (what === 'value') return encodeURIComponent(path === 'text' ? shownText(show(field, field.values[row])) : String(field.values[row] ?? ''));
-    if (what === 'data' && name) {
-      const other = frame.fields.find((one) => (one.title ?? one.name) === name || one.name === name);
-      return encodeURIComponent(String(other?.values[row] ?? ''));
-    }
-    if (path?.startsWith('labels.')) return encodeURIComponent(field.labels?.[path.slice(7)] ?? '');
-    return encodeURIComponent(field.title ?? field.name);
-  });
+  const url = String(link.url).replace(
+    /\$\{__(value|data|field|series)(?:\.([\w.]+)|\.fields(?:\.([^}]+)|\[["']?([^\]"']+)["']?\]))?(?::\w+)?\}/g,
+    (_all, what, path, dotted, bracket) => {
+      const name = dotted ?? bracket ?? (path?.startsWith('fields.') ? path.slice(7) : undefined);
+      if (what === 'value')
+        return encodeURIComponent(
+          path === 'text' ? shownText(show(field, field.values[row])) : String(field.values[row] ?? ''),
+        );
+      if (what === 'data' && name) {
+        const other = frame.fields.find((one) => (one.title ?? one.name) === name || one.name === name);
+        return encodeURIComponent(String(other?.values[row] ?? ''));
+      }
+      if (path?.startsWith('labels.')) return encodeURIComponent(field.labels?.[path.slice(7)] ?? '');
+      return encodeURIComponent(field.title ?? field.name);
+    },
+  );
   const href = safeUrl(fill(url));
   return href === undefined ? undefined : { href, link };
 }
 
-function Cell({ field, frame, row, index, fill }: { field: Field; frame: Frame; row: number; index: number; fill: (text: string) => string }) {
-  const value = field.values[row] ?? null, kind = kindOf(field), text = shownText(show(field, value));
-  const isNumber = field.type === 'number', align = customOf(field).align ?? 'auto';
+function Cell({
+  field,
+  frame,
+  row,
+  index,
+  fill,
+}: {
+  field: Field;
+  frame: Frame;
+  row: number;
+  index: number;
+  fill: (text: string) => string;
+}) {
+  const value = field.values[row] ?? null,
+    kind = kindOf(field),
+    text = shownText(show(field, value));
+  const isNumber = field.type === 'number',
+    align = customOf(field).align ?? 'auto';
   const color = kind === 'auto' ? undefined : valueColor(field, value, index);
   const style: Record<string, string> = { textAlign: align === 'auto' ? (isNumber ? 'right' : 'left') : align };
   if (kind.startsWith('color-background')) Object.assign(style, { background: color!, color: readableOn(color!) });
   if (kind === 'color-text') style.color = color!;
   let content = <>{text}</>;
   if ((kind === 'gauge' || kind.endsWith('-gauge')) && typeof value === 'number') {
-    const bounds = boundsOf(field), share = Math.min(Math.max((value - bounds.min) / (bounds.max - bounds.min || 1), 0), 1);
-    content = <span class="cell-gauge"><span class="cell-bar"><span style={{ width: `${share * 100}%`, background: color }} /></span>{text}</span>;
+    const bounds = boundsOf(field),
+      share = Math.min(Math.max((value - bounds.min) / (bounds.max - bounds.min || 1), 0), 1);
+    content = (
+      <span class="cell-gauge">
+        <span class="cell-bar">
+          <span style={{ width: `${share * 100}%`, background: color }} />
+        </span>
+        {text}
+      </span>
+    );
   }
   const found = linkOf(field, frame, row, fill);
   return (
     <td style={style} title={text}>
-      {found ? <a href={found.href} target={found.link.targetBlank ? '_blank' : undefined} rel="noopener noreferrer">{content}</a> : content}
+      {found ? (
+        <a href={found.href} target={found.link.targetBlank ? '_blank' : undefined} rel="noopener noreferrer">
+          {content}
+        </a>
+      ) : (
+        content
+      )}
     </td>
   );
 }
@@ -68,43 +117,88 @@ export function Table({ panel, data, height, fill }: PanelProps) {
   // Series stand one below the other when a table is asked of them.
   const frames = useMemo(() => tablesOf(data.frames), [data]);
   const frame = frames[Math.min(chosen, frames.length - 1)];
-  const fields = useMemo(() => frame?.fields.filter((field) => !customOf(field).hidden && !customOf(field).hideFrom?.viz) ?? [], [frame]);
+  const fields = useMemo(
+    () => frame?.fields.filter((field) => !customOf(field).hidden && !customOf(field).hideFrom?.viz) ?? [],
+    [frame],
+  );
   const rows = useMemo(() => {
     if (!frame) return [];
     const all = Array.from({ length: frame.length }, (_, i) => i);
     const given = Array.isArray(panel.options.sortBy) ? panel.options.sortBy[0] : undefined;
-    const column = order?.column ?? (given ? fields.findIndex((field) => (field.title ?? field.name) === given.displayName) : panel.options.sortColumn ?? -1);
+    const column =
+      order?.column ??
+      (given
+        ? fields.findIndex((field) => (field.title ?? field.name) === given.displayName)
+        : (panel.options.sortColumn ?? -1));
     const desc = order?.desc ?? given?.desc ?? panel.options.sortDesc;
     const by = fields[column];
     return by ? all.sort((a, b) => compare(by.values[a] ?? null, by.values[b] ?? null) * (desc ? -1 : 1)) : all;
   }, [frame, fields, order, panel.options]);
   if (!frame || !fields.length) return <div class="nothing">No data</div>;
-  const room = Math.ceil(height / ROW) + 12, first = Math.max(Math.floor(top / ROW) - 6, 0), shown = rows.slice(first, first + room);
+  const room = Math.ceil(height / ROW) + 12,
+    first = Math.max(Math.floor(top / ROW) - 6, 0),
+    shown = rows.slice(first, first + room);
   return (
     <div class="table-box">
-      <div class="table-scroll" ref={box} style={{ height: `${height - (frames.length > 1 ? 30 : 0)}px` }} onScroll={() => setTop(box.current?.scrollTop ?? 0)} tabIndex={0}>
+      <div
+        class="table-scroll"
+        ref={box}
+        style={{ height: `${height - (frames.length > 1 ? 30 : 0)}px` }}
+        onScroll={() => setTop(box.current?.scrollTop ?? 0)}
+        tabIndex={0}
+      >
         <table class="data">
           {panel.options.showHeader !== false && (
-            <thead><tr>
-              {fields.map((field, i) => (
-                <th key={i} style={{ width: customOf(field).width ? `${customOf(field).width}px` : undefined, textAlign: field.type === 'number' ? 'right' : 'left' }} aria-sort={order?.column === i ? (order.desc ? 'descending' : 'ascending') : 'none'}>
-                  <button type="button" onClick={() => setOrder({ column: i, desc: order?.column === i ? !order.desc : field.type === 'number' })}>
-                    {field.title ?? field.name}{order?.column === i ? (order.desc ? ' ▼' : ' ▲') : ''}
-                  </button>
-                </th>
-              ))}
-            </tr></thead>
+            <thead>
+              <tr>
+                {fields.map((field, i) => (
+                  <th
+                    key={i}
+                    style={{
+                      width: customOf(field).width ? `${customOf(field).width}px` : undefined,
+                      textAlign: field.type === 'number' ? 'right' : 'left',
+                    }}
+                    aria-sort={order?.column === i ? (order.desc ? 'descending' : 'ascending') : 'none'}
+                  >
+                    <button
+                      type="button"
+                      onClick={() =>
+                        setOrder({ column: i, desc: order?.column === i ? !order.desc : field.type === 'number' })
+                      }
+                    >
+                      {field.title ?? field.name}
+                      {order?.column === i ? (order.desc ? ' ▼' : ' ▲') : ''}
+                    </button>
+                  </th>
+                ))}
+              </tr>
+            </thead>
           )}
           <tbody>
             {first > 0 && <tr style={{ height: `${first * ROW}px` }} />}
-            {shown.map((row) => <tr key={row}>{fields.map((field, i) => <Cell key={i} field={field} frame={frame} row={row} index={i} fill={fill} />)}</tr>)}
+            {shown.map((row) => (
+              <tr key={row}>
+                {fields.map((field, i) => (
+                  <Cell key={i} field={field} frame={frame} row={row} index={i} fill={fill} />
+                ))}
+              </tr>
+            ))}
             {first + room < rows.length && <tr style={{ height: `${(rows.length - first - room) * ROW}px` }} />}
           </tbody>
         </table>
       </div>
       {frames.length > 1 && (
-        <select class="table-choice" value={chosen} aria-label="Which table" onChange={(event) => setChosen(Number(event.currentTarget.value))}>
-          {frames.map((one, i) => <option key={i} value={i}>{one.name ?? one.refId}</option>)}
+        <select
+          class="table-choice"
+          value={chosen}
+          aria-label="Which table"
+          onChange={(event) => setChosen(Number(event.currentTarget.value))}
+        >
+          {frames.map((one, i) => (
+            <option key={i} value={i}>
+              {one.name ?? one.refId}
+            </option>
+          ))}
         </select>
       )}
     </div>

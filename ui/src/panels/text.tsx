@@ -23,7 +23,11 @@ function purifier(): typeof DOMPurify {
 }
 
 export function cleanHtml(html: string): string {
-  return purifier().sanitize(html, { FORBID_TAGS: ['style', 'form', 'input', 'button', 'iframe', 'svg', 'math'], FORBID_ATTR: ['style', 'id', 'name'], ADD_ATTR: ['target'] });
+  return purifier().sanitize(html, {
+    FORBID_TAGS: ['style', 'form', 'input', 'button', 'iframe', 'svg', 'math'],
+    FORBID_ATTR: ['style', 'id', 'name'],
+    ADD_ATTR: ['target'],
+  });
 }
 
 export function Text({ panel, fill }: PanelProps) {

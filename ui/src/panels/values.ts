@@ -44,16 +44,32 @@ export function valuesOf(frames: Frame[], options: ReduceOptions = {}): Value[] 
         // One for each row, named by the row's texts.
         const names = frame.fields.filter((other) => other.type === 'string');
         for (let row = 0; row < Math.min(frame.length, options.limit ?? 25); row++) {
-          const value = field.values[row] ?? null, title = names.map((name) => name.values[row] ?? '').join(' ') || (field.title ?? field.name);
-          values.push({ title, value, shown: show(field, value), color: valueColor(field, value, values.length), field });
+          const value = field.values[row] ?? null,
+            title = names.map((name) => name.values[row] ?? '').join(' ') || (field.title ?? field.name);
+          values.push({
+            title,
+            value,
+            shown: show(field, value),
+            color: valueColor(field, value, values.length),
+            field,
+          });
         }
         continue;
       }
       const value = reduce(field, calc) ?? null;
-      const byValue = field.config.color?.mode === undefined || field.config.color.mode === 'thresholds' || field.config.color.mode.startsWith('continuous');
+      const byValue =
+        field.config.color?.mode === undefined ||
+        field.config.color.mode === 'thresholds' ||
+        field.config.color.mode.startsWith('continuous');
       values.push({
-        title: field.title ?? field.name, value, shown: show(field, value), field, color: byValue ? valueColor(field, value, values.length) : fieldColor(field, values.length),
-        ...time && field.type === 'number' && frame.length > 1 ? { times: time.values as number[], course: field.values as (number | null)[] } : {},
+        title: field.title ?? field.name,
+        value,
+        shown: show(field, value),
+        field,
+        color: byValue ? valueColor(field, value, values.length) : fieldColor(field, values.length),
+        ...(time && field.type === 'number' && frame.length > 1
+          ? { times: time.values as number[], course: field.values as (number | null)[] }
+          : {}),
       });
     }
   }
@@ -61,12 +77,21 @@ export function valuesOf(frames: Frame[], options: ReduceOptions = {}): Value[] 
 }
 
 /** Cells of a grid in which all get about the same, and none too small to be read. */
-export function gridOf(count: number, width: number, height: number, orientation: string | undefined, ratio = 2): { columns: number; rows: number } {
+export function gridOf(
+  count: number,
+  width: number,
+  height: number,
+  orientation: string | undefined,
+  ratio = 2,
+): { columns: number; rows: number } {
   if (orientation === 'horizontal') return { columns: 1, rows: count };
   if (orientation === 'vertical') return { columns: count, rows: 1 };
-  let best = { columns: count, rows: 1 }, most = 0;
+  let best = { columns: count, rows: 1 },
+    most = 0;
   for (let columns = 1; columns <= count; columns++) {
-    const rows = Math.ceil(count / columns), w = width / columns, h = height / rows;
+    const rows = Math.ceil(count / columns),
+      w = width / columns,
+      h = height / rows;
     const size = Math.min(w, h * ratio);
     if (size > most) [best, most] = [{ columns, rows }, size];
   }

@@ -15,8 +15,19 @@ import { Heatmap, StateTimeline } from '../panels/timeline';
 import { transform } from '../model/transform';
 
 const KINDS: Record<string, ComponentType<PanelProps>> = {
-  timeseries: TimeSeries, trend: TimeSeries, stat: Stat, gauge: Gauge, bargauge: BarGauge, barchart: BarChart, histogram: BarChart, piechart: Pie, table: Table, heatmap: Heatmap,
-  'state-timeline': StateTimeline, 'status-history': StateTimeline, text: Text,
+  timeseries: TimeSeries,
+  trend: TimeSeries,
+  stat: Stat,
+  gauge: Gauge,
+  bargauge: BarGauge,
+  barchart: BarChart,
+  histogram: BarChart,
+  piechart: Pie,
+  table: Table,
+  heatmap: Heatmap,
+  'state-timeline': StateTimeline,
+  'status-history': StateTimeline,
+  text: Text,
 };
 
 interface Props {
@@ -35,7 +46,9 @@ function useSeen(ref: { current: HTMLElement | null }): boolean {
   const [seen, setSeen] = useState(false);
   useEffect(() => {
     if (!ref.current) return undefined;
-    const observer = new IntersectionObserver((entries) => setSeen(entries.some((entry) => entry.isIntersecting)), { rootMargin: '300px' });
+    const observer = new IntersectionObserver((entries) => setSeen(entries.some((entry) => entry.isIntersecting)), {
+      rootMargin: '300px',
+    });
     observer.observe(ref.current);
     return () => observer.disconnect();
   }, []);
@@ -48,7 +61,11 @@ function useSize(ref: { current: HTMLElement | null }): { width: number; height:
     if (!ref.current) return undefined;
     const observer = new ResizeObserver(([entry]) => {
       const { width, height } = entry!.contentRect;
-      setSize((before) => (Math.abs(before.width - width) < 1 && Math.abs(before.height - height) < 1 ? before : { width: Math.floor(width), height: Math.floor(height) }));
+      setSize((before) =>
+        Math.abs(before.width - width) < 1 && Math.abs(before.height - height) < 1
+          ? before
+          : { width: Math.floor(width), height: Math.floor(height) },
+      );
     });
     observer.observe(ref.current);
     return () => observer.disconnect();
@@ -59,56 +76,152 @@ function useSize(ref: { current: HTMLElement | null }): { width: number; height:
 function Notes({ failures, notes }: { failures: string[]; notes: string[] }) {
   if (!failures.length && !notes.length) return null;
   const all = [...failures, ...notes].join('\n');
-  return <details class={failures.length ? 'notes failed' : 'notes'}><summary title={all} aria-label={failures.length ? `Failed: ${all}` : `Note: ${all}`}>{failures.length ? '✕' : 'ⓘ'}</summary><pre>{all}</pre></details>;
+  return (
+    <details class={failures.length ? 'notes failed' : 'notes'}>
+      <summary title={all} aria-label={failures.length ? `Failed: ${all}` : `Note: ${all}`}>
+        {failures.length ? '✕' : 'ⓘ'}
+      </summary>
+      <pre>{all}</pre>
+    </details>
+  );
 }
 
 export function PanelFrame({ panel, context, turn, sync, theme, onZoom, onLoaded }: Props) {
-  const frame = useRef<HTMLElement>(null), body = useRef<HTMLDivElement>(null);
-  const seen = useSeen(frame), size = useSize(body);
-  const [data, setData] = useState<PanelData>(), [loading, setLoading] = useState(false), asked = useRef('');
+  const frame = useRef<HTMLElement>(null),
+    body = useRef<HTMLDivElement>(null);
+  const seen = useSeen(frame),
+    size = useSize(body);
+  const [data, setData] = useState<PanelData>(),
+    [loading, setLoading] = useState(false),
+    asked = useRef('');
   const states = useMemo(() => {
     const all = new Map(context.variables);
     for (const [name, { text, value }] of Object.entries(panel.scope ?? {})) all.set(name, { value, text });
     return all;
   }, [context.variables, panel.scope]);
-  const fill = useMemo(() => (text: string) => interpolate(text, states, { step: { fromMs: context.span.fromMs, toMs: context.span.toMs, stepMs: 15_000, scrapeMs: context.scrapeMs, dashboard: context.dashboard, dashboardUid: context.dashboardUid } }), [states, context.span]);
+  const fill = useMemo(
+    () => (text: string) =>
+      interpolate(text, states, {
+        step: {
+          fromMs: context.span.fromMs,
+          toMs: context.span.toMs,
+          stepMs: 15_000,
+          scrapeMs: context.scrapeMs,
+          dashboard: context.dashboard,
+          dashboardUid: context.dashboardUid,
+        },
+      }),
+    [states, context.span],
+  );
   // What the answer depends on, but for the exact width.
-  const wide = Math.ceil(size.width / 200) * 200, wants = `${turn}/${context.span.fromMs}/${context.span.toMs}/${wide}/${JSON.stringify([...states])}/${panel.id}`;
+  const wide = Math.ceil(size.width / 200) * 200,
+    wants = `${turn}/${context.span.fromMs}/${context.span.toMs}/${wide}/${JSON.stringify([...states])}/${panel.id}`;
   useEffect(() => {
     if (!seen || !size.width || asked.current === wants) return undefined;
     const stop = new AbortController();
     setLoading(true);
-    loadPanel(panel, { ...context, width: size.width }, stop.signal).then((loaded) => {
-      asked.current = wants;
-      setData(loaded);
-      setLoading(false);
-      onLoaded?.(panel.id, loaded);
-    }, () => { if (!stop.signal.aborted) setLoading(false); });
+    loadPanel(panel, { ...context, width: size.width }, stop.signal).then(
+      (loaded) => {
+        asked.current = wants;
+        setData(loaded);
+        setLoading(false);
+        onLoaded?.(panel.id, loaded);
+      },
+      () => {
+        if (!stop.signal.aborted) setLoading(false);
+      },
+    );
     return () => stop.abort();
   }, [seen, wants, size.width > 0]);
 
   const known = Object.hasOwn(KINDS, panel.type);
   const Kind = known ? KINDS[panel.type]! : Table;
-  const shown = useMemo(() => (data && panel.type === 'histogram' && !data.frames.some((one) => one.fields[0]?.name === 'xMin')
-    ? { ...data, frames: transform(data.frames, [{ id: 'histogram', options: panel.options }]).frames } : data), [data]);
-  const notes = [...data?.notes ?? panel.problems, ...known ? [] : [`panels of the kind "${panel.type}" are not drawn here; this is its data as a table`]];
-  const isText = panel.type === 'text', nothing = data && !isText && !data.frames.some((one) => one.length);
-  const title = fill(panel.title), shift = data && (panel.timeFrom || panel.timeShift) && !panel.hideTimeOverride ? [panel.timeFrom && `last ${panel.timeFrom}`, panel.timeShift && `${panel.timeShift} earlier`].filter(Boolean).join(', ') : '';
+  const shown = useMemo(
+    () =>
+      data && panel.type === 'histogram' && !data.frames.some((one) => one.fields[0]?.name === 'xMin')
+        ? { ...data, frames: transform(data.frames, [{ id: 'histogram', options: panel.options }]).frames }
+        : data,
+    [data],
+  );
+  const notes = [
+    ...(data?.notes ?? panel.problems),
+    ...(known ? [] : [`panels of the kind "${panel.type}" are not drawn here; this is its data as a table`]),
+  ];
+  const isText = panel.type === 'text',
+    nothing = data && !isText && !data.frames.some((one) => one.length);
+  const title = fill(panel.title),
+    shift =
+      data && (panel.timeFrom || panel.timeShift) && !panel.hideTimeOverride
+        ? [panel.timeFrom && `last ${panel.timeFrom}`, panel.timeShift && `${panel.timeShift} earlier`]
+            .filter(Boolean)
+            .join(', ')
+        : '';
   return (
-    <section class={`panel${panel.transparent ? ' transparent' : ''}${loading ? ' loading' : ''}`} ref={frame} data-panel={panel.id} data-type={panel.type} data-state={!data && !isText ? 'waiting' : data?.failures.length ? 'failed' : nothing ? 'empty' : 'shown'} aria-label={title || panel.type}>
+    <section
+      class={`panel${panel.transparent ? ' transparent' : ''}${loading ? ' loading' : ''}`}
+      ref={frame}
+      data-panel={panel.id}
+      data-type={panel.type}
+      data-state={!data && !isText ? 'waiting' : data?.failures.length ? 'failed' : nothing ? 'empty' : 'shown'}
+      aria-label={title || panel.type}
+    >
       {(title || panel.description || notes.length > 0 || panel.links.length > 0) && (
         <header>
           <h3 title={title}>{title}</h3>
           {shift && <span class="shift">{shift}</span>}
-          {panel.description && <details class="notes"><summary title={fill(panel.description)} aria-label="About this panel">?</summary><pre>{fill(panel.description)}</pre></details>}
-          {panel.links.map((link, i) => { const href = safeUrl(fill(link.url)); return href === undefined ? null : <a key={i} href={href} target={link.targetBlank ? '_blank' : undefined} rel="noopener noreferrer" title={link.title}>↗</a>; })}
+          {panel.description && (
+            <details class="notes">
+              <summary title={fill(panel.description)} aria-label="About this panel">
+                ?
+              </summary>
+              <pre>{fill(panel.description)}</pre>
+            </details>
+          )}
+          {panel.links.map((link, i) => {
+            const href = safeUrl(fill(link.url));
+            return href === undefined ? null : (
+              <a
+                key={i}
+                href={href}
+                target={link.targetBlank ? '_blank' : undefined}
+                rel="noopener noreferrer"
+                title={link.title}
+              >
+                ↗
+              </a>
+            );
+          })}
           <Notes failures={data?.failures ?? []} notes={notes} />
         </header>
       )}
       <div class="panel-body" ref={body}>
-        {isText && size.width > 0 && <Text panel={panel} data={{ frames: [], span: context.span, stepMs: 0, failures: [], notes: [] }} width={size.width} height={size.height} theme={theme} fill={fill} />}
-        {!isText && shown && !nothing && size.width > 20 && size.height > 10 && <Kind panel={panel} data={shown} width={size.width} height={size.height} sync={sync} theme={theme} onZoom={onZoom} fill={fill} />}
-        {!isText && nothing && <div class="nothing">{data.failures.length ? data.failures.join('\n') : panel.fieldConfig.defaults?.noValue || 'No data'}</div>}
+        {isText && size.width > 0 && (
+          <Text
+            panel={panel}
+            data={{ frames: [], span: context.span, stepMs: 0, failures: [], notes: [] }}
+            width={size.width}
+            height={size.height}
+            theme={theme}
+            fill={fill}
+          />
+        )}
+        {!isText && shown && !nothing && size.width > 20 && size.height > 10 && (
+          <Kind
+            panel={panel}
+            data={shown}
+            width={size.width}
+            height={size.height}
+            sync={sync}
+            theme={theme}
+            onZoom={onZoom}
+            fill={fill}
+          />
+        )}
+        {!isText && nothing && (
+          <div class="nothing">
+            {data.failures.length ? data.failures.join('\n') : panel.fieldConfig.defaults?.noValue || 'No data'}
+          </div>
+        )}
         {!isText && !data && <div class="nothing">{seen ? '…' : ''}</div>}
       </div>
     </section>

@@ -33,7 +33,18 @@ export function usePlace(): Place {
     const update = () => setPlace(here());
     const click = (event: MouseEvent) => {
       const link = (event.target as Element | null)?.closest?.('a');
-      if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || link.target || link.origin !== location.origin || link.hasAttribute('download')) return;
+      if (
+        !link ||
+        event.defaultPrevented ||
+        event.button ||
+        event.ctrlKey ||
+        event.metaKey ||
+        event.shiftKey ||
+        link.target ||
+        link.origin !== location.origin ||
+        link.hasAttribute('download')
+      )
+        return;
       event.preventDefault();
       go(link.pathname + link.search + link.hash);
     };

@@ -289,7 +289,10 @@ export function TimeSeries({ panel, data, width, height, sync, onZoom, theme }: 
             ),
             height * 0.35,
           );
-  const plotWidth = Math.max(hasLegend && isRight ? width - Math.min(260, width * 0.35) : width, 40),
+  // A name and, in a table, a column for each figure.
+  const columns = legend.displayMode === 'table' ? (legend.calcs?.length ?? 0) : 0;
+  const legendWidth = Math.min(Math.max(legend.width ?? 0, 150 + columns * 74), width * (columns ? 0.5 : 0.35));
+  const plotWidth = Math.max(hasLegend && isRight ? width - legendWidth : width, 40),
     plotHeight = Math.max(height - legendHeight, 40);
   const shape = JSON.stringify([
     model.scales,

@@ -9,6 +9,7 @@ export interface LegendOptions {
   displayMode?: string;
   placement?: string;
   calcs?: string[];
+  width?: number;
 }
 
 interface Props {

@@ -129,7 +129,7 @@ function Dial({
     size = Math.max(Math.min(width, (height - (hasTitle ? 22 : 0)) * 1.2), 40);
   const radius = size * 0.4,
     x = width / 2,
-    y = size * 0.45,
+    y = size * 0.49,
     thick = radius * 0.24;
   const angle = (share: number) => START + Math.min(Math.max(share, 0), 1) * (END - START);
   const share = typeof value.value === 'number' ? (value.value - bounds.min) / range : 0;

@@ -49,7 +49,7 @@ function Active({ alert }: { alert: ActiveAlert }) {
   const labels = Object.entries(alert.labels).filter(([name]) => !['alertname', 'severity', 'concern'].includes(name));
   return (
     <li>
-      <strong>{alert.annotations.summary}</strong> <span class="muted">{alert.state} since {ago(alert.activeAt)}</span>
+      <strong>{alert.annotations.summary}</strong> <span class="muted">{alert.state}, began {ago(alert.activeAt)}</span>
       <p>{alert.annotations.description}</p>
       <p>{labels.map(([name, value]) => <span class="tag" key={name}>{name}={value}</span>)}</p>
     </li>

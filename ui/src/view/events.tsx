@@ -57,7 +57,7 @@ function Histogram({ found, onZoom }: { found: Found; onZoom: (since: string, un
   const at = (i: number) => new Date(from + i * width).toISOString();
   return (
     <figure class="histogram" aria-label={`${found.matched} events from ${clock(found.since)} to ${clock(found.until)}`}>
-      <div class="bars">
+      <div class="counts">
         {found.buckets.map(([all, failed], i) => (
           <button
             key={i}
@@ -67,8 +67,8 @@ function Histogram({ found, onZoom }: { found: Found; onZoom: (since: string, un
             aria-label={`${count(all)} events from ${clock(at(i), false)}; show only these`}
             onClick={() => onZoom(at(i), at(i + 1))}
           >
-            <span class="bar" style={{ height: `${((all - failed) / most) * 100}%` }} />
-            <span class="bar failed" style={{ height: `${(failed / most) * 100}%` }} />
+            <span class="count-bar" style={{ height: `${((all - failed) / most) * 100}%` }} />
+            <span class="count-bar failed" style={{ height: `${(failed / most) * 100}%` }} />
           </button>
         ))}
       </div>

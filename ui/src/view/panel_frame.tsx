@@ -79,7 +79,7 @@ function Notes({ failures, notes }: { failures: string[]; notes: string[] }) {
   return (
     <details class={failures.length ? 'notes failed' : 'notes'}>
       <summary title={all} aria-label={failures.length ? `Failed: ${all}` : `Note: ${all}`}>
-        {failures.length ? '✕' : 'ⓘ'}
+        {failures.length ? '✕' : 'i'}
       </summary>
       <pre>{all}</pre>
     </details>

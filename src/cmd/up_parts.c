@@ -160,12 +160,14 @@ static void add_alertmanager(struct up *up)
                             "--cluster.listen-address="));
 }
 
+/* Other machines are served only with users, which is the business of a viewer of one's own. */
 static void add_web(struct up *up)
 {
+    const char *url = keep(up, "http://127.0.0.1:%u", up->ports[PORT_WEB]);
     (void)add_program(up, up->own_program,
                       (struct part_spec){.name = "web",
-                                         .url = own_url(up, PORT_WEB, ""),
-                                         .ready_url = own_url(up, PORT_WEB, "/healthz"),
+                                         .url = url,
+                                         .ready_url = keep(up, "%s/healthz", url),
                                          .needs = "nats",
                                          .stop_ms = 1200},
                       WORDS("web", "--port", port_text(up, PORT_WEB), "--bind", "127.0.0.1",

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "cmd/command.h"
 #include "cmd/place.h"
+#include "fold/rules.h"
 #include "serve/viewer.h"
 #include "stack/record.h"
 
@@ -116,6 +117,10 @@ static int run(const void *opaque, int count, char **operands, struct error *err
                         "the shipped rules were not found; name the folder by --rules DIR");
         return EXIT_CODE_USAGE;
     }
+    struct rules *loaded = NULL; /* said at once rather than with the first event */
+    if (rules_load(rules, &loaded, err) < 0)
+        return EXIT_CODE_USAGE;
+    rules_free(loaded);
     struct viewer_options service = {
         .address = values->bind,
         .port = (unsigned)values->port,

@@ -12,7 +12,7 @@ import {
 } from './lib/index.mjs';
 
 const ANY_PORTS = ['--nats-port', '0', '--nats-http-port', '0', '--prometheus-port', '0',
-  '--metrics-port', '0', '--alertmanager-port', '0'];
+  '--metrics-port', '0', '--alertmanager-port', '0', '--web-port', '0'];
 const ENV = { CIM_OPS_SHARE: process.env.CIM_OPS_SHARE ?? REPOSITORY, NATS_URL: '', NATS_CREDS: '' };
 const CHANGE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ([a-z]+) ([a-z]+)(?: (\S+:\/\/\S+))?(?: \((.*)\))?$/;
 
@@ -50,7 +50,7 @@ async function assertGone(pids, deadline = 2_000) {
 test('in a pipe: one line per change and nothing else; SIGINT stops all in order within 5 s', async (t) => {
   const up = await startUp(t, { args: ['--demo'] });
   const pids = await pidsOf(up);
-  assert.equal(pids.length, 6);
+  assert.equal(pids.length, 7);
   const began = performance.now();
   const { code } = await up.child.stop({ signal: 'SIGINT', deadline: 5_000 });
   assert.equal(code, 0, up.child.describe());
@@ -63,13 +63,13 @@ test('in a pipe: one line per change and nothing else; SIGINT stops all in order
     return { name: match[1], state: match[2], url: match[3] };
   });
   const index = (name, state) => changes.findIndex((c) => c.name === name && c.state === state);
-  for (const name of ['nats', 'monitor', 'prometheus', 'alertmanager']) {
+  for (const name of ['nats', 'monitor', 'prometheus', 'alertmanager', 'web']) {
     assert.match(changes[index(name, 'running')].url, /^(http|nats):\/\/127\.0\.0\.1:\d+$/);
   }
   assert.ok(index('nats', 'running') < index('streams', 'done'));
   assert.ok(index('streams', 'done') < index('monitor', 'starting'));
   const stops = changes.filter((c) => c.state === 'stopped').map((c) => c.name);
-  assert.deepEqual(stops, ['demo', 'alertmanager', 'prometheus', 'observe', 'monitor', 'nats']);
+  assert.deepEqual(stops, ['demo', 'web', 'alertmanager', 'prometheus', 'observe', 'monitor', 'nats']);
   assert.equal(up.child.stderr, '');
   await assert.rejects(record(up.dir), /ENOENT/);
 });
@@ -299,7 +299,7 @@ test('a foreign server: only CIM-OPS is created, no demo, and its password is no
   const up = await startUp(t, { args: ['--demo'], env: { NATS_URL: url } });
   const stack = await up.stack();
   assert.deepEqual(stack.parts.map((p) => p.name),
-    ['nats', 'streams', 'monitor', 'observe', 'prometheus', 'alertmanager']);
+    ['nats', 'streams', 'monitor', 'observe', 'prometheus', 'alertmanager', 'web']);
   assert.equal(part(stack, 'nats').pid, undefined);
   assert.equal(part(stack, 'nats').url, `nats://127.0.0.1:${nats.port}`);
   assert.match(part(stack, 'streams').note, /^CIM-OPS created, nothing else$/);

@@ -11,3 +11,4 @@ export * from './process.mjs';
 export * from './prometheus.mjs';
 export * from './scope.mjs';
 export * from './wait.mjs';
+export * from './web.mjs';

@@ -1,0 +1,239 @@
+// cim-ops web over HTTP: what pages get, what is refused, what a fault shows. The pages themselves: tests/ui.
+import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { get as httpGet } from 'node:http';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+
+import { cimOps, connectNats, freePort, listen, startNats, startPrometheus, startWeb, tempDir, until } from './lib/index.mjs';
+
+const ID = (n) => `019f510c-7cb9-7884-9d79-${String(n).padStart(12, '0')}`;
+
+/** An event of an agent: `n` of its id, what caused it, which request. */
+const agent = (n, type, { aggregate = 1, cause, correlation = 8, ...extra } = {}) => [
+  `agent.events.agent.${ID(aggregate)}.${type.toLowerCase()}`,
+  { event_id: ID(n), aggregate_id: ID(aggregate), sequence: 1, event: { type, ...extra }, timestamp: new Date().toISOString(),
+    correlation_id: ID(correlation), causation_id: cause ? ID(cause) : null }];
+
+/** One of a policy: these carry their ids. */
+const policy = (n, type, { aggregate = 1, cause, correlation = 8 } = {}) => [
+  `events.policy.${ID(aggregate)}.${type.toLowerCase()}`,
+  { event_type: type, event_id: ID(n), policy_id: ID(aggregate), occurred_at: '2026-07-11T12:00:00Z',
+    identity: { correlation_id: { kind: 'Single', value: ID(correlation) }, causation_id: cause ? ID(cause) : null } }];
+
+async function setUp(t, args = []) {
+  const nats = await startNats(t);
+  const connection = await connectNats(t, nats.url);
+  const manager = await jetstreamManager(connection), js = jetstream(connection);
+  await manager.streams.add({ name: 'AGENT', subjects: ['agent.events.>', 'events.policy.>'] });
+  const publish = ([subject, body]) => js.publish(subject, typeof body === 'string' ? body : JSON.stringify(body));
+  const web = await startWeb(t, { nats: nats.url, args });
+  return { nats, manager, js, publish, web };
+}
+
+test('stored events: filtered, counted over time, and one of them in full', async (t) => {
+  const { publish, web } = await setUp(t);
+  for (let n = 1; n <= 30; n++) await publish(agent(n, n % 3 ? 'AgentDeployed' : 'AgentFailed', { attempt: n }));
+  await publish(['agent.events.agent.x.y', 'no JSON']);
+  const all = await web.json('/api/events?since=5m&limit=10');
+  assert.equal(all.matched, 31);
+  assert.equal(all.rows.length, 10);
+  assert.equal(all.whole, true);
+  assert.equal(all.buckets.reduce((sum, [n]) => sum + n, 0), 31);
+  assert.equal(all.buckets.reduce((sum, [, failed]) => sum + failed, 0) >= 1, true);
+  assert.equal(all.rows[0].malformed !== undefined, true, 'the newest is first');
+  assert.deepEqual(all.rows.map(({ seq }) => seq), [31, 30, 29, 28, 27, 26, 25, 24, 23, 22]);
+
+  const where = encodeURIComponent('$event_type ~ Failed and $payload.event.attempt > 20');
+  const few = await web.json(`/api/events?where=${where}&domain=agent`);
+  assert.deepEqual(few.rows.map(({ seq }) => seq), [30, 27, 24, 21]);
+  assert.equal((await web.json('/api/events?domain=person')).matched, 0);
+
+  const one = await web.json('/api/events/one?stream=AGENT&seq=30');
+  assert.equal(one.event_type, 'AgentFailed');
+  assert.equal(one.payload.event.attempt, 30);
+  assert.equal(one.aggregate_id, ID(1));
+  const broken = await web.json('/api/events/one?stream=AGENT&seq=31');
+  assert.equal(broken.payload_text, 'no JSON');
+
+  for (const [path, status, words] of [
+    ['/api/events?where=%24domain%20%3D%3D', 400, /--where/], ['/api/events?since=yesterday', 400, /--since/],
+    ['/api/events?stream=NONE', 404, /no stream 'NONE'; there is AGENT/], ['/api/events/one?stream=AGENT&seq=99', 404, /./],
+    ['/api/events/one?stream=A.B%3E&seq=1', 400, /stream and seq/], ['/api/events/one', 400, /stream and seq/],
+    ['/api/events/other', 404, /./], ['/api/streams/NONE', 404, /stream not found/],
+  ]) {
+    const response = await web.get(path);
+    assert.equal(response.status, status, path);
+    assert.match((await response.json()).error, words, path);
+  }
+});
+
+test('what has to do with an event: its aggregate, its causes, its effects', async (t) => {
+  const { publish, web } = await setUp(t);
+  await publish(policy(1, 'PolicyCreated', { aggregate: 1, correlation: 50 }));
+  await publish(policy(2, 'PolicyUpdated', { aggregate: 1, cause: 1, correlation: 51 }));
+  await publish(policy(3, 'PolicyEvaluated', { aggregate: 2, cause: 2, correlation: 51 }));
+  await publish(policy(4, 'PolicyEvaluated', { aggregate: 3, cause: 9, correlation: 52 }));
+  const { rows, whole, all } = await web.json('/api/events/related?stream=AGENT&seq=2&span=1h');
+  assert.deepEqual([whole, all], [true, true]);
+  assert.deepEqual(rows.map(({ seq, relations }) => [seq, relations]), [
+    [1, ['aggregate', 'cause']], [2, ['self', 'aggregate', 'correlation']], [3, ['correlation', 'effect']]]);
+});
+
+test('a published event is at the listener within a second, and filters hold', async (t) => {
+  const { publish, web } = await setUp(t);
+  const all = await listen(`${web.url}/api/events/tail`);
+  const failed = await listen(`${web.url}/api/events/tail?type=AgentFailed`);
+  t.after(() => Promise.all([all.stop(), failed.stop()]));
+  assert.equal(all.response.headers.get('content-type'), 'text/event-stream');
+  const isLive = ({ events }) => events.some(({ event, data }) => event === 'state' && JSON.parse(data).connected);
+  await until(() => isLive(all) && isLive(failed), { what: 'both are live' });
+  // The first one may come before the stream's reader is there: it begins with what is new to it.
+  await until(async () => {
+    await publish(agent(1, 'AgentDeployed'));
+    return all.events.some(({ event }) => event === 'message');
+  }, { every: 100 });
+  const began = performance.now();
+  await publish(agent(2, 'AgentFailed'));
+  await until(() => failed.events.some(({ data }) => data.includes('AgentFailed')));
+  t.diagnostic(`published to listener: ${(performance.now() - began).toFixed(0)} ms`);
+  assert.equal(failed.events.filter(({ event }) => event === 'message').length, 1);
+  assert.equal((await web.get('/api/events/tail?where=%29')).status, 400);
+  assert.equal((await web.get('/api/events/tail?where=%29').then((r) => r.json())).status, 'error');
+});
+
+test('NATS goes and comes back: said, and the tail goes on', async (t) => {
+  const { nats, publish, web } = await setUp(t);
+  const tail = await listen(`${web.url}/api/events/tail`);
+  t.after(() => tail.stop());
+  const states = () => tail.events.filter(({ event }) => event === 'state').map(({ data }) => JSON.parse(data).connected);
+  await until(() => states().at(-1) === true);
+  await nats.kill();
+  await until(() => states().at(-1) === false, { what: 'the tail says that NATS is away' });
+  assert.equal((await web.get('/healthz')).status, 200);
+  const response = await web.get('/api/streams');
+  assert.equal(response.status, 502);
+  assert.match((await response.json()).error, /NATS|server|connection/i);
+  await nats.start();
+  await until(() => states().at(-1) === true, { deadline: 30_000, what: 'the tail is live again' });
+  const before = tail.events.length;
+  await until(async () => {
+    await publish(agent(7, 'AgentDeployed')).catch(() => {});
+    return tail.events.slice(before).some(({ data }) => data.includes('AgentDeployed'));
+  }, { every: 200, deadline: 30_000 });
+});
+
+test('a payload of 5 MB and one of HTML', async (t) => {
+  const nats = await startNats(t, { config: 'max_payload: 8MB' });
+  const connection = await connectNats(t, nats.url), js = jetstream(connection);
+  await (await jetstreamManager(connection)).streams.add({ name: 'AGENT', subjects: ['agent.events.>'] });
+  const web = await startWeb(t, { nats: nats.url });
+  const [subject, body] = agent(1, 'AgentDeployed', { note: '<script>x</script>', blob: 'x'.repeat(5_000_000) });
+  await js.publish(subject, JSON.stringify(body));
+  const one = await web.json('/api/events/one?stream=AGENT&seq=1');
+  assert.equal(one.payload_cut, true);
+  assert.equal(one.payload_text.length, 256 * 1024);
+  assert.equal(one.payload_bytes, JSON.stringify(body).length);
+  const whole = await web.get('/api/events/payload?stream=AGENT&seq=1');
+  assert.match(whole.headers.get('content-disposition'), /^attachment/);
+  assert.equal(await whole.text(), JSON.stringify(body));
+});
+
+test('Prometheus: only what reads, within limits, as it answers', async (t) => {
+  const prometheus = await startPrometheus(t, {});
+  const web = await startWeb(t, { prometheus: prometheus.url });
+  const ask = async (path, options) => {
+    const response = await web.get(`/api/prometheus/api/v1/${path}`, options);
+    return [response.status, await response.json()];
+  };
+  const [status, answer] = await ask('query?query=1%2B1');
+  assert.equal(status, 200);
+  assert.equal(answer.data.result[1], '2');
+  const now = Date.now() / 1000;
+  const range = (from, step) => ask('query_range', { method: 'POST', body: new URLSearchParams({ query: 'vector(1)', start: now - from, end: now, step }) });
+  assert.equal((await range(60, 5))[1].data.result[0].values.length, 13);
+  for (const [[code, { error }], wanted, words] of [
+    [await range(11_001, 1), 400, /more than 11000 points/], [await range(60, 0), 400, /step above 0/], [await range(-60, 1), 400, /behind the start/],
+    [await range(6 * 366 * 86400, 86400), 400, /longer than 5 years/], [await ask('query_range?query=1&start=x&end=1&step=1'), 400, /numbers of seconds/],
+    [await ask(`query?query=${'1'.repeat(17000)}`, {}), 400, /longer than 16 KiB/], [await ask('query?query=1&evil=1'), 400, /'evil' is not handed on/],
+    [await ask('query?query=1%2B'), 400, /parse error/], [await ask('admin/tsdb/delete_series?match[]=up'), 403, /not among/],
+    [await ask('status/config'), 403, /not among/], [await ask('label/a%2F..%2Fb/values'), 403, /not among/],
+  ]) {
+    assert.equal(code, wanted, error);
+    assert.match(error, words);
+  }
+  assert.equal((await web.get('/api/prometheus/api/v1/query', { method: 'PUT' })).status, 405);
+  const about = await web.json('/api/about');
+  assert.deepEqual(about.prometheus, { url: prometheus.url, reached: true, scrape_interval: '1s' });
+});
+
+test('Prometheus away: said in words, with its address and without its password', async (t) => {
+  const port = await freePort();
+  const web = await startWeb(t, { prometheus: `http://user:hunter2@127.0.0.1:${port}/` });
+  const response = await web.get('/api/prometheus/api/v1/query?query=1');
+  assert.equal(response.status, 502);
+  const text = await response.text();
+  assert.match(text, new RegExp(`127\\.0\\.0\\.1:${port}: it does not answer`));
+  const about = await (await web.get('/api/about')).text();
+  for (const shown of [text, about, web.child.stdout, web.child.stderr]) assert.doesNotMatch(shown, /hunter2/);
+});
+
+test('dashboards of the site: listed, read anew, broken ones with what is wrong', async (t) => {
+  const dir = await tempDir(t, 'boards');
+  await mkdir(join(dir, 'below'));
+  await writeFile(join(dir, 'a.json'), JSON.stringify({ uid: 'mine', title: 'Mine', tags: ['x'] }));
+  await writeFile(join(dir, 'below/b.json'), JSON.stringify({ title: 'No uid' }));
+  await writeFile(join(dir, 'broken.json'), '{\n"title": oops}');
+  await writeFile(join(dir, 'list.json'), '[]');
+  await writeFile(join(dir, 'notes.txt'), 'no dashboard');
+  const web = await startWeb(t, { args: ['--dashboards', dir] });
+  const own = async () => (await web.json('/api/dashboards')).filter(({ shipped }) => !shipped);
+  assert.deepEqual((await own()).map(({ uid }) => uid).sort(), ['b', 'broken', 'list', 'mine']);
+  assert.match((await own()).find(({ uid }) => uid === 'broken').problem, /broken\.json line 2/);
+  assert.match((await own()).find(({ uid }) => uid === 'list').problem, /object was expected/);
+  assert.equal((await web.get('/api/dashboards/broken')).status, 422);
+  assert.equal((await web.get('/api/dashboards/none')).status, 404);
+  assert.equal((await web.json('/api/dashboards/mine')).title, 'Mine');
+  await writeFile(join(dir, 'a.json'), JSON.stringify({ uid: 'mine', title: 'Changed' }));
+  assert.equal((await web.json('/api/dashboards/mine')).title, 'Changed');
+});
+
+const raw = (url, headers) => new Promise((resolve, reject) => {
+  httpGet(url, { headers }, (response) => resolve(response.resume())).on('error', reject);
+});
+
+test('safe by default: policy, loopback, foreign names and sites', async (t) => {
+  const web = await startWeb(t);
+  const page = await web.get('/d/anything');
+  assert.equal(page.status, 200);
+  const policy = page.headers.get('content-security-policy');
+  assert.match(policy, /default-src 'none'/);
+  assert.match(policy, /script-src 'self';/);
+  assert.doesNotMatch(policy, /unsafe/);
+  assert.doesNotMatch(await page.text(), /<script>|style=|onload/);
+  assert.equal((await raw(web.url, { Host: 'rebound.example' })).statusCode, 403);
+  assert.equal((await raw(web.url, { Host: `localhost:${new URL(web.url).port}` })).statusCode, 200);
+  assert.equal((await raw(`${web.url}/api/about`, { 'Sec-Fetch-Site': 'cross-site' })).statusCode, 403);
+  for (const path of ['/../etc/passwd', '/ui/app.js', '/%2e%2e/%2e%2e/etc/passwd', '/api/runbooks/..%2fui%2findex.html']) {
+    assert.equal((await raw(web.url + path)).statusCode, 404, path);
+  }
+  for (const method of ['POST', 'PUT', 'DELETE', 'PATCH']) {
+    assert.equal((await web.get('/api/dashboards', { method })).status, 405, method);
+  }
+  const script = await web.get('/app.js');
+  assert.equal((await web.get('/app.js', { headers: { 'If-None-Match': script.headers.get('etag') } })).status, 304);
+  assert.match(await web.get('/api/runbooks/MonitorDown').then((r) => r.text()), /^# /);
+});
+
+test('wrong options: in words, with the exit code of usage', async () => {
+  for (const [args, code, words] of [
+    [['--prometheus', 'nowhere'], 2, /--prometheus: an address such as/], [['--dashboards', '/nowhere'], 2, /\/nowhere: a folder/],
+    [['--rules', '/nowhere'], 2, /\/nowhere/], [['--bind', 'here'], 2, /'here'/],
+  ]) {
+    const { code: got, stderr } = await cimOps(['web', '--port', '0', ...args]);
+    assert.equal(got, code, stderr);
+    assert.match(stderr, words);
+  }
+});

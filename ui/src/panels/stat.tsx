@@ -182,7 +182,7 @@ function Dial({
         text-anchor="middle"
         fill={value.color}
         font-weight="600"
-        font-size={letters(text, radius * 1.5, radius * 0.6)}
+        font-size={letters(text, radius * 1.25, radius * 0.55)}
       >
         {text}
       </text>

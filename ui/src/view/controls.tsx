@@ -32,13 +32,15 @@ export function rangeText(from: string, to: string): string {
 /** Closes on Escape and on a press elsewhere. */
 export function useClosing(open: boolean, close: () => void) {
   const box = useRef<HTMLDivElement>(null);
+  const latest = useRef(close); // of the last drawing: it knows what has been chosen since
+  latest.current = close;
   useEffect(() => {
     if (!open) return undefined;
     const key = (event: KeyboardEvent) => {
-      if (event.key === 'Escape') close();
+      if (event.key === 'Escape') latest.current();
     };
     const press = (event: Event) => {
-      if (!box.current?.contains(event.target as Node)) close();
+      if (!box.current?.contains(event.target as Node)) latest.current();
     };
     addEventListener('keydown', key);
     addEventListener('pointerdown', press);

@@ -101,7 +101,7 @@ export const row = (title, more = {}) => ({ type: 'row', title, collapsed: false
 
 /** A variable of Prometheus's label values, several at once. */
 export const labels = (name, label, from, more = {}) => ({
-  name, label, type: 'query', datasource: DATASOURCE, definition: from, query: { query: from, refId: 'Variable' }, refresh: 2, sort: 1, multi: true, includeAll: true,
+  name, label, type: 'query', datasource: DATASOURCE, query: { query: from, refId: 'Variable' }, refresh: 2, sort: 1, multi: true, includeAll: true,
   allValue: '.*', current: { text: ['All'], value: ['$__all'] }, hide: 0, skipUrlSync: false, options: [], regex: '', ...more,
 });
 

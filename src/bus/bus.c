@@ -10,6 +10,7 @@
 
 enum {
     CONNECT_TIMEOUT_MS = 3000,
+    ROUND_TRIP_TIMEOUT_MS = 2000,
     RECONNECT_WAIT_MS = 250,
     RECONNECT_JITTER_MS = 250,
     PING_INTERVAL_MS = 5000, /* a frozen server is noticed after about three of these */
@@ -327,8 +328,10 @@ size_t bus_payload_max(struct bus *bus)
 
 int64_t bus_round_trip_ns(struct bus *bus)
 {
-    int64_t ns = 0;
-    return natsConnection_GetRTT(bus->connection, &ns) == NATS_OK ? ns : -1;
+    int64_t began = instant_monotonic_ns();
+    return natsConnection_FlushTimeout(bus->connection, ROUND_TRIP_TIMEOUT_MS) == NATS_OK
+               ? instant_monotonic_ns() - began
+               : -1;
 }
 
 /* --- publish and request ---------------------------------------------------------------------- */

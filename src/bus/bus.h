@@ -35,7 +35,7 @@ bool bus_is_up(struct bus *bus);
 bool bus_is_closed(struct bus *bus);
 /* The largest message the server takes, headers included; 0 while unknown. */
 size_t bus_payload_max(struct bus *bus);
-int64_t bus_round_trip_ns(struct bus *bus); /* -1 when it failed */
+int64_t bus_round_trip_ns(struct bus *bus); /* -1 when it failed, or took over two seconds */
 
 struct bus_header {
     struct slice name, value;

@@ -17,6 +17,7 @@ static const char partition_of_self[] = " self"; /* no stream has a blank in its
 /* Declared in one place: name, kind, unit, labels, help. The order is that of the exposition. */
 enum self_metric {
     SELF_CONNECTED,
+    SELF_ROUND_TRIP,
     SELF_CAUGHT_UP,
     SELF_PENDING,
     SELF_SEQUENCE,
@@ -58,6 +59,10 @@ static const struct metric_spec specs[SELF_METRICS] = {
     [SELF_CONNECTED] = {.name = "cim_monitor_nats_connected",
                         .kind = METRIC_GAUGE,
                         .help = "1 while the monitor is connected to NATS."},
+    [SELF_ROUND_TRIP] = {.name = "cim_monitor_nats_round_trip_seconds",
+                         .kind = METRIC_GAUGE,
+                         .unit = "seconds",
+                         .help = "A ping to the NATS server and back, measured every few seconds."},
     [SELF_CAUGHT_UP] = {.name = "cim_monitor_caught_up",
                         .kind = METRIC_GAUGE,
                         .help = "1 once every stream has been read to its end since the start; "
@@ -384,6 +389,9 @@ void self_refresh(struct monitor *monitor)
     bool connected = bus_is_up(monitor->bus);
     partition_clear(self.partition);
     set(&self, SELF_CONNECTED, connected);
+    int64_t round_trip_ns = atomic_load(&monitor->round_trip_ns);
+    if (connected && round_trip_ns > 0)
+        set(&self, SELF_ROUND_TRIP, (double)round_trip_ns / 1e9);
     set(&self, SELF_CAUGHT_UP, atomic_load(&monitor->caught_up));
     set_streams(&self, monitor, connected);
     set(&self, SELF_RECONNECTS, (double)atomic_load(&monitor->reconnects));

@@ -388,6 +388,7 @@ int streams_refresh(struct monitor *monitor, struct error *err)
     if (rc < 0)
         return -1;
     set_known(monitor, &list); /* first: core messages wait for it */
+    atomic_store(&monitor->round_trip_ns, bus_round_trip_ns(monitor->bus));
     for (size_t i = 0; i < monitor->tracked_count; i++)
         monitor->tracked[i]->listed = false;
     for (size_t i = 0; i < list.count; i++) {

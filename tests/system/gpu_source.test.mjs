@@ -1,33 +1,21 @@
 // `cim-ops observe gpu` and `cim-ops gpu status`: a library that plays scripts stands in for NVIDIA's, files for
 // AMD's driver.
 import assert from 'node:assert/strict';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import test from 'node:test';
 
 import {
-  CIM_OPS, cimOps, startCimOps, startMonitor, startNats, startObserver, tempDir, until,
+  NVML, NVML_OLD, cimOps, fakeAmd, fakeApple, fakeNvidia, startCimOps, startMonitor, startNats, startObserver, until,
 } from './lib/index.mjs';
 
 const slow = { timeout: 120_000 };
-const library = (name) => join(dirname(CIM_OPS), `tests/fake/lib${name}.so`);
-const NVML = library('fakenvml');
 const WELL = 'util=40 memutil=10 used=100 total=1000 temp=50 slowdown=90 power=200500 limit=300000 sm=1500 ' +
   'memclock=1200 fan=30 ecc_c=0 ecc_u=0 throttle=0x1 remap_pending=0 pid=77';
-
-/** A script that can be changed while it plays. */
-async function startScript(t, text) {
-  const file = join(await tempDir(t, 'nvml'), 'script');
-  const play = (more) => writeFile(file, `${more}\n`);
-  await play(text);
-  return { file, play, env: { CIM_FAKE_NVML: file } };
-}
 
 const observe = (t, script, nvml = NVML) =>
   startObserver(t, ['gpu'], { interval: '200ms', args: ['--nvml', nvml], env: script.env });
 
 test('a healthy GPU: exact figures; what it does not tell is absent, with the reason', slow, async (t) => {
-  const script = await startScript(t, `gpu 0 uuid=GPU-1 name=H100 ${WELL}`);
+  const script = await fakeNvidia(t, `gpu 0 uuid=GPU-1 name=H100 ${WELL}`);
   const { data } = await observe(t, script).told('GpuSampled');
   assert.deepEqual(
     ['type', 'uuid', 'name', 'gpu', 'available', 'health', 'utilization_percent', 'memory_used_bytes',
@@ -41,7 +29,7 @@ test('a healthy GPU: exact figures; what it does not tell is absent, with the re
   assert.equal(data.absent.mig, 'Not Supported');
   assert.equal(data.encoder_percent, undefined);
 
-  const bare = await startScript(t, 'gpu 0 uuid=GPU-2 name=T4 temp=33');
+  const bare = await fakeNvidia(t, 'gpu 0 uuid=GPU-2 name=T4 temp=33');
   const few = await observe(t, bare).told('GpuSampled');
   assert.equal(few.data.temperature_celsius, 33);
   for (const field of ['fan_percent', 'power_watts', 'ecc_uncorrected', 'memory', 'utilization_percent']) {
@@ -51,8 +39,8 @@ test('a healthy GPU: exact figures; what it does not tell is absent, with the re
 });
 
 test('an older driver has fewer functions, and gives what it has', slow, async (t) => {
-  const script = await startScript(t, `gpu 0 uuid=GPU-1 name=K80 ${WELL}\nxid 0 31`);
-  const observer = observe(t, script, library('fakenvml_old'));
+  const script = await fakeNvidia(t, `gpu 0 uuid=GPU-1 name=K80 ${WELL}\nxid 0 31`);
+  const observer = observe(t, script, NVML_OLD);
   const { data } = await observer.told('GpuSampled');
   assert.equal(data.temperature_celsius, 50);
   assert.equal(data.absent.remapped_rows, 'the driver is too old for it');
@@ -62,7 +50,7 @@ test('an older driver has fewer functions, and gives what it has', slow, async (
 
 test('XID, ECC, throttling, memory: each told once, and health in words', slow, async (t) => {
   const gpu = (more) => `gpu 0 uuid=GPU-1 name=H100 ${more} ${WELL}`;
-  const script = await startScript(t, gpu(''));
+  const script = await fakeNvidia(t, gpu(''));
   const observer = observe(t, script);
   await observer.look();
   assert.equal(observer.events.filter((e) => /^Gpu(Xid|Ecc|Throttle|Memory|Rows|Lost|Found)/.test(e.type)).length, 0);
@@ -105,7 +93,7 @@ test('XID, ECC, throttling, memory: each told once, and health in words', slow, 
 });
 
 test('what is bad at the first look is told, too', slow, async (t) => {
-  const script = await startScript(t, `gpu 0 uuid=GPU-1 name=H100 ecc_u=3 throttle=0x20 used=910 ${WELL}`);
+  const script = await fakeNvidia(t, `gpu 0 uuid=GPU-1 name=H100 ecc_u=3 throttle=0x20 used=910 ${WELL}`);
   const observer = observe(t, script);
   await observer.told('GpuEccError', (d) => d.kind === 'uncorrected' && d.total === 3 && d.at_start === true);
   await observer.told('GpuThrottleBegan', (d) => d.class === 'thermal');
@@ -115,7 +103,7 @@ test('what is bad at the first look is told, too', slow, async (t) => {
 test('lost, not listed any more, returned, and a new one', slow, async (t) => {
   const one = `gpu 0 uuid=GPU-1 name=H100 ${WELL}`;
   const two = `gpu 1 uuid=GPU-2 name=H100 ${WELL}`;
-  const script = await startScript(t, `${one}\n${two}`);
+  const script = await fakeNvidia(t, `${one}\n${two}`);
   const observer = observe(t, script);
   await observer.told('GpuSampled', (d) => d.uuid === 'GPU-2');
   await script.play(`${one}\n${two}\nlost 1`);
@@ -135,7 +123,7 @@ test('lost, not listed any more, returned, and a new one', slow, async (t) => {
 });
 
 test('MIG instances have samples of their own', slow, async (t) => {
-  const script = await startScript(t, `gpu 0 uuid=GPU-1 name=A100 mig=2 ${WELL}`);
+  const script = await fakeNvidia(t, `gpu 0 uuid=GPU-1 name=A100 mig=2 ${WELL}`);
   const observer = observe(t, script);
   await observer.told('GpuInstanceSampled', (d) => d.uuid === 'MIG-1' && d.gpu === '0:1'
     && d.memory_used_bytes === 2 << 20);
@@ -144,7 +132,7 @@ test('MIG instances have samples of their own', slow, async (t) => {
 
 test('a driver that fails, and one that hangs: said so, and the other sources unharmed', slow, async (t) => {
   const gpu = `gpu 0 uuid=GPU-1 name=H100 ${WELL}`;
-  const script = await startScript(t, 'init 9');
+  const script = await fakeNvidia(t, 'init 9');
   const observer = startObserver(t, ['gpu', 'host'],
     { interval: '200ms', args: ['--nvml', NVML], env: script.env });
   const failed = await observer.told('SourceFailed');
@@ -161,20 +149,7 @@ test('a driver that fails, and one that hangs: said so, and the other sources un
 });
 
 test('AMD: from the files of its driver', slow, async (t) => {
-  const root = await tempDir(t, 'amd');
-  const write = async (files) => {
-    for (const [path, text] of Object.entries(files)) {
-      const file = join(root, 'sys/class/drm/card0/device', path);
-      await mkdir(dirname(file), { recursive: true });
-      await writeFile(file, text);
-    }
-  };
-  await write({
-    vendor: '0x1002\n', unique_id: '0x42\n', product_name: 'MI210\n', gpu_busy_percent: '37\n',
-    mem_info_vram_total: '68702699520\n', mem_info_vram_used: '1048576\n', 'hwmon/hwmon3/temp1_input': '41000\n',
-    'hwmon/hwmon3/power1_average': '98000000\n', 'hwmon/hwmon3/power1_cap': '300000000\n',
-    'hwmon/hwmon3/freq1_input': '1700000000\n',
-  });
+  const { root, write } = await fakeAmd(t);
   const observer = startObserver(t, ['gpu'], { interval: '200ms', args: ['--root', root] });
   const { data } = await observer.told('GpuSampled');
   assert.deepEqual(
@@ -188,23 +163,7 @@ test('AMD: from the files of its driver', slow, async (t) => {
 });
 
 test('Apple Silicon: from what ioreg and powermetrics print', slow, async (t) => {
-  const dir = await tempDir(t, 'apple');
-  const head = '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" ' +
-    '"http://www.apple.com/DTDs/PropertyList-1.0.dtd">\n';
-  const plist = (body) => `${head}<plist version="1.0">\n${body}\n</plist>\n`;
-  const program = async (name, body) => {
-    await writeFile(join(dir, `${name}.plist`), body);
-    await writeFile(join(dir, name), `#!/bin/sh\ncat ${join(dir, name)}.plist\n`, { mode: 0o755 });
-  };
-  const accelerator = (load) => plist(`<array><dict>
-    <key>IORegistryEntryID</key><integer>4294968745</integer><key>model</key><string>Apple M2 &amp; Max</string>
-    <key>gpu-core-count</key><integer>38</integer>
-    <key>PerformanceStatistics</key><dict><key>Device Utilization %</key><integer>${load}</integer>
-      <key>In use system memory</key><integer>734003200</integer></dict>
-    <key>IOPowerManagement</key><dict/><key>MetalPluginName</key><string/></dict></array>`);
-  await program('ioreg', accelerator(23));
-  await program('powermetrics', plist('<dict><key>elapsed_ns</key><integer>200000000</integer><key>gpu</key>' +
-    '<dict><key>freq_hz</key><real>1398.5</real><key>gpu_energy</key><integer>2400</integer></dict></dict>'));
+  const { dir, program, accelerator } = await fakeApple(t);
   const observer = startObserver(t, ['gpu'],
     { interval: '200ms', args: ['--root', dir], env: { PATH: `${dir}:${process.env.PATH}` } });
   const { data } = await observer.told('GpuSampled');
@@ -220,7 +179,7 @@ test('Apple Silicon: from what ioreg and powermetrics print', slow, async (t) =>
 
 test('metrics, and the fleet as gpu status shows it', slow, async (t) => {
   const server = await startNats(t);
-  const one = await startScript(t, `gpu 0 uuid=GPU-1 name=H100 ${WELL}\n` +
+  const one = await fakeNvidia(t, `gpu 0 uuid=GPU-1 name=H100 ${WELL}\n` +
     `gpu 1 uuid=GPU-2 name=H100 throttle=0x40 ${WELL}`);
   const none = await cimOps(['gpu', 'status', '--nats', server.url]);
   assert.equal(none.code, 1);
@@ -229,7 +188,7 @@ test('metrics, and the fleet as gpu status shows it', slow, async (t) => {
     '--node',
     node, '--nvml', NVML], { env: script.env });
   const agent = start('alpha', one);
-  const two = await startScript(t, `gpu 0 uuid=GPU-9 name=L4 ${WELL}`);
+  const two = await fakeNvidia(t, `gpu 0 uuid=GPU-9 name=L4 ${WELL}`);
   start('beta', two);
   const monitor = await startMonitor(t, { nats: server.url, args: ['--first-zero', '0s'] });
   const labels = { host: 'alpha', gpu: '0', uuid: 'GPU-1' };

@@ -13,12 +13,12 @@ export default dashboard({
       stat('Agents known', 'Different agents that have had events.', [q(`sum(cim_aggregate_count{${A},aggregate_type="agent"})`, 'agents')], { unit: 'short' }),
       stat('Responses', 'Responses completed per minute.', [q(`60 * sum(rate(cim_events_total{${A},event_type="ResponseCompleted"}[$__rate_interval]))`, 'responses')], { unit: 'short', decimals: 1 }),
       stat('Responses that fail', 'Of the responses that ended in the shown range.', [now(`(${orZero(`sum(increase(cim_events_total{${A},event_type="ResponseFailed"}[$__range]))`)}) / (sum(increase(cim_events_total{${A},event_type=~"ResponseCompleted|ResponseFailed"}[$__range])) > 0)`, 'failed')], { unit: 'percentunit', decimals: 1, graph: false, thresholds: upTo([0.05, 'orange'], [0.2, 'red']) }),
-      stat('Deployed', 'Agents deployed in the shown range.', [now(orZero(`sum(increase(cim_events_total{${A},event_type="AgentDeployed"}[$__range]))`), 'deployed')], { unit: 'short', decimals: 0, graph: false }),
+      stat('Deployed', 'Agents deployed in the shown range.', [now(orZero(`sum(increase(cim_events_total{${A},event_type="AgentDeployed"}[$__range]))`), 'deployed')], { unit: 'locale', decimals: 0, graph: false }),
       stat('Last event', 'How long ago an agent had an event.', [q(`time() - max(cim_last_event_timestamp_seconds{${A}})`, 'ago')], { unit: 's', graph: false, thresholds: upTo([600, 'orange'], [86400, 'red']) }),
     ],
     [
       series('What agents do', 'Events per second by type.', [q(`sum by (event_type) (rate(cim_events_total{${A}}[$__rate_interval]))`, '{{event_type}}')], { w: 16, h: 9, unit: 'cps', stacked: true, legend: { displayMode: 'table', placement: 'right', calcs: ['mean', 'lastNotNull'] } }),
-      barGauge('In the shown range', 'How often each type came.', [now(`topk(12, sum by (event_type) (increase(cim_events_total{${A}}[$__range])))`, '{{event_type}}')], { w: 8, h: 9, unit: 'short', decimals: 0 }),
+      barGauge('In the shown range', 'How often each type came.', [now(`topk(12, sum by (event_type) (increase(cim_events_total{${A}}[$__range])))`, '{{event_type}}')], { w: 8, h: 9, unit: 'locale', decimals: 0 }),
     ],
     [
       series('Lives of agents', 'Deployed, activated, suspended, decommissioned: per minute.', [q(`60 * sum by (event_type) (rate(cim_events_total{${A},event_type=~"Agent.*"}[$__rate_interval]))`, '{{event_type}}')], { w: 8, unit: 'short' }),

@@ -18,12 +18,12 @@ export default dashboard({
       stat('Events in all', 'Every event of this domain in the streams that are kept.', [q(`sum(cim_events_total{${D}})`, 'events')], { graph: false, unit: 'short' }),
       stat('Aggregates', 'Aggregates that this domain has had events of.', [q(`sum(cim_aggregate_count{${D}})`, 'aggregates')], { unit: 'short' }),
       stat('Last event', 'How long ago this domain had an event.', [q(`time() - max(cim_last_event_timestamp_seconds{${D}})`, 'ago')], { unit: 's', graph: false, thresholds: upTo([600, 'orange'], [86400, 'red']) }),
-      stat('Failures', 'Events of this domain that report a failure, in the shown range.', [now(orZero(`sum(increase(cim_events_failed_total{${D}}[$__range]))`), 'failures')], { graph: false, unit: 'short', decimals: 0, thresholds: upTo([1, 'orange']) }),
-      stat('Break their schema', 'Events of this domain that do not fit the schema of their type, in the shown range.', [now(orZero(`sum(increase(cim_event_schema_violations_total{${D}}[$__range]))`), 'violations')], { graph: false, unit: 'short', decimals: 0, thresholds: upTo([1, 'orange']) }),
+      stat('Failures', 'Events of this domain that report a failure, in the shown range.', [now(orZero(`sum(increase(cim_events_failed_total{${D}}[$__range]))`), 'failures')], { graph: false, unit: 'locale', decimals: 0, thresholds: upTo([1, 'orange']) }),
+      stat('Break their schema', 'Events of this domain that do not fit the schema of their type, in the shown range.', [now(orZero(`sum(increase(cim_event_schema_violations_total{${D}}[$__range]))`), 'violations')], { graph: false, unit: 'locale', decimals: 0, thresholds: upTo([1, 'orange']) }),
     ],
     [
       series('Events by type', 'Events per second of each type.', [q(`sum by (event_type) (rate(cim_events_total{${D}}[$__rate_interval]))`, '{{event_type}}')], { w: 16, h: 9, unit: 'cps', stacked: true, legend: TABLE_LEGEND }),
-      barGauge('Types', 'How often each type came in the shown range.', [now(`topk(12, sum by (event_type) (increase(cim_events_total{${D}}[$__range])))`, '{{event_type}}')], { w: 8, h: 9, unit: 'short', decimals: 0 }),
+      barGauge('Types', 'How often each type came in the shown range.', [now(`topk(12, sum by (event_type) (increase(cim_events_total{${D}}[$__range])))`, '{{event_type}}')], { w: 8, h: 9, unit: 'locale', decimals: 0 }),
     ],
     [
       series('Aggregates by kind', 'How many different aggregates have had events.', [q(`sum by (aggregate_type) (cim_aggregate_count{${D}})`, '{{aggregate_type}}')], { w: 8, unit: 'short' }),

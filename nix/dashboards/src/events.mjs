@@ -21,10 +21,10 @@ export default dashboard({
     ],
     [
       series('Events by domain', 'Events per second of each domain.', [q(`sum by (domain) (rate(cim_events_total{${D}}[$__rate_interval]))`, '{{domain}}')], { w: 16, h: 9, unit: 'cps', stacked: true, legend: TABLE_LEGEND }),
-      pie('Share of each domain', 'How the events of the shown range are spread over the domains.', [now(`sum by (domain) (increase(cim_events_total{${D}}[$__range])) > 0`, '{{domain}}')], { w: 8, h: 9, unit: 'short', decimals: 0 }),
+      pie('Share of each domain', 'How the events of the shown range are spread over the domains.', [now(`sum by (domain) (increase(cim_events_total{${D}}[$__range])) > 0`, '{{domain}}')], { w: 8, h: 9, unit: 'locale', decimals: 0 }),
     ],
     [
-      barGauge('Most frequent types', 'The twelve types that came most often in the shown range.', [now(`topk(12, sum by (event_type) (increase(cim_events_total{${D}}[$__range])))`, '{{event_type}}')], { h: 10, w: 8, unit: 'short', decimals: 0 }),
+      barGauge('Most frequent types', 'The twelve types that came most often in the shown range.', [now(`topk(12, sum by (event_type) (increase(cim_events_total{${D}}[$__range])))`, '{{event_type}}')], { h: 10, w: 8, unit: 'locale', decimals: 0 }),
       table('Types', 'Every type: how often, and when one came last in its domain.', [
         now(`sum by (domain, event_type) (cim_events_total{${D}})`),
         now(`sum by (domain, event_type) (rate(cim_events_total{${D}}[5m]))`),
@@ -32,12 +32,12 @@ export default dashboard({
     ],
     row('What fails'),
     [
-      stat('Failures', 'Events that report a failure, in the shown range.', [now(orZero(`sum(increase(cim_events_failed_total{${D}}[$__range]))`), 'failures')], { unit: 'short', decimals: 0, graph: false, thresholds: upTo([1, 'orange']) }),
-      stat('Unreadable', 'Messages that could not be read as events, in the shown range. Alerts from 10 in 10 minutes on.', [now(orZero('sum(increase(cim_events_malformed_total[$__range]))'), 'unreadable')], { unit: 'short', decimals: 0, graph: false, thresholds: upTo([1, 'orange'], [10, 'red']) }),
-      stat('Break their schema', 'Events that do not fit the schema of their type, in the shown range.', [now(orZero(`sum(increase(cim_event_schema_violations_total{${D}}[$__range]))`), 'violations')], { unit: 'short', decimals: 0, graph: false, thresholds: upTo([1, 'orange']) }),
-      stat('Duplicates', 'Messages that carry the id of an event counted before. They count once.', [now(orZero(`sum(increase(cim_duplicate_events_total{${D}}[$__range]))`), 'duplicates')], { unit: 'short', decimals: 0, graph: false }),
-      stat('Missed', 'Events that were gone from their stream before the monitor could read them.', [now(orZero('sum(increase(cim_monitor_missed_events_total[$__range]))'), 'missed')], { unit: 'short', decimals: 0, graph: false, thresholds: upTo([1, 'red']) }),
-      stat('Odd', 'Events that are counted but look wrong, such as times in the future.', [now(orZero('sum(increase(cim_monitor_suspect_events_total[$__range]))'), 'odd')], { unit: 'short', decimals: 0, graph: false, thresholds: upTo([10, 'orange']) }),
+      stat('Failures', 'Events that report a failure, in the shown range.', [now(orZero(`sum(increase(cim_events_failed_total{${D}}[$__range]))`), 'failures')], { unit: 'locale', decimals: 0, graph: false, thresholds: upTo([1, 'orange']) }),
+      stat('Unreadable', 'Messages that could not be read as events, in the shown range. Alerts from 10 in 10 minutes on.', [now(orZero('sum(increase(cim_events_malformed_total[$__range]))'), 'unreadable')], { unit: 'locale', decimals: 0, graph: false, thresholds: upTo([1, 'orange'], [10, 'red']) }),
+      stat('Break their schema', 'Events that do not fit the schema of their type, in the shown range.', [now(orZero(`sum(increase(cim_event_schema_violations_total{${D}}[$__range]))`), 'violations')], { unit: 'locale', decimals: 0, graph: false, thresholds: upTo([1, 'orange']) }),
+      stat('Duplicates', 'Messages that carry the id of an event counted before. They count once.', [now(orZero(`sum(increase(cim_duplicate_events_total{${D}}[$__range]))`), 'duplicates')], { unit: 'locale', decimals: 0, graph: false }),
+      stat('Missed', 'Events that were gone from their stream before the monitor could read them.', [now(orZero('sum(increase(cim_monitor_missed_events_total[$__range]))'), 'missed')], { unit: 'locale', decimals: 0, graph: false, thresholds: upTo([1, 'red']) }),
+      stat('Odd', 'Events that are counted but look wrong, such as times in the future.', [now(orZero('sum(increase(cim_monitor_suspect_events_total[$__range]))'), 'odd')], { unit: 'locale', decimals: 0, graph: false, thresholds: upTo([10, 'orange']) }),
     ],
     [
       series('Errors by domain', 'Errors per second. The alert comes from 1 per second on.', [q(orZero(`sum by (domain) (rate(cim_domain_errors_total{${D}}[$__rate_interval]))`, 'domain'), '{{domain}}')], { unit: 'cps', thresholds: upTo([1, 'red']), line: true }),

@@ -50,7 +50,7 @@ export default dashboard({
     [
       series('Behind', 'Messages that each consumer has not had yet.', [q(`max by (stream, consumer) (nats_jetstream_consumer_lag_messages{${T}})`, '{{stream}} {{consumer}}')], { w: 8, unit: 'short' }),
       series('Stalled consumers', 'By why they stall.', [q(orZero(`count by (class) (nats_jetstream_consumer_stalled{${T}} > 0)`, 'class'), '{{class}}')], { w: 8, unit: 'short' }),
-      series('Round trips', 'Between servers, and from the observer.', [q(`max by (server, remote, link) (nats_server_rtt_nanoseconds{${S}}) / 1e9 or on () label_replace(0 * max(nats_server_cluster_size == 1), "remote", "no other server", "", "")`, '{{server}} {{remote}}')], { w: 8, unit: 's' }),
+      series('Round trips', 'Of a ping: between servers, and from the monitor.', [q(`max by (server, remote, link) (nats_server_rtt_nanoseconds{${S}}) / 1e9`, '{{server}} to {{remote}}'), q('max by (instance) (cim_monitor_nats_round_trip_seconds)', 'monitor {{instance}}')], { w: 8, unit: 's' }),
     ],
     [
       series('Leaders and links that changed', 'Transitions of servers and streams in each 5 minutes.', [q(orZero(`sum by (event_type) (increase(nats_server_transitions_total{${S}}[5m]))`, 'event_type'), '{{event_type}}'), q(`sum by (event_type) (increase(nats_jetstream_stream_transitions_total{${T}}[5m]))`, 'stream {{event_type}}')], { w: 12, unit: 'short', bars: true }),

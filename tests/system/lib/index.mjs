@@ -2,6 +2,7 @@
 export * from './alertmanager.mjs';
 export * from './cluster.mjs';
 export * from './exposition.mjs';
+export * from './gpus.mjs';
 export * from './monitor.mjs';
 export * from './nats.mjs';
 export * from './observer.mjs';

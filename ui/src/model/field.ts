@@ -125,7 +125,7 @@ function titleOf(frame: Frame, field: Field, frames: Frame[], variables: Variabl
 /** Copies of the frames with their config; the first are left as they are. */
 export function applyOptions(frames: Frame[], options: FieldOptions | undefined, variables: Variables): Frame[] {
   const defaults = options?.defaults ?? {};
-  return frames.map((frame) => ({
+  const applied = frames.map((frame) => ({
     ...frame,
     fields: frame.fields.map((plain) => {
       const config: FieldConfig = {
@@ -144,6 +144,23 @@ export function applyOptions(frames: Frame[], options: FieldOptions | undefined,
       return field;
     }),
   }));
+  bindRange(applied);
+  return applied;
+}
+
+/** What has no bounds of its own has those of all numbers of the panel, unless it wants its own (fieldMinMax). */
+function bindRange(frames: Frame[]): void {
+  const range = { min: Infinity, max: -Infinity };
+  const fields = frames.flatMap((frame) => frame.fields.filter(({ type }) => type === 'number'));
+  for (const { values } of fields) {
+    for (const value of values) {
+      if (typeof value !== 'number' || !Number.isFinite(value)) continue;
+      if (value < range.min) range.min = value;
+      if (value > range.max) range.max = value;
+    }
+  }
+  if (range.min > range.max) return;
+  for (const field of fields) if (field.config.fieldMinMax !== true) field.range = range;
 }
 
 // --- thresholds, mappings, colours ------------------------------------------------------------------
@@ -155,7 +172,10 @@ export interface Bounds {
 
 export function boundsOf(field: Field): Bounds {
   let { min, max } = field.config;
-  if (typeof min !== 'number' || typeof max !== 'number') {
+  if ((typeof min !== 'number' || typeof max !== 'number') && field.range) {
+    min = typeof min === 'number' ? min : field.range.min;
+    max = typeof max === 'number' ? max : field.range.max;
+  } else if (typeof min !== 'number' || typeof max !== 'number') {
     let [low, high] = [Infinity, -Infinity];
     for (const value of field.values) {
       if (typeof value === 'number' && Number.isFinite(value))

@@ -13,6 +13,8 @@ export interface Field {
   config: FieldConfig;
   /** What is shown for the name: set with the config. */
   title?: string;
+  /** The least and the greatest number of the whole panel, for bounds that the config leaves open. */
+  range?: { min: number; max: number };
 }
 
 export interface Frame {
@@ -45,6 +47,7 @@ export interface Mapping {
 }
 
 export interface FieldConfig {
+  fieldMinMax?: boolean;
   displayName?: string;
   displayNameFromDS?: string;
   description?: string;

@@ -291,7 +291,11 @@ export function TimeSeries({ panel, data, width, height, sync, onZoom, theme }: 
           );
   // A name and, in a table, a column for each figure.
   const columns = legend.displayMode === 'table' ? (legend.calcs?.length ?? 0) : 0;
-  const legendWidth = Math.min(Math.max(legend.width ?? 0, 150 + columns * 74), width * (columns ? 0.5 : 0.35));
+  const longest = Math.min(Math.max(8, ...model.series.map(({ label }) => label.length)), 32);
+  const legendWidth = Math.min(
+    Math.max(legend.width ?? 0, 40 + longest * 7 + columns * 78),
+    width * (columns ? 0.55 : 0.35),
+  );
   const plotWidth = Math.max(hasLegend && isRight ? width - legendWidth : width, 40),
     plotHeight = Math.max(height - legendHeight, 40);
   const shape = JSON.stringify([

@@ -9,7 +9,7 @@ const NOTHING = <div class="nothing">No data</div>;
 
 /** The largest letters with which the text fits. */
 function letters(text: string, width: number, height: number, most = 120): number {
-  return Math.max(Math.min(height, width / Math.max(text.length, 1) / 0.58, most), 10);
+  return Math.max(Math.min(height, width / Math.max(text.length, 1) / 0.68, most), 10);
 }
 
 function Sparkline({ value, width, height }: { value: Value; width: number; height: number }) {

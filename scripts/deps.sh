@@ -21,6 +21,7 @@ build   libxxhash-dev           deb
 build   libssl-dev              deb
 build   libpcre2-dev            deb
 build   libcurl4-openssl-dev    deb
+build   libargon2-dev           deb
 build   libssl-dev              deb
 build   zlib1g-dev              deb
 build   nodejs                  node>=18

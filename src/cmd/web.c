@@ -2,6 +2,9 @@
 #include <curl/curl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -14,6 +17,8 @@
 struct web_values {
     struct nats_values nats;
     const char *bind, *prometheus, *rules, *stack;
+    const char *web_cert, *web_key, *users, *tokens, *add_user;
+    bool add_token;
     struct option_list dashboards;
     uint64_t port;
 };
@@ -49,6 +54,35 @@ static const struct option_spec options[] = {
      .kind = OPTION_STRING,
      .offset = offsetof(struct web_values, rules),
      .help = "folder of envelopes.yaml (default: the one shipped)"},
+    {.name = "web-cert",
+     .arg = "FILE",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct web_values, web_cert),
+     .help = "certificate (PEM) to serve HTTPS with"},
+    {.name = "web-key",
+     .arg = "FILE",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct web_values, web_key),
+     .help = "and its key"},
+    {.name = "users",
+     .arg = "FILE",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct web_values, users),
+     .help = "who may look, with a password each (Argon2 hashes)"},
+    {.name = "tokens",
+     .arg = "FILE",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct web_values, tokens),
+     .help = "tokens with which programs may look (SHA-256 digests)"},
+    {.name = "add-user",
+     .arg = "NAME",
+     .kind = OPTION_STRING,
+     .offset = offsetof(struct web_values, add_user),
+     .help = "put a user into --users, or change the password; asks for it, or reads a line"},
+    {.name = "add-token",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct web_values, add_token),
+     .help = "put a new token into --tokens and print it, once"},
     {.name = "stack",
      .arg = "DIR",
      .kind = OPTION_STRING,
@@ -97,30 +131,100 @@ static bool is_loopback(const char *address)
     return !strncmp(address, "127.", 4) || !strcmp(address, "::1");
 }
 
-static int run(const void *opaque, int count, char **operands, struct error *err)
+/* --- users and tokens ------------------------------------------------------------------------- */
+
+/* One line, without echo when a person types it. */
+static int ask_password(const char *prompt, char *ret, size_t room, struct error *err)
 {
-    const struct web_values *values = opaque;
+    struct termios shown, hidden;
+    bool is_person = isatty(STDIN_FILENO) == 1 && tcgetattr(STDIN_FILENO, &shown) == 0;
+    if (is_person) {
+        hidden = shown;
+        hidden.c_lflag &= ~(tcflag_t)ECHO;
+        (void)fprintf(stderr, "%s", prompt);
+        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    }
+    bool got = fgets(ret, (int)room, stdin) != NULL;
+    if (is_person) {
+        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+        (void)fprintf(stderr, "\n");
+    }
+    if (!got)
+        return error_set(err, EXIT_CODE_USAGE, "a password was expected, on a line of its own");
+    ret[strcspn(ret, "\r\n")] = 0;
+    return 0;
+}
+
+static int add_user(const struct web_values *values, struct error *err)
+{
+    char first[ACCESS_PASSWORD_MAX + 16], again[sizeof first];
+    if (!values->users)
+        return error_set(err, EXIT_CODE_USAGE, "--add-user: --users FILE says where to put it");
+    int rc = ask_password("Password: ", first, sizeof first, err);
+    if (rc == 0 && isatty(STDIN_FILENO) == 1) {
+        rc = ask_password("Again: ", again, sizeof again, err);
+        if (rc == 0 && strcmp(first, again) != 0)
+            rc = error_set(err, EXIT_CODE_USAGE, "the two differ: nothing was changed");
+    }
+    if (rc == 0)
+        rc = access_set_password(values->users, values->add_user, slice_of(first), err);
+    explicit_bzero(first, sizeof first);
+    explicit_bzero(again, sizeof again);
+    return rc;
+}
+
+static int add_token(const struct web_values *values, struct error *err)
+{
+    char token[44];
+    if (!values->tokens)
+        return error_set(err, EXIT_CODE_USAGE, "--add-token: --tokens FILE says where to put it");
+    if (access_add_token(values->tokens, token, err) < 0)
+        return -1;
+    (void)printf("%s\n", token);
+    explicit_bzero(token, sizeof token);
+    return 0;
+}
+
+/* --- serving ---------------------------------------------------------------------------------- */
+
+struct safety {
+    struct access *access;
+    struct buf cert, key;
+};
+
+static void safety_done(struct safety *safety)
+{
+    access_free(safety->access);
+    buf_done(&safety->cert);
+    if (safety->key.ptr)
+        explicit_bzero(safety->key.ptr, safety->key.len);
+    buf_done(&safety->key);
+}
+
+/* Other machines: only with TLS and users. */
+static int make_safe(const struct web_values *values, struct safety *ret, struct error *err)
+{
+    enum { PEM_BYTES_MAX = 1 << 20 };
+    if (!values->web_cert != !values->web_key)
+        return error_set(err, EXIT_CODE_USAGE, "--web-cert and --web-key belong together");
+    bool has_users = values->users || values->tokens;
+    if (!is_loopback(values->bind) && (!values->web_cert || !has_users))
+        return error_set(err, EXIT_CODE_REFUSED,
+                         "--bind %s lets other machines look: that takes TLS (--web-cert, "
+                         "--web-key) and users (--users or --tokens)",
+                         values->bind);
+    if (has_users && access_load(&ret->access, values->users, values->tokens, err) < 0)
+        return -1;
+    if (values->web_cert && (file_read(values->web_cert, PEM_BYTES_MAX, &ret->cert, err) < 0 ||
+                             file_read(values->web_key, PEM_BYTES_MAX, &ret->key, err) < 0))
+        return error_set(err, EXIT_CODE_USAGE, "%s", err->text);
+    return 0;
+}
+
+static int serve(const struct web_values *values, struct safety *safety, const char *rules,
+                 struct error *err)
+{
     struct viewer *viewer = NULL;
-    (void)count;
-    (void)operands;
-    if (nats_values_check(&values->nats, err) < 0)
-        return EXIT_CODE_USAGE;
-    if (!is_loopback(values->bind)) {
-        (void)error_set(err, EXIT_CODE_REFUSED,
-                        "--bind %s: other machines are served with TLS and users only",
-                        values->bind);
-        return EXIT_CODE_REFUSED;
-    }
-    CLEANUP_FREE char *rules = values->rules ? xstrdup(values->rules) : place_shipped("rules");
-    if (!rules) {
-        (void)error_set(err, EXIT_CODE_USAGE,
-                        "the shipped rules were not found; name the folder by --rules DIR");
-        return EXIT_CODE_USAGE;
-    }
-    struct rules *loaded = NULL; /* said at once rather than with the first event */
-    if (rules_load(rules, &loaded, err) < 0)
-        return EXIT_CODE_USAGE;
-    rules_free(loaded);
     struct viewer_options service = {
         .address = values->bind,
         .port = (unsigned)values->port,
@@ -130,16 +234,47 @@ static int run(const void *opaque, int count, char **operands, struct error *err
         .rules_folder = rules,
         .stack = read_stack,
         .stack_context = (void *)(uintptr_t)values->stack,
+        .tls_cert = safety->cert.len ? buf_cstr(&safety->cert) : NULL,
+        .tls_key = safety->key.len ? buf_cstr(&safety->key) : NULL,
+        .access = safety->access,
     };
+    struct rules *loaded = NULL; /* said at once rather than with the first event */
+    if (rules_load(rules, &loaded, err) < 0)
+        return EXIT_CODE_USAGE;
+    rules_free(loaded);
     block_ends();
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     if (viewer_start(&viewer, &service, err) < 0)
-        return err->code;
-    (void)printf("cim-ops web: http://%s:%u\n", values->bind, viewer_port(viewer));
+        return (int)err->code;
+    bool is_v6 = strchr(values->bind, ':') != NULL;
+    (void)printf("cim-ops web: %s://%s%s%s:%u\n", service.tls_cert ? "https" : "http",
+                 is_v6 ? "[" : "", values->bind, is_v6 ? "]" : "", viewer_port(viewer));
     (void)fflush(stdout);
     wait_for_end();
     viewer_stop(viewer);
     return EXIT_CODE_DONE;
+}
+
+static int run(const void *opaque, int count, char **operands, struct error *err)
+{
+    const struct web_values *values = opaque;
+    (void)count;
+    (void)operands;
+    if (values->add_user || values->add_token) {
+        int rc = values->add_user ? add_user(values, err) : add_token(values, err);
+        return rc < 0 ? (int)err->code : EXIT_CODE_DONE;
+    }
+    CLEANUP_FREE char *rules = values->rules ? xstrdup(values->rules) : place_shipped("rules");
+    if (!rules)
+        (void)error_set(err, EXIT_CODE_USAGE,
+                        "the shipped rules were not found; name the folder by --rules DIR");
+    if (!rules || nats_values_check(&values->nats, err) < 0)
+        return EXIT_CODE_USAGE;
+    struct safety safety = {0};
+    int code =
+        make_safe(values, &safety, err) < 0 ? (int)err->code : serve(values, &safety, rules, err);
+    safety_done(&safety);
+    return code;
 }
 
 const struct command command_web = {

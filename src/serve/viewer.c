@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "base/instant.h"
 #include "base/memory.h"
 #include "serve/assets.h"
 #include "serve/live.h"
@@ -235,11 +236,33 @@ static bool is_this_machine(struct slice host)
            (slice_starts(host, SLICE("127.")) && strspn(host.ptr, "0123456789.") >= host.len);
 }
 
+/* A right name and password, or token; what else is said so. */
+static bool is_user(struct viewer *viewer, const struct http_request *request,
+                    struct http_response *response)
+{
+    char address[64];
+    http_client(request, address);
+    switch (access_check(viewer->options.access, http_header(request, "Authorization"), address,
+                         instant_monotonic_ns())) {
+    case ACCESS_OK: return true;
+    case ACCESS_LATER:
+        http_add_header(response, "Retry-After", "60");
+        http_refuse(response, 429, "too many wrong tries: wait a minute");
+        return false;
+    case ACCESS_DENIED: break;
+    }
+    http_add_header(response, "WWW-Authenticate", "Basic realm=\"cim-ops\", charset=\"UTF-8\"");
+    http_refuse(response, 401, "a name and a password, or a token, are needed");
+    return false;
+}
+
 static bool admit(void *context, const struct http_request *request, struct http_response *response)
 {
-    (void)context;
+    struct viewer *viewer = context;
     const char *site = http_header(request, "Sec-Fetch-Site");
-    if (!is_this_machine(host_of(request))) {
+    if (viewer->options.access && !is_user(viewer, request, response))
+        return false;
+    if (!viewer->options.access && !is_this_machine(host_of(request))) {
         http_refuse(response, 403,
                     "without users this viewer answers as localhost and 127.0.0.1 only");
         return false;

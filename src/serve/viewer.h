@@ -19,6 +19,7 @@
 #pragma once
 
 #include "bus/bus.h"
+#include "serve/access.h"
 #include "serve/boards.h"
 #include "serve/http.h"
 #include "serve/proxy.h"
@@ -33,7 +34,8 @@ struct viewer_options {
     /* Appends a JSON object on the local stack; false: none runs. NULL: nothing is known of one. */
     bool (*stack)(void *context, struct buf *ret);
     void *stack_context;
-    const char *tls_cert, *tls_key;
+    const char *tls_cert, *tls_key; /* PEM texts; NULL: plain HTTP */
+    struct access *access;          /* NULL: no users */
 };
 
 struct viewer;

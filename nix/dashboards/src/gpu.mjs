@@ -32,7 +32,7 @@ export default dashboard({
       ], [
         ['host', 'Host'], ['gpu', 'GPU'], ['type', 'Maker'], ['Value #A', 'Use', { unit: 'percent', min: 0, max: 100, 'custom.cellOptions': { type: 'gauge', mode: 'basic' } }], ['Value #B', 'Memory used', { unit: 'bytes' }], ['Value #C', 'Memory', { unit: 'bytes' }],
         ['Value #D', 'Temperature', { unit: 'celsius' }], ['Value #E', 'Power', { unit: 'watt' }], ['Value #F', 'Limit', { unit: 'watt' }], ['Value #G', 'Processes', {}],
-      ], { w: 24, h: 6, ...NONE }),
+      ], { w: 24, h: 6, noValue: '–' }),
     ],
     [
       series('Use', 'How busy each GPU is.', [q(each('cim_gpu_utilization_percent'), NAME)], { unit: 'percent', max: 100, legend: TABLE_LEGEND, ...NONE }),

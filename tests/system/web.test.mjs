@@ -7,7 +7,9 @@ import { test } from 'node:test';
 
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 
-import { cimOps, connectNats, freePort, listen, startNats, startPrometheus, startWeb, tempDir, until } from './lib/index.mjs';
+import {
+  cimOps, connectNats, freePort, listen, run, startNats, startPrometheus, startWeb, tempDir, until,
+} from './lib/index.mjs';
 
 const ID = (n) => `019f510c-7cb9-7884-9d79-${String(n).padStart(12, '0')}`;
 
@@ -230,10 +232,54 @@ test('safe by default: policy, loopback, foreign names and sites', async (t) => 
 test('wrong options: in words, with the exit code of usage', async () => {
   for (const [args, code, words] of [
     [['--prometheus', 'nowhere'], 2, /--prometheus: an address such as/], [['--dashboards', '/nowhere'], 2, /\/nowhere: a folder/],
-    [['--rules', '/nowhere'], 2, /\/nowhere/], [['--bind', 'here'], 2, /'here'/],
+    [['--rules', '/nowhere'], 2, /\/nowhere/], [['--bind', 'here'], 4, /--bind here/],
   ]) {
     const { code: got, stderr } = await cimOps(['web', '--port', '0', ...args]);
     assert.equal(got, code, stderr);
     assert.match(stderr, words);
   }
+});
+
+test('other machines: only with TLS and users; a wrong password is none, and too many end', async (t) => {
+  const dir = await tempDir(t, 'users');
+  const [users, tokens, cert, key] = ['users', 'tokens', 'cert.pem', 'key.pem'].map((name) => join(dir, name));
+  const made = await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key,
+    '-out', cert, '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']);
+  assert.equal(made.code, 0, made.stderr);
+  for (const [args, words] of [[[], /takes TLS .* and users/], [['--web-cert', cert, '--web-key', key], /takes TLS .* and users/],
+    [['--users', users], /takes TLS .* and users/]]) {
+    const { code, stderr } = await cimOps(['web', '--port', '0', '--bind', '0.0.0.0', ...args]);
+    assert.equal(code, 4, stderr);
+    assert.match(stderr, words);
+  }
+  const short = await cimOps(['web', '--users', users, '--add-user', 'ann'], { input: 'short\n' });
+  assert.equal(short.code, 2);
+  assert.match(short.stderr, /5 characters: 12 to 1024/);
+  const added = await cimOps(['web', '--users', users, '--add-user', 'ann'], { input: 'correct horse battery\n' });
+  assert.equal(added.code, 0, added.stderr);
+  const { stdout: token } = await cimOps(['web', '--tokens', tokens, '--add-token']);
+  assert.match(token, /^[\w-]{43}\n$/);
+  const wrongKey = await cimOps(['web', '--port', '0', '--web-cert', cert, '--web-key', users, '--users', users]);
+  assert.equal(wrongKey.code, 2);
+  assert.match(wrongKey.stderr, /certificate and its key/);
+
+  const web = await startWeb(t, { args: ['--bind', '0.0.0.0', '--web-cert', cert, '--web-key', key, '--users', users, '--tokens', tokens] });
+  const { port, protocol } = new URL(web.url);
+  assert.equal(protocol, 'https:');
+  const ask = async (...args) => {
+    const { code, stdout, stderr } = await run('curl', ['-s', '--cacert', cert, '-o', '/dev/null', '-w', '%{http_code}', ...args, `https://localhost:${port}/api/dashboards`]);
+    assert.equal(code, 0, stderr);
+    return Number(stdout);
+  };
+  assert.equal(await ask(), 401);
+  assert.equal(await ask('-u', 'ann:correct horse battery'), 200);
+  assert.equal(await ask('-H', `Authorization: Bearer ${token.trim()}`), 200);
+  assert.equal(await ask('-u', 'ann:correct horse batter'), 401);
+  const plain = await run('curl', ['-s', `http://localhost:${port}/`]);
+  assert.notEqual(plain.code, 0, 'plain HTTP is not spoken');
+  let last = 401;
+  for (let i = 0; i < 12 && last === 401; i++) last = await ask('-H', 'Authorization: Bearer guess');
+  assert.equal(last, 429);
+  assert.equal(await ask('-u', 'ann:correct horse battery'), 200, 'who was right before still is');
+  for (const text of [web.child.stdout, web.child.stderr]) assert.doesNotMatch(text, /correct horse|guess/);
 });

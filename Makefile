@@ -8,7 +8,7 @@ export PATH := $(PATH):/usr/sbin
 ARGS ?= --demo
 
 .DEFAULT_GOAL := help
-.PHONY: help up build test test-unit test-sanitize test-fuzz test-rules test-alerts test-system test-docs \
+.PHONY: help up build test test-unit test-sanitize test-fuzz test-rules test-alerts test-system test-ui test-docs \
         test-newest bench lint docs deps newest-nats fresh clean
 
 help: ## this list
@@ -53,6 +53,10 @@ test-alerts: ## alert rules and routes, by promtool and amtool
 test-system: ## the program against real servers (TESTS="monitor up": only those files)
 	@scripts/deps.sh test
 	@scripts/test.sh system
+
+test-ui: ## the viewer: its unit tests, and in a real browser (pictures: build/screens)
+	@scripts/deps.sh test
+	@scripts/test.sh ui
 
 test-docs: ## the documents: their commands work, generated parts are fresh
 	@scripts/deps.sh test

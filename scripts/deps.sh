@@ -36,6 +36,9 @@ test    libclang-rt-14-dev      deb
 test    llvm                    llvm-symbolizer
 test    libcmocka-dev           deb
 test    curl                    curl
+test    openssl                 openssl
+test    chromium                chromium
+test    fonts-dejavu-core       deb
 test    jq                      jq
 lint    +build
 lint    clang-format            clang-format

@@ -82,6 +82,8 @@ watch_up() {
         "curl -sf http://127.0.0.1:9091/metrics | grep -E '^cim_events_total.* [1-9]'"
     wait_for "Prometheus has them" "$pid" \
         "curl -sf 'http://127.0.0.1:9090/api/v1/query?query=sum(cim_events_total)' | grep '\"value\"'"
+    wait_for "the viewer shows its dashboards" "$pid" \
+        "curl -sf http://127.0.0.1:3000/api/dashboards | grep -o '\"uid\":\"cim-events\"'"
     wait_for "Alertmanager answers" "$pid" "curl -sf http://127.0.0.1:9093/-/ready"
     say "fresh: up works; Ctrl-C"
     kill -INT -- "-$pid"

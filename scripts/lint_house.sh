@@ -12,12 +12,13 @@ event:   base json
 metrics: base
 bus:     base event
 fold:    base config json event metrics schema
+read:    base json event metrics bus fold
 monitor: base config json event metrics bus fold schema serve
-serve:   base json metrics fold bus
+serve:   base json metrics fold bus read
 source:  base json event bus
 stack:   base
 act:     base json event metrics bus fold stack
-cmd:     base config json event metrics bus fold schema monitor serve source stack act
+cmd:     base config json event metrics bus fold schema read monitor serve source stack act
 main:    base cmd
 '
 

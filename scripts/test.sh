@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests: scripts/test.sh all|unit|sanitize|fuzz|alerts|system|docs|newest
+# Runs the tests: scripts/test.sh all|unit|sanitize|fuzz|alerts|system|ui|docs|newest
 #
 # Each step writes to its own log in build/test-logs and is shown only when it fails. Every step comes
 # down to counts; the last line sums them up: "N passed, N failed", with ", N skipped" when some were.
@@ -215,6 +215,11 @@ inner() {
         export NATS_SERVER=$REPOSITORY/.deps/bin/nats-server PATH="$REPOSITORY/.deps/bin:$PATH"
         scripts/build.sh build "${SYSTEM_PARTS[@]}" && run_node $(system_files)
         ;;
+    ui-unit) scripts/ui.sh --check ;;
+    ui)
+        # A browser and a whole stack each: one file after the other.
+        scripts/build.sh build "${SYSTEM_PARTS[@]}" && run_node --test-concurrency=1 tests/ui/*.test.mjs
+        ;;
     docs) scripts/build.sh build cim-ops && run_node tests/docs/*.test.mjs ;;
     esac
 }
@@ -235,6 +240,10 @@ group_fuzz() { step "fuzz" 600 count_tap "$0" --inner fuzz; }
 group_rules() { step "rules" 120 count_tap "$0" --inner rules; }
 group_alerts() { step "alerts" 180 count_plain "$0" --inner alerts; }
 group_system() { step "system" 900 count_node "$0" --inner system; }
+group_ui() {
+    step "viewer: types and unit tests" 180 count_node "$0" --inner ui-unit
+    step "viewer: in a browser" 900 count_node "$0" --inner ui
+}
 group_docs() { step "documents" 180 count_node "$0" --inner docs; }
 group_newest() { step "system (newest nats-server)" 900 count_node "$0" --inner newest; }
 group_all() {
@@ -242,6 +251,7 @@ group_all() {
     group_rules
     group_alerts
     group_system
+    group_ui
     group_docs
     group_sanitize
     group_fuzz
@@ -249,7 +259,7 @@ group_all() {
 
 # What has threads to race: the monitor's reading, folding and serving, the simulator's publishing.
 threaded_tests() {
-    ls tests/system/{monitor,pipeline,simulate,gpu,nats_pages}*.test.mjs 2>/dev/null |
+    ls tests/system/{monitor,pipeline,simulate,gpu,nats_pages,web}*.test.mjs 2>/dev/null |
         sed 's#.*/##; s#\.test\.mjs$##' | paste -sd' '
 }
 
@@ -259,7 +269,7 @@ main() {
         return
     fi
     [[ $(type -t "group_${1:-}") == function ]] ||
-        die "which tests? all unit sanitize fuzz rules alerts system docs newest"
+        die "which tests? all unit sanitize fuzz rules alerts system ui docs newest"
     mkdir -p "$LOGS"
     local began=$SECONDS
     "group_$1"

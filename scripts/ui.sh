@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Builds the viewer's pages into build/ui when something in ui/ has changed; its packages come from npm.
+# --check: its types and its unit tests instead.
 source "$(dirname "$0")/common.sh"
 
 readonly OUT=build/ui
@@ -20,6 +21,12 @@ install_packages() {
 
 main() {
     mkdir -p "$OUT"
+    if [[ ${1:-} == --check ]]; then
+        install_packages
+        cd ui && npm run --silent check && node build.mjs --tests
+        node --test --test-reporter=tap ../build/ui/tests
+        return
+    fi
     exec 8>"$OUT/.lock" && flock 8
     [[ -f $OUT/app.js && $(cat "$OUT/.built-from" 2>/dev/null) == "$(wanted)" ]] && return 0
     install_packages

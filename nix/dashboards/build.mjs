@@ -8,13 +8,18 @@ const here = dirname(fileURLToPath(import.meta.url));
 const isCheck = process.argv.includes('--check');
 let stale = 0;
 
-for (const name of readdirSync(join(here, 'src')).filter((one) => one.endsWith('.mjs')).sort()) {
+for (const name of readdirSync(join(here, 'src'))
+  .filter((one) => one.endsWith('.mjs'))
+  .sort()) {
   const { default: board } = await import(join(here, 'src', name));
-  const path = join(here, `${board.uid}.json`), text = `${JSON.stringify(board, null, 1)}\n`;
+  const path = join(here, `${board.uid}.json`),
+    text = `${JSON.stringify(board, null, 1)}\n`;
   let before;
   try {
     before = readFileSync(path, 'utf8');
-  } catch { /* there is none yet */ }
+  } catch {
+    /* there is none yet */
+  }
   if (before === text) continue;
   if (isCheck) {
     stale++;

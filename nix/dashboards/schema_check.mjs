@@ -16,8 +16,14 @@ const modules = resolve(at < 0 ? join(here, '../../ui/node_modules') : args.spli
 
 // A kind of panel, the file of its types (raw/composable/NAME/panelcfg), whether its field options are typed, too.
 const PANELS = {
-  timeseries: ['timeseries', true], stat: ['stat', false], gauge: ['gauge', false], bargauge: ['bargauge', false],
-  piechart: ['piechart', false], table: ['table', true], 'state-timeline': ['statetimeline', true], heatmap: ['heatmap', true],
+  timeseries: ['timeseries', true],
+  stat: ['stat', false],
+  gauge: ['gauge', false],
+  bargauge: ['bargauge', false],
+  piechart: ['piechart', false],
+  table: ['table', true],
+  'state-timeline': ['statetimeline', true],
+  heatmap: ['heatmap', true],
 };
 
 /** The declarations of one kind of panel, without their ending. */
@@ -47,14 +53,19 @@ function sourceOf(file, folders) {
     if (panel.type === 'row') continue;
     const [name, hasFields] = PANELS[panel.type];
     const { custom, ...defaults } = fieldConfig.defaults;
-    lines.push(`(${JSON.stringify({ ...panel, fieldConfig: { ...fieldConfig, defaults } })}) satisfies Some<Plain<Panel>>; // ${panel.title}`);
+    lines.push(
+      `(${JSON.stringify({ ...panel, fieldConfig: { ...fieldConfig, defaults } })}) satisfies Some<Plain<Panel>>; // ${panel.title}`,
+    );
     lines.push(`(${JSON.stringify(options)}) satisfies Some<Plain<${name}.Options>>; // ${panel.title}`);
-    if (hasFields && custom) lines.push(`(${JSON.stringify(custom)}) satisfies Some<Plain<${name}.FieldConfig>>; // ${panel.title}`);
+    if (hasFields && custom)
+      lines.push(`(${JSON.stringify(custom)}) satisfies Some<Plain<${name}.FieldConfig>>; // ${panel.title}`);
   }
   return lines.join('\n');
 }
 
-const files = args.length ? args : ['events', 'gpu', 'nats', 'domain', 'agents', 'system'].map((name) => join(here, `cim-${name}.json`));
+const files = args.length
+  ? args
+  : ['events', 'gpu', 'nats', 'domain', 'agents', 'system'].map((name) => join(here, `cim-${name}.json`));
 const dir = mkdtempSync(join(tmpdir(), 'cim-schema-'));
 try {
   symlinkSync(modules, join(dir, 'node_modules'));
@@ -65,11 +76,29 @@ try {
     writeFileSync(join(dir, name), sourceOf(file, folders));
     return name;
   });
-  writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify({
-    compilerOptions: { strict: true, noEmit: true, skipLibCheck: true, module: 'esnext', moduleResolution: 'bundler', target: 'es2022', types: [], lib: ['es2022', 'dom'] }, files: names,
-  }));
-  execFileSync(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', dir], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-  console.log(`${files.length} dashboards fit the types of @grafana/schema ${JSON.parse(readFileSync(join(modules, '@grafana/schema/package.json'), 'utf8')).version}`);
+  writeFileSync(
+    join(dir, 'tsconfig.json'),
+    JSON.stringify({
+      compilerOptions: {
+        strict: true,
+        noEmit: true,
+        skipLibCheck: true,
+        module: 'esnext',
+        moduleResolution: 'bundler',
+        target: 'es2022',
+        types: [],
+        lib: ['es2022', 'dom'],
+      },
+      files: names,
+    }),
+  );
+  execFileSync(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', dir], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  console.log(
+    `${files.length} dashboards fit the types of @grafana/schema ${JSON.parse(readFileSync(join(modules, '@grafana/schema/package.json'), 'utf8')).version}`,
+  );
 } catch (error) {
   console.error(error.stdout ?? error.message);
   process.exitCode = 1;

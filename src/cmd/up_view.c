@@ -36,6 +36,16 @@ static void add_rate(const struct up *up, struct buf *text)
                  up->rate.total);
 }
 
+/* Where a person looks next. */
+static void add_address(const struct up *up, struct buf *text)
+{
+    for (size_t i = 0; i < stack_part_count(up->stack); i++) {
+        const struct part *part = stack_part(up->stack, i);
+        if (!strcmp(part->spec->name, "web") && part->state == PART_RUNNING)
+            buf_addf(text, "dashboards and events: %s\n", part->spec->url);
+    }
+}
+
 static size_t add_lines(struct buf *out, struct slice text, size_t lines_max)
 {
     struct slice line;
@@ -63,6 +73,7 @@ static void draw(struct up *up)
         rows[i] = view_row_of_part(stack_part(up->stack, i));
     view_table(rows, count, &style, &text);
     add_rate(up, &text);
+    add_address(up, &text);
     buf_add_str(&text, stack_is_stopping(up->stack) ? "Stopping; Ctrl-C again kills what is left.\n"
                                                     : "Ctrl-C stops all.\n");
     if (up->lines_drawn)

@@ -135,7 +135,7 @@ struct monitor {
     _Atomic int64_t last_snapshot_ns; /* wall clock; 0: none yet */
     int64_t snapshot_announced_ns;    /* monotonic */
     _Atomic uint64_t alerts_received;
-    _Atomic int64_t round_trip_ns; /* to the server, as of the last look at the streams; 0, -1: none */
+    _Atomic int64_t round_trip_ns; /* to the server, of the last look at the streams; 0, -1: none */
     size_t gone_count; /* streams that are gone and have a snapshot */
     int state_lock_fd;
     int wake_fd; /* eventfd that ends the main thread's wait */

@@ -13,9 +13,9 @@ import {
 const DOCUMENTS = ['README.md', ...readdirSync(join(REPOSITORY, 'doc'), { recursive: true })
   .filter((name) => name.endsWith('.md')).map((name) => join('doc', name)).sort()];
 
-const PORTS = [4222, 8222, 9091, 9090, 9093];
+const PORTS = [4222, 8222, 9091, 9090, 9093, 3000];
 const PORT_OPTIONS = ['nats-port', 'nats-http-port', 'metrics-port', 'prometheus-port',
-  'alertmanager-port'];
+  'alertmanager-port', 'web-port'];
 
 /**
  * The fenced blocks of a document: [{line, info: ['sh', 'test', 'exit=3'], text}]. What runs is marked

@@ -8,7 +8,16 @@ import { test } from 'node:test';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 
 import {
-  cimOps, connectNats, freePort, listen, run, startNats, startPrometheus, startWeb, tempDir, until,
+  cimOps,
+  connectNats,
+  freePort,
+  listen,
+  run,
+  startNats,
+  startPrometheus,
+  startWeb,
+  tempDir,
+  until,
 } from './lib/index.mjs';
 
 const ID = (n) => `019f510c-7cb9-7884-9d79-${String(n).padStart(12, '0')}`;
@@ -16,19 +25,34 @@ const ID = (n) => `019f510c-7cb9-7884-9d79-${String(n).padStart(12, '0')}`;
 /** An event of an agent: `n` of its id, what caused it, which request. */
 const agent = (n, type, { aggregate = 1, cause, correlation = 8, ...extra } = {}) => [
   `agent.events.agent.${ID(aggregate)}.${type.toLowerCase()}`,
-  { event_id: ID(n), aggregate_id: ID(aggregate), sequence: 1, event: { type, ...extra }, timestamp: new Date().toISOString(),
-    correlation_id: ID(correlation), causation_id: cause ? ID(cause) : null }];
+  {
+    event_id: ID(n),
+    aggregate_id: ID(aggregate),
+    sequence: 1,
+    event: { type, ...extra },
+    timestamp: new Date().toISOString(),
+    correlation_id: ID(correlation),
+    causation_id: cause ? ID(cause) : null,
+  },
+];
 
 /** One of a policy: these carry their ids. */
 const policy = (n, type, { aggregate = 1, cause, correlation = 8 } = {}) => [
   `events.policy.${ID(aggregate)}.${type.toLowerCase()}`,
-  { event_type: type, event_id: ID(n), policy_id: ID(aggregate), occurred_at: '2026-07-11T12:00:00Z',
-    identity: { correlation_id: { kind: 'Single', value: ID(correlation) }, causation_id: cause ? ID(cause) : null } }];
+  {
+    event_type: type,
+    event_id: ID(n),
+    policy_id: ID(aggregate),
+    occurred_at: '2026-07-11T12:00:00Z',
+    identity: { correlation_id: { kind: 'Single', value: ID(correlation) }, causation_id: cause ? ID(cause) : null },
+  },
+];
 
 async function setUp(t, args = []) {
   const nats = await startNats(t);
   const connection = await connectNats(t, nats.url);
-  const manager = await jetstreamManager(connection), js = jetstream(connection);
+  const manager = await jetstreamManager(connection),
+    js = jetstream(connection);
   await manager.streams.add({ name: 'AGENT', subjects: ['agent.events.>', 'events.policy.>'] });
   const publish = ([subject, body]) => js.publish(subject, typeof body === 'string' ? body : JSON.stringify(body));
   const web = await startWeb(t, { nats: nats.url, args });
@@ -43,14 +67,23 @@ test('stored events: filtered, counted over time, and one of them in full', asyn
   assert.equal(all.matched, 31);
   assert.equal(all.rows.length, 10);
   assert.equal(all.whole, true);
-  assert.equal(all.buckets.reduce((sum, [n]) => sum + n, 0), 31);
+  assert.equal(
+    all.buckets.reduce((sum, [n]) => sum + n, 0),
+    31,
+  );
   assert.equal(all.buckets.reduce((sum, [, failed]) => sum + failed, 0) >= 1, true);
   assert.equal(all.rows[0].malformed !== undefined, true, 'the newest is first');
-  assert.deepEqual(all.rows.map(({ seq }) => seq), [31, 30, 29, 28, 27, 26, 25, 24, 23, 22]);
+  assert.deepEqual(
+    all.rows.map(({ seq }) => seq),
+    [31, 30, 29, 28, 27, 26, 25, 24, 23, 22],
+  );
 
   const where = encodeURIComponent('$event_type ~ Failed and $payload.event.attempt > 20');
   const few = await web.json(`/api/events?where=${where}&domain=agent`);
-  assert.deepEqual(few.rows.map(({ seq }) => seq), [30, 27, 24, 21]);
+  assert.deepEqual(
+    few.rows.map(({ seq }) => seq),
+    [30, 27, 24, 21],
+  );
   assert.equal((await web.json('/api/events?domain=person')).matched, 0);
 
   const one = await web.json('/api/events/one?stream=AGENT&seq=30');
@@ -61,10 +94,14 @@ test('stored events: filtered, counted over time, and one of them in full', asyn
   assert.equal(broken.payload_text, 'no JSON');
 
   for (const [path, status, words] of [
-    ['/api/events?where=%24domain%20%3D%3D', 400, /--where/], ['/api/events?since=yesterday', 400, /--since/],
-    ['/api/events?stream=NONE', 404, /no stream 'NONE'; there is AGENT/], ['/api/events/one?stream=AGENT&seq=99', 404, /./],
-    ['/api/events/one?stream=A.B%3E&seq=1', 400, /stream and seq/], ['/api/events/one', 400, /stream and seq/],
-    ['/api/events/other', 404, /./], ['/api/streams/NONE', 404, /stream not found/],
+    ['/api/events?where=%24domain%20%3D%3D', 400, /--where/],
+    ['/api/events?since=yesterday', 400, /--since/],
+    ['/api/events?stream=NONE', 404, /no stream 'NONE'; there is AGENT/],
+    ['/api/events/one?stream=AGENT&seq=99', 404, /./],
+    ['/api/events/one?stream=A.B%3E&seq=1', 400, /stream and seq/],
+    ['/api/events/one', 400, /stream and seq/],
+    ['/api/events/other', 404, /./],
+    ['/api/streams/NONE', 404, /stream not found/],
   ]) {
     const response = await web.get(path);
     assert.equal(response.status, status, path);
@@ -80,8 +117,14 @@ test('what has to do with an event: its aggregate, its causes, its effects', asy
   await publish(policy(4, 'PolicyEvaluated', { aggregate: 3, cause: 9, correlation: 52 }));
   const { rows, whole, all } = await web.json('/api/events/related?stream=AGENT&seq=2&span=1h');
   assert.deepEqual([whole, all], [true, true]);
-  assert.deepEqual(rows.map(({ seq, relations }) => [seq, relations]), [
-    [1, ['aggregate', 'cause']], [2, ['self', 'aggregate', 'correlation']], [3, ['correlation', 'effect']]]);
+  assert.deepEqual(
+    rows.map(({ seq, relations }) => [seq, relations]),
+    [
+      [1, ['aggregate', 'cause']],
+      [2, ['self', 'aggregate', 'correlation']],
+      [3, ['correlation', 'effect']],
+    ],
+  );
 });
 
 test('a published event is at the listener within a second, and filters hold', async (t) => {
@@ -93,10 +136,13 @@ test('a published event is at the listener within a second, and filters hold', a
   const isLive = ({ events }) => events.some(({ event, data }) => event === 'state' && JSON.parse(data).connected);
   await until(() => isLive(all) && isLive(failed), { what: 'both are live' });
   // The first one may come before the stream's reader is there: it begins with what is new to it.
-  await until(async () => {
-    await publish(agent(1, 'AgentDeployed'));
-    return all.events.some(({ event }) => event === 'message');
-  }, { every: 100 });
+  await until(
+    async () => {
+      await publish(agent(1, 'AgentDeployed'));
+      return all.events.some(({ event }) => event === 'message');
+    },
+    { every: 100 },
+  );
   const began = performance.now();
   await publish(agent(2, 'AgentFailed'));
   await until(() => failed.events.some(({ data }) => data.includes('AgentFailed')));
@@ -110,7 +156,8 @@ test('NATS goes and comes back: said, and the tail goes on', async (t) => {
   const { nats, publish, web } = await setUp(t);
   const tail = await listen(`${web.url}/api/events/tail`);
   t.after(() => tail.stop());
-  const states = () => tail.events.filter(({ event }) => event === 'state').map(({ data }) => JSON.parse(data).connected);
+  const states = () =>
+    tail.events.filter(({ event }) => event === 'state').map(({ data }) => JSON.parse(data).connected);
   await until(() => states().at(-1) === true);
   await nats.kill();
   await until(() => states().at(-1) === false, { what: 'the tail says that NATS is away' });
@@ -121,15 +168,19 @@ test('NATS goes and comes back: said, and the tail goes on', async (t) => {
   await nats.start();
   await until(() => states().at(-1) === true, { deadline: 30_000, what: 'the tail is live again' });
   const before = tail.events.length;
-  await until(async () => {
-    await publish(agent(7, 'AgentDeployed')).catch(() => {});
-    return tail.events.slice(before).some(({ data }) => data.includes('AgentDeployed'));
-  }, { every: 200, deadline: 30_000 });
+  await until(
+    async () => {
+      await publish(agent(7, 'AgentDeployed')).catch(() => {});
+      return tail.events.slice(before).some(({ data }) => data.includes('AgentDeployed'));
+    },
+    { every: 200, deadline: 30_000 },
+  );
 });
 
 test('a payload of 5 MB and one of HTML', async (t) => {
   const nats = await startNats(t, { config: 'max_payload: 8MB' });
-  const connection = await connectNats(t, nats.url), js = jetstream(connection);
+  const connection = await connectNats(t, nats.url),
+    js = jetstream(connection);
   await (await jetstreamManager(connection)).streams.add({ name: 'AGENT', subjects: ['agent.events.>'] });
   const web = await startWeb(t, { nats: nats.url });
   const [subject, body] = agent(1, 'AgentDeployed', { note: '<script>x</script>', blob: 'x'.repeat(5_000_000) });
@@ -154,14 +205,24 @@ test('Prometheus: only what reads, within limits, as it answers', async (t) => {
   assert.equal(status, 200);
   assert.equal(answer.data.result[1], '2');
   const now = Date.now() / 1000;
-  const range = (from, step) => ask('query_range', { method: 'POST', body: new URLSearchParams({ query: 'vector(1)', start: now - from, end: now, step }) });
+  const range = (from, step) =>
+    ask('query_range', {
+      method: 'POST',
+      body: new URLSearchParams({ query: 'vector(1)', start: now - from, end: now, step }),
+    });
   assert.equal((await range(60, 5))[1].data.result[0].values.length, 13);
   for (const [[code, { error }], wanted, words] of [
-    [await range(11_001, 1), 400, /more than 11000 points/], [await range(60, 0), 400, /step above 0/], [await range(-60, 1), 400, /behind the start/],
-    [await range(6 * 366 * 86400, 86400), 400, /longer than 5 years/], [await ask('query_range?query=1&start=x&end=1&step=1'), 400, /numbers of seconds/],
-    [await ask(`query?query=${'1'.repeat(17000)}`, {}), 400, /longer than 16 KiB/], [await ask('query?query=1&evil=1'), 400, /'evil' is not handed on/],
-    [await ask('query?query=1%2B'), 400, /parse error/], [await ask('admin/tsdb/delete_series?match[]=up'), 403, /not among/],
-    [await ask('status/config'), 403, /not among/], [await ask('label/a%2F..%2Fb/values'), 403, /not among/],
+    [await range(11_001, 1), 400, /more than 11000 points/],
+    [await range(60, 0), 400, /step above 0/],
+    [await range(-60, 1), 400, /behind the start/],
+    [await range(6 * 366 * 86400, 86400), 400, /longer than 5 years/],
+    [await ask('query_range?query=1&start=x&end=1&step=1'), 400, /numbers of seconds/],
+    [await ask(`query?query=${'1'.repeat(17000)}`, {}), 400, /longer than 16 KiB/],
+    [await ask('query?query=1&evil=1'), 400, /'evil' is not handed on/],
+    [await ask('query?query=1%2B'), 400, /parse error/],
+    [await ask('admin/tsdb/delete_series?match[]=up'), 403, /not among/],
+    [await ask('status/config'), 403, /not among/],
+    [await ask('label/a%2F..%2Fb/values'), 403, /not among/],
   ]) {
     assert.equal(code, wanted, error);
     assert.match(error, words);
@@ -202,9 +263,10 @@ test('dashboards of the site: listed, read anew, broken ones with what is wrong'
   assert.equal((await web.json('/api/dashboards/mine')).title, 'Changed');
 });
 
-const raw = (url, headers) => new Promise((resolve, reject) => {
-  httpGet(url, { headers }, (response) => resolve(response.resume())).on('error', reject);
-});
+const raw = (url, headers) =>
+  new Promise((resolve, reject) => {
+    httpGet(url, { headers }, (response) => resolve(response.resume())).on('error', reject);
+  });
 
 test('safe by default: policy, loopback, foreign names and sites', async (t) => {
   const web = await startWeb(t);
@@ -218,7 +280,12 @@ test('safe by default: policy, loopback, foreign names and sites', async (t) => 
   assert.equal((await raw(web.url, { Host: 'rebound.example' })).statusCode, 403);
   assert.equal((await raw(web.url, { Host: `localhost:${new URL(web.url).port}` })).statusCode, 200);
   assert.equal((await raw(`${web.url}/api/about`, { 'Sec-Fetch-Site': 'cross-site' })).statusCode, 403);
-  for (const path of ['/../etc/passwd', '/ui/app.js', '/%2e%2e/%2e%2e/etc/passwd', '/api/runbooks/..%2fui%2findex.html']) {
+  for (const path of [
+    '/../etc/passwd',
+    '/ui/app.js',
+    '/%2e%2e/%2e%2e/etc/passwd',
+    '/api/runbooks/..%2fui%2findex.html',
+  ]) {
     assert.equal((await raw(web.url + path)).statusCode, 404, path);
   }
   for (const method of ['POST', 'PUT', 'DELETE', 'PATCH']) {
@@ -231,8 +298,10 @@ test('safe by default: policy, loopback, foreign names and sites', async (t) => 
 
 test('wrong options: in words, with the exit code of usage', async () => {
   for (const [args, code, words] of [
-    [['--prometheus', 'nowhere'], 2, /--prometheus: an address such as/], [['--dashboards', '/nowhere'], 2, /\/nowhere: a folder/],
-    [['--rules', '/nowhere'], 2, /\/nowhere/], [['--bind', 'here'], 4, /--bind here/],
+    [['--prometheus', 'nowhere'], 2, /--prometheus: an address such as/],
+    [['--dashboards', '/nowhere'], 2, /\/nowhere: a folder/],
+    [['--rules', '/nowhere'], 2, /\/nowhere/],
+    [['--bind', 'here'], 4, /--bind here/],
   ]) {
     const { code: got, stderr } = await cimOps(['web', '--port', '0', ...args]);
     assert.equal(got, code, stderr);
@@ -243,11 +312,31 @@ test('wrong options: in words, with the exit code of usage', async () => {
 test('other machines: only with TLS and users; a wrong password is none, and too many end', async (t) => {
   const dir = await tempDir(t, 'users');
   const [users, tokens, cert, key] = ['users', 'tokens', 'cert.pem', 'key.pem'].map((name) => join(dir, name));
-  const made = await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key,
-    '-out', cert, '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']);
+  const made = await run('openssl', [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes',
+    '-keyout',
+    key,
+    '-out',
+    cert,
+    '-days',
+    '2',
+    '-subj',
+    '/CN=localhost',
+    '-addext',
+    'subjectAltName=DNS:localhost,IP:127.0.0.1',
+  ]);
   assert.equal(made.code, 0, made.stderr);
-  for (const [args, words] of [[[], /takes TLS .* and users/], [['--web-cert', cert, '--web-key', key], /takes TLS .* and users/],
-    [['--users', users], /takes TLS .* and users/]]) {
+  for (const [args, words] of [
+    [[], /takes TLS .* and users/],
+    [['--web-cert', cert, '--web-key', key], /takes TLS .* and users/],
+    [['--users', users], /takes TLS .* and users/],
+  ]) {
     const { code, stderr } = await cimOps(['web', '--port', '0', '--bind', '0.0.0.0', ...args]);
     assert.equal(code, 4, stderr);
     assert.match(stderr, words);
@@ -263,11 +352,23 @@ test('other machines: only with TLS and users; a wrong password is none, and too
   assert.equal(wrongKey.code, 2);
   assert.match(wrongKey.stderr, /certificate and its key/);
 
-  const web = await startWeb(t, { args: ['--bind', '0.0.0.0', '--web-cert', cert, '--web-key', key, '--users', users, '--tokens', tokens] });
+  const web = await startWeb(t, {
+    args: ['--bind', '0.0.0.0', '--web-cert', cert, '--web-key', key, '--users', users, '--tokens', tokens],
+  });
   const { port, protocol } = new URL(web.url);
   assert.equal(protocol, 'https:');
   const ask = async (...args) => {
-    const { code, stdout, stderr } = await run('curl', ['-s', '--cacert', cert, '-o', '/dev/null', '-w', '%{http_code}', ...args, `https://localhost:${port}/api/dashboards`]);
+    const { code, stdout, stderr } = await run('curl', [
+      '-s',
+      '--cacert',
+      cert,
+      '-o',
+      '/dev/null',
+      '-w',
+      '%{http_code}',
+      ...args,
+      `https://localhost:${port}/api/dashboards`,
+    ]);
     assert.equal(code, 0, stderr);
     return Number(stdout);
   };

@@ -9,7 +9,10 @@ import { CIM_OPS, REPOSITORY, scopeOf, start, tempDir, until } from '../system/l
 export const SCREENS = join(REPOSITORY, 'build/screens');
 export const BOARDS = join(REPOSITORY, 'tests/ui/dashboards');
 
-const PORTS = ['nats', 'nats-http', 'prometheus', 'metrics', 'alertmanager', 'web'].flatMap((name) => [`--${name}-port`, '0']);
+const PORTS = ['nats', 'nats-http', 'prometheus', 'metrics', 'alertmanager', 'web'].flatMap((name) => [
+  `--${name}-port`,
+  '0',
+]);
 
 /** Debian's Chromium, headless; closed when the test ends. */
 export async function startBrowser(t) {
@@ -25,11 +28,16 @@ export async function startBrowser(t) {
 /** `cim-ops up --demo` on free ports, with what its parts print as addresses. */
 export async function startStack(t) {
   const dir = await tempDir(t, 'viewer');
-  const child = start(t, CIM_OPS, ['up', '--demo', '--dir', dir, ...PORTS],
-    { name: 'cim-ops up', env: { CIM_OPS_SHARE: REPOSITORY, NATS_URL: '', NATS_CREDS: '' } });
+  const child = start(t, CIM_OPS, ['up', '--demo', '--dir', dir, ...PORTS], {
+    name: 'cim-ops up',
+    env: { CIM_OPS_SHARE: REPOSITORY, NATS_URL: '', NATS_CREDS: '' },
+  });
   const url = (name) => new RegExp(`^\\S+ ${name} running (\\S+)`, 'm').exec(child.stdout)?.[1];
-  await until(() => url('web') && url('prometheus') && url('nats') && / demo running/.test(child.stdout),
-    { deadline: 60_000, alive: child, what: 'the stack runs' });
+  await until(() => url('web') && url('prometheus') && url('nats') && / demo running/.test(child.stdout), {
+    deadline: 60_000,
+    alive: child,
+    what: 'the stack runs',
+  });
   return { dir, child, web: url('web'), prometheus: url('prometheus'), nats: url('nats') };
 }
 
@@ -55,15 +63,28 @@ export async function openPage(t, browser, address, { refused = false, ...option
 /** Scrolls through the page, so that all panels are asked for, and waits until each has its answer. */
 export async function panelsOf(page) {
   await page.waitForSelector('[data-panel]');
-  const read = () => page.$$eval('[data-panel]', (all) => all.map((one) => (
-    { id: one.dataset.panel, type: one.dataset.type, state: one.dataset.state, title: one.getAttribute('aria-label'), text: one.innerText })));
-  await until(async () => {
-    for (const { id } of (await read()).filter(({ state }) => state === 'waiting').slice(0, 8)) {
-      await page.$eval(`[data-panel="${id}"]`, (one) => one.scrollIntoView({ block: 'center' }));
-      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
-    }
-    return (await read()).every(({ state }) => state !== 'waiting');
-  }, { deadline: 60_000, every: 100, what: 'every panel has its answer' });
+  const read = () =>
+    page.$$eval('[data-panel]', (all) =>
+      all.map((one) => ({
+        id: one.dataset.panel,
+        type: one.dataset.type,
+        state: one.dataset.state,
+        title: one.getAttribute('aria-label'),
+        text: one.innerText,
+      })),
+    );
+  await until(
+    async () => {
+      for (const { id } of (await read()).filter(({ state }) => state === 'waiting').slice(0, 8)) {
+        await page.$eval(`[data-panel="${id}"]`, (one) => one.scrollIntoView({ block: 'center' }));
+        await page.evaluate(
+          () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))),
+        );
+      }
+      return (await read()).every(({ state }) => state !== 'waiting');
+    },
+    { deadline: 60_000, every: 100, what: 'every panel has its answer' },
+  );
   await page.evaluate(() => scrollTo(0, 0));
   return read();
 }

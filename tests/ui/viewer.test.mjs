@@ -10,20 +10,30 @@ import { join } from 'node:path';
 import { BOARDS, openPage, panelsOf, shot, startBrowser, startStack } from './lib.mjs';
 
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
-const WIDTHS = [['desktop', {}], ['phone', PHONE]];
+const WIDTHS = [
+  ['desktop', {}],
+  ['phone', PHONE],
+];
 
 const overflow = (page) => page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
 const untilPage = (page, condition, what, argument) =>
   until(() => page.evaluate(condition, argument), { deadline: 30_000, every: 50, what });
 
 test('the viewer', { timeout: 600_000 }, async (t) => {
-  const stack = await startStack(t), browser = await startBrowser(t);
+  const stack = await startStack(t),
+    browser = await startBrowser(t);
   const web = await startWeb(t, {
-    nats: stack.nats, prometheus: stack.prometheus, args: ['--dashboards', BOARDS, '--stack', stack.dir],
+    nats: stack.nats,
+    prometheus: stack.prometheus,
+    args: ['--dashboards', BOARDS, '--stack', stack.dir],
   });
   // Rates need two scrapes, five seconds apart.
-  await until(async () => (await query(stack.prometheus, 'sum(rate(cim_events_total[1m])) > 0')).length > 0
-    && (await query(stack.prometheus, 'rate(cim_host_cpu_seconds_total[20s] offset 15s) > 0')).length > 0, { deadline: 90_000, every: 500, what: 'rates' });
+  await until(
+    async () =>
+      (await query(stack.prometheus, 'sum(rate(cim_events_total[1m])) > 0')).length > 0 &&
+      (await query(stack.prometheus, 'rate(cim_host_cpu_seconds_total[20s] offset 15s) > 0')).length > 0,
+    { deadline: 90_000, every: 500, what: 'rates' },
+  );
 
   await t.test('every kind of panel shows its data, and what is wrong where it cannot', async (t) => {
     const page = await openPage(t, browser, `${web.url}/d/every-panel`, { refused: true });
@@ -33,7 +43,10 @@ test('the viewer', { timeout: 600_000 }, async (t) => {
       assert.equal(state, faulty.test(title) ? 'failed' : 'shown', `${title}: ${text}`);
     }
     assert.match(panels.find(({ title }) => title === 'A wrong query').text, /unclosed left parenthesis/);
-    assert.ok(panels.some(({ title }) => title === 'Types of workflow'), 'rows repeat by variable');
+    assert.ok(
+      panels.some(({ title }) => title === 'Types of workflow'),
+      'rows repeat by variable',
+    );
     assert.equal(await page.evaluate(() => window.hacked), undefined);
     assert.deepEqual(page.wrong, []);
     await shot(page, 'every-panel', { fullPage: true });
@@ -41,12 +54,19 @@ test('the viewer', { timeout: 600_000 }, async (t) => {
 
   await t.test('figures on the screen are those of Prometheus', async (t) => {
     const at = Math.floor(Date.now() / 1000) - 1;
-    const page = await openPage(t, browser, `${web.url}/d/every-panel?from=${(at - 60) * 1000}&to=${at * 1000}&refresh=`, { refused: true });
+    const page = await openPage(
+      t,
+      browser,
+      `${web.url}/d/every-panel?from=${(at - 60) * 1000}&to=${at * 1000}&refresh=`,
+      { refused: true },
+    );
     const panels = await panelsOf(page);
-    const answer = await (await fetch(`${stack.prometheus}/api/v1/query?${new URLSearchParams({ query: 'sum by (stream) (cim_monitor_stream_sequence)', time: at })}`)).json();
+    const asked = new URLSearchParams({ query: 'sum by (stream) (cim_monitor_stream_sequence)', time: at });
+    const answer = await (await fetch(`${stack.prometheus}/api/v1/query?${asked}`)).json();
     const table = panels.find(({ title }) => title === 'Streams').text;
     assert.equal(answer.data.result.length, 2);
-    for (const { metric, value } of answer.data.result) assert.match(table, new RegExp(`${metric.stream}\\s+${value[1]}\\b`));
+    for (const { metric, value } of answer.data.result)
+      assert.match(table, new RegExp(`${metric.stream}\\s+${value[1]}\\b`));
   });
 
   await t.test('zoom, variables, refresh, shared crosshair', async (t) => {
@@ -56,8 +76,13 @@ test('the viewer', { timeout: 600_000 }, async (t) => {
     await plot.scrollIntoViewIfNeeded();
     const box = await plot.boundingBox();
     await page.mouse.move(box.x + box.width * 0.5, box.y + 40);
-    await untilPage(page, () => [...document.querySelectorAll('.u-cursor-x')].filter((one) => /translate\([1-9]/.test(one.style.transform)).length > 1,
-      'the crosshair is in another panel, too');
+    await untilPage(
+      page,
+      () =>
+        [...document.querySelectorAll('.u-cursor-x')].filter((one) => /translate\([1-9]/.test(one.style.transform))
+          .length > 1,
+      'the crosshair is in another panel, too',
+    );
     await page.mouse.move(box.x + box.width * 0.3, box.y + 40);
     await page.mouse.down();
     await page.mouse.move(box.x + box.width * 0.6, box.y + 40, { steps: 5 });
@@ -69,7 +94,11 @@ test('the viewer', { timeout: 600_000 }, async (t) => {
     await page.getByRole('button', { name: /agent \+ workflow/ }).click();
     await page.getByRole('option', { name: 'workflow', exact: true }).click();
     await page.keyboard.press('Escape');
-    await untilPage(page, () => new URL(location.href).searchParams.getAll('var-domain').join() === 'agent', 'the choice is in the address');
+    await untilPage(
+      page,
+      () => new URL(location.href).searchParams.getAll('var-domain').join() === 'agent',
+      'the choice is in the address',
+    );
     await untilPage(page, () => !document.body.innerText.includes('Types of workflow'), 'its row is gone');
 
     const asked = [];
@@ -85,12 +114,26 @@ test('the viewer', { timeout: 600_000 }, async (t) => {
     for (const [width, options] of WIDTHS) {
       for (const colorScheme of ['dark', 'light']) {
         const page = await openPage(t, browser, `${web.url}/`, { ...options, colorScheme, refused: true });
-        for (const path of ['/', '/dashboards', '/events?since=5m', '/alerts', '/streams', '/streams/CIM-EVENTS', '/sources', '/stack', '/events/CIM-EVENTS/20', '/d/every-panel']) {
+        for (const path of [
+          '/',
+          '/dashboards',
+          '/events?since=5m',
+          '/alerts',
+          '/streams',
+          '/streams/CIM-EVENTS',
+          '/sources',
+          '/stack',
+          '/events/CIM-EVENTS/20',
+          '/d/every-panel',
+        ]) {
           await page.goto(web.url + path);
           await page.waitForSelector(path.startsWith('/d/') ? '[data-panel][data-state=shown]' : 'main h1');
           await untilPage(page, () => !document.querySelector('[aria-busy=true]'), `${path} is loaded`);
-          assert.ok(await overflow(page) <= 0, `${path} at ${width}: ${await overflow(page)} px too wide`);
-          await shot(page, `${width}-${colorScheme}-${path.replaceAll(/[^a-z]+/gi, '-').replace(/^-|-$/g, '') || 'overview'}`);
+          assert.ok((await overflow(page)) <= 0, `${path} at ${width}: ${await overflow(page)} px too wide`);
+          await shot(
+            page,
+            `${width}-${colorScheme}-${path.replaceAll(/[^a-z]+/gi, '-').replace(/^-|-$/g, '') || 'overview'}`,
+          );
         }
         assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), colorScheme);
         assert.deepEqual(page.wrong, []);
@@ -110,13 +153,21 @@ test('the viewer', { timeout: 600_000 }, async (t) => {
     const js = jetstream(await connectNats(t, stack.nats));
     const page = await openPage(t, browser, `${web.url}/events?live=1&type=PolicyMarked`);
     await page.getByText('live', { exact: true }).waitFor();
-    const payload = { event_type: 'PolicyMarked', event_id: 'e1', policy_id: 'p1', note: '<img src=x onerror="window.hacked=1"><b id="bold">bold</b>' };
+    const payload = {
+      event_type: 'PolicyMarked',
+      event_id: 'e1',
+      policy_id: 'p1',
+      note: '<img src=x onerror="window.hacked=1"><b id="bold">bold</b>',
+    };
     const began = performance.now();
     const { seq } = await js.publish('events.policy.p1.policy_marked', JSON.stringify(payload));
     await page.getByRole('link', { name: 'PolicyMarked' }).waitFor();
     t.diagnostic(`published to the screen: ${(performance.now() - began).toFixed(0)} ms`);
     await page.getByRole('link', { name: 'PolicyMarked' }).click();
-    await page.getByText('<b id="bold">bold</b>').waitFor().catch(() => {});
+    await page
+      .getByText('<b id="bold">bold</b>')
+      .waitFor()
+      .catch(() => {});
     assert.ok(page.url().endsWith(`/events/CIM-EVENTS/${seq}`));
     assert.match(await page.locator('pre.payload').innerText(), /<img src=x onerror=/);
     assert.equal(await page.locator('#bold').count(), 0);
@@ -129,7 +180,14 @@ test('the viewer', { timeout: 600_000 }, async (t) => {
     await page.getByLabel('Domain').fill('workflow');
     await page.keyboard.press('Enter');
     await untilPage(page, () => location.search.includes('domain=workflow'), 'the filter is in the address');
-    await untilPage(page, () => { const cells = [...document.querySelectorAll('table.events tbody td:nth-child(2)')]; return cells.length > 0 && cells.every((one) => one.innerText === 'workflow'); }, 'only workflows');
+    await untilPage(
+      page,
+      () => {
+        const cells = [...document.querySelectorAll('table.events tbody td:nth-child(2)')];
+        return cells.length > 0 && cells.every((one) => one.innerText === 'workflow');
+      },
+      'only workflows',
+    );
     const other = await openPage(t, browser, page.url());
     await other.locator('table.events tbody tr').first().waitFor();
     assert.equal(await other.getByLabel('Domain').inputValue(), 'workflow');
@@ -156,15 +214,34 @@ test('the viewer', { timeout: 600_000 }, async (t) => {
 
   await t.test('hostile dashboards: the page stays up and says what is wrong', async (t) => {
     const dir = await tempDir(t, 'boards');
-    const panel = (id) => ({ id, type: 'stat', title: `p${id}`, gridPos: { x: 0, y: id, w: 4, h: 4 }, targets: [{ refId: 'A', expr: 'up' }] });
-    await writeFile(join(dir, 'many.json'), JSON.stringify({ uid: 'many', title: 'Many', panels: Array.from({ length: 10_000 }, (_, i) => panel(i + 1)) }));
+    const panel = (id) => ({
+      id,
+      type: 'stat',
+      title: `p${id}`,
+      gridPos: { x: 0, y: id, w: 4, h: 4 },
+      targets: [{ refId: 'A', expr: 'up' }],
+    });
+    await writeFile(
+      join(dir, 'many.json'),
+      JSON.stringify({ uid: 'many', title: 'Many', panels: Array.from({ length: 10_000 }, (_, i) => panel(i + 1)) }),
+    );
     await writeFile(join(dir, 'broken.json'), '{"title": ');
-    const hostile = await startWeb(t, { nats: stack.nats, prometheus: stack.prometheus, args: ['--dashboards', BOARDS, '--dashboards', dir] });
+    const hostile = await startWeb(t, {
+      nats: stack.nats,
+      prometheus: stack.prometheus,
+      args: ['--dashboards', BOARDS, '--dashboards', dir],
+    });
     const page = await openPage(t, browser, `${hostile.url}/d/hostile`, { refused: true });
     const panels = await panelsOf(page);
     assert.ok(panels.length >= 4);
-    assert.match(await page.locator('[aria-label=unknown] details.notes summary').first().getAttribute('title'), /no-such-panel/);
-    await page.getByRole('img', { name: /it refers to itself by way of [ab]/ }).first().waitFor();
+    assert.match(
+      await page.locator('[aria-label=unknown] details.notes summary').first().getAttribute('title'),
+      /no-such-panel/,
+    );
+    await page
+      .getByRole('img', { name: /it refers to itself by way of [ab]/ })
+      .first()
+      .waitFor();
     assert.equal(await page.evaluate(() => window.hacked), undefined);
     assert.equal(await page.locator('a[href^="javascript"], form, main script').count(), 0);
     await shot(page, 'hostile', { fullPage: true });
@@ -183,7 +260,11 @@ test('the viewer', { timeout: 600_000 }, async (t) => {
     assert.match(panels.find(({ title }) => title === 'Events').text, /does not answer/);
     for (const path of ['/', '/alerts', '/streams', '/events', '/sources']) {
       await page.goto(alone.url + path);
-      await untilPage(page, () => /does not answer|NATS|cannot|not known/.test(document.querySelector('main').innerText), `${path} says what is wrong`);
+      await untilPage(
+        page,
+        () => /does not answer|NATS|cannot|not known/.test(document.querySelector('main').innerText),
+        `${path} says what is wrong`,
+      );
       await shot(page, `down-${path.slice(1) || 'overview'}`);
     }
     await page.goto(`${alone.url}/events?live=1`);

@@ -89,12 +89,14 @@ const TITLES: Record<string, string> = {
 function Page({ place, theme }: { place: Place; theme: Theme }) {
   const [, first = '', second = '', third = ''] = place.path.split('/').map(decodeURIComponent);
   useEffect(() => {
-    if (first !== 'd') document.title = `${[third, second, TITLES[first] ?? 'Not here'].filter(Boolean).join(' ')} · cim-ops`;
+    if (first !== 'd')
+      document.title = `${[third, second, TITLES[first] ?? 'Not here'].filter(Boolean).join(' ')} · cim-ops`;
   }, [place.path]);
   if (first === 'd' && second) return <DashboardView key={second} uid={second} place={place} theme={theme} />;
   if (first === '') return <OverviewPage />;
   if (first === 'dashboards') return <Dashboards />;
-  if (first === 'events') return second && third ? <EventPage stream={second} seq={third} /> : <EventsPage place={place} />;
+  if (first === 'events')
+    return second && third ? <EventPage stream={second} seq={third} /> : <EventsPage place={place} />;
   if (first === 'alerts') return second ? <RunbookPage name={second} /> : <AlertsPage />;
   if (first === 'streams') return second ? <StreamPage name={second} /> : <StreamsPage />;
   if (first === 'sources') return <SourcesPage />;

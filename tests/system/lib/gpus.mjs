@@ -28,9 +28,15 @@ export async function fakeAmd(t) {
     }
   };
   await write({
-    vendor: '0x1002\n', unique_id: '0x42\n', product_name: 'MI210\n', gpu_busy_percent: '37\n',
-    mem_info_vram_total: '68702699520\n', mem_info_vram_used: '1048576\n', 'hwmon/hwmon3/temp1_input': '41000\n',
-    'hwmon/hwmon3/power1_average': '98000000\n', 'hwmon/hwmon3/power1_cap': '300000000\n',
+    vendor: '0x1002\n',
+    unique_id: '0x42\n',
+    product_name: 'MI210\n',
+    gpu_busy_percent: '37\n',
+    mem_info_vram_total: '68702699520\n',
+    mem_info_vram_used: '1048576\n',
+    'hwmon/hwmon3/temp1_input': '41000\n',
+    'hwmon/hwmon3/power1_average': '98000000\n',
+    'hwmon/hwmon3/power1_cap': '300000000\n',
     'hwmon/hwmon3/freq1_input': '1700000000\n',
   });
   return { root, write };
@@ -39,21 +45,28 @@ export async function fakeAmd(t) {
 /** What `ioreg` and `powermetrics` print, in programs of these names in `dir`. */
 export async function fakeApple(t) {
   const dir = await tempDir(t, 'apple');
-  const head = '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" ' +
+  const head =
+    '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" ' +
     '"http://www.apple.com/DTDs/PropertyList-1.0.dtd">\n';
   const plist = (body) => `${head}<plist version="1.0">\n${body}\n</plist>\n`;
   const program = async (name, body) => {
     await writeFile(join(dir, `${name}.plist`), body);
     await writeFile(join(dir, name), `#!/bin/sh\ncat ${join(dir, name)}.plist\n`, { mode: 0o755 });
   };
-  const accelerator = (load) => plist(`<array><dict>
+  const accelerator = (load) =>
+    plist(`<array><dict>
     <key>IORegistryEntryID</key><integer>4294968745</integer><key>model</key><string>Apple M2 &amp; Max</string>
     <key>gpu-core-count</key><integer>38</integer>
     <key>PerformanceStatistics</key><dict><key>Device Utilization %</key><integer>${load}</integer>
       <key>In use system memory</key><integer>734003200</integer></dict>
     <key>IOPowerManagement</key><dict/><key>MetalPluginName</key><string/></dict></array>`);
   await program('ioreg', accelerator(23));
-  await program('powermetrics', plist('<dict><key>elapsed_ns</key><integer>200000000</integer><key>gpu</key>' +
-    '<dict><key>freq_hz</key><real>1398.5</real><key>gpu_energy</key><integer>2400</integer></dict></dict>'));
+  await program(
+    'powermetrics',
+    plist(
+      '<dict><key>elapsed_ns</key><integer>200000000</integer><key>gpu</key>' +
+        '<dict><key>freq_hz</key><real>1398.5</real><key>gpu_energy</key><integer>2400</integer></dict></dict>',
+    ),
+  );
   return { dir, program, accelerator };
 }

@@ -125,7 +125,8 @@ export function followEvents(
   source.onerror = () => {
     Object.assign(state, {
       connected: false,
-      problem: source.readyState === EventSource.CLOSED ? 'the server refused' : 'the server cannot be reached; trying again',
+      problem:
+        source.readyState === EventSource.CLOSED ? 'the server refused' : 'the server cannot be reached; trying again',
     });
     isDue = true;
   };

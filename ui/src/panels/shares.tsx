@@ -275,7 +275,9 @@ export function BarChart({ panel, data, width, height }: PanelProps) {
               high1 = place(Math.max(from, from + size)),
               side = at * across + (across - group) / 2 + (stacked ? 0 : n * thick);
             const fill =
-              single && field.config.color?.mode !== undefined && !['palette-classic', 'fixed'].includes(field.config.color.mode)
+              single &&
+              field.config.color?.mode !== undefined &&
+              !['palette-classic', 'fixed'].includes(field.config.color.mode)
                 ? valueColor(field, value, at)
                 : color;
             const words = `${names[at]}${single ? '' : `, ${field.title ?? field.name}`}: ${shownText(show(field, value))}`;

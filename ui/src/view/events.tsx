@@ -2,7 +2,15 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import {
-  addressOf, FILTERS, filterOf, findEvents, followEvents, hasFailed, type EventRow, type Found, type TailState,
+  addressOf,
+  FILTERS,
+  filterOf,
+  findEvents,
+  followEvents,
+  hasFailed,
+  type EventRow,
+  type Found,
+  type TailState,
 } from '../data/events';
 import { clock, count, Problem, useLoaded } from './common';
 import { go, withQuery, type Place } from './route';
@@ -56,7 +64,10 @@ function Histogram({ found, onZoom }: { found: Found; onZoom: (since: string, un
   const width = (Date.parse(found.until) - from) / found.buckets.length;
   const at = (i: number) => new Date(from + i * width).toISOString();
   return (
-    <figure class="histogram" aria-label={`${found.matched} events from ${clock(found.since)} to ${clock(found.until)}`}>
+    <figure
+      class="histogram"
+      aria-label={`${found.matched} events from ${clock(found.since)} to ${clock(found.until)}`}
+    >
       <div class="counts">
         {found.buckets.map(([all, failed], i) => (
           <button
@@ -74,7 +85,9 @@ function Histogram({ found, onZoom }: { found: Found; onZoom: (since: string, un
       </div>
       <figcaption>
         <span>{clock(found.since, false)}</span>
-        <span>at most {count(most)} in {Math.max(1, Math.round(width / 1000))} s</span>
+        <span>
+          at most {count(most)} in {Math.max(1, Math.round(width / 1000))} s
+        </span>
         <span>{clock(found.until, false)}</span>
       </figcaption>
     </figure>
@@ -99,12 +112,23 @@ export function EventTable({ rows, mark }: { rows: EventRow[]; mark?: (row: Even
             const address = addressOf(row);
             const type = row.event_type ?? (row.malformed ? 'malformed' : row.subject);
             return (
-              <tr key={`${row.stream} ${row.seq}`} class={`${hasFailed(row) ? 'failed' : ''} ${mark?.(row) ?? ''}`} data-seq={row.seq}>
+              <tr
+                key={`${row.stream} ${row.seq}`}
+                class={`${hasFailed(row) ? 'failed' : ''} ${mark?.(row) ?? ''}`}
+                data-seq={row.seq}
+              >
                 <td class="time">{clock(row.stored_at)}</td>
                 <td>{row.domain ?? '–'}</td>
-                <td class="type">{address ? <a href={address}>{type}</a> : type}{row.malformed && <span class="why"> {row.malformed}</span>}</td>
-                <td class="id" title={row.aggregate_id}>{row.aggregate_id ?? '–'}</td>
-                <td class="from">{row.stream ?? '–'} {row.seq}</td>
+                <td class="type">
+                  {address ? <a href={address}>{type}</a> : type}
+                  {row.malformed && <span class="why"> {row.malformed}</span>}
+                </td>
+                <td class="id" title={row.aggregate_id}>
+                  {row.aggregate_id ?? '–'}
+                </td>
+                <td class="from">
+                  {row.stream ?? '–'} {row.seq}
+                </td>
               </tr>
             );
           })}
@@ -141,8 +165,12 @@ function Live({ filter }: { filter: string }) {
         <State state={state} />
         <span data-rate={rate}>{rate.toFixed(rate < 10 ? 1 : 0)} events/s</span>
         <span data-received={state?.received ?? 0}>{count(state?.received ?? 0)} received</span>
-        {state !== undefined && state.dropped > 0 && <span class="warn">{count(state.dropped)} not shown: they came faster than they can be</span>}
-        <button type="button" onClick={() => setPaused(!isPaused)} aria-pressed={isPaused}>{isPaused ? 'Go on' : 'Pause'}</button>
+        {state !== undefined && state.dropped > 0 && (
+          <span class="warn">{count(state.dropped)} not shown: they came faster than they can be</span>
+        )}
+        <button type="button" onClick={() => setPaused(!isPaused)} aria-pressed={isPaused}>
+          {isPaused ? 'Go on' : 'Pause'}
+        </button>
       </div>
       {rows.length ? <EventTable rows={rows} /> : <p class="nothing">Waiting for events…</p>}
     </>
@@ -150,10 +178,24 @@ function Live({ filter }: { filter: string }) {
 }
 
 function State({ state }: { state?: TailState }) {
-  if (!state) return <span class="state unknown"><span class="dot" aria-hidden="true" />connecting</span>;
-  return state.connected
-    ? <span class="state good"><span class="dot" aria-hidden="true" />live</span>
-    : <span class="state bad" role="alert"><span class="dot" aria-hidden="true" />{state.problem ?? 'connecting'}</span>;
+  if (!state)
+    return (
+      <span class="state unknown">
+        <span class="dot" aria-hidden="true" />
+        connecting
+      </span>
+    );
+  return state.connected ? (
+    <span class="state good">
+      <span class="dot" aria-hidden="true" />
+      live
+    </span>
+  ) : (
+    <span class="state bad" role="alert">
+      <span class="dot" aria-hidden="true" />
+      {state.problem ?? 'connecting'}
+    </span>
+  );
 }
 
 function Stored({ place }: { place: Place }) {
@@ -167,16 +209,29 @@ function Stored({ place }: { place: Place }) {
   }, [place.query.toString()]);
   const { value: found, problem } = useLoaded((signal) => findEvents(filter, signal), filter.toString());
   if (problem) return <Problem text={problem} />;
-  if (!found) return <p class="nothing" aria-busy="true">Reading…</p>;
+  if (!found)
+    return (
+      <p class="nothing" aria-busy="true">
+        Reading…
+      </p>
+    );
   return (
     <>
       <Histogram found={found} onZoom={(since, until) => go(withQuery({ since, until }))} />
       <p class="summary">
         {count(found.matched)} events{found.read > found.matched && ` of ${count(found.read)} read`}
         {found.matched > found.rows.length && `; the newest ${count(found.rows.length)} are listed`}
-        {!found.whole && <span class="warn">. There is more in this range than is read at once: this is from {clock(found.since)} on</span>}
+        {!found.whole && (
+          <span class="warn">
+            . There is more in this range than is read at once: this is from {clock(found.since)} on
+          </span>
+        )}
       </p>
-      {found.rows.length ? <EventTable rows={found.rows} /> : <p class="nothing">No events. A longer range or a wider filter may show some.</p>}
+      {found.rows.length ? (
+        <EventTable rows={found.rows} />
+      ) : (
+        <p class="nothing">No events. A longer range or a wider filter may show some.</p>
+      )}
     </>
   );
 }
@@ -190,11 +245,28 @@ export function EventsPage({ place }: { place: Place }) {
       <div class="controls">
         <h1>Events</h1>
         <div class="choice" role="group" aria-label="Range">
-          <button type="button" aria-pressed={isLive} onClick={() => go(withQuery({ live: '1', since: undefined, until: undefined }))}>Live</button>
+          <button
+            type="button"
+            aria-pressed={isLive}
+            onClick={() => go(withQuery({ live: '1', since: undefined, until: undefined }))}
+          >
+            Live
+          </button>
           {RANGES.map((range) => (
-            <button key={range} type="button" aria-pressed={!isLive && since === range && !place.query.has('until')} onClick={() => go(withQuery({ live: undefined, since: range, until: undefined }))}>{range}</button>
+            <button
+              key={range}
+              type="button"
+              aria-pressed={!isLive && since === range && !place.query.has('until')}
+              onClick={() => go(withQuery({ live: undefined, since: range, until: undefined }))}
+            >
+              {range}
+            </button>
           ))}
-          {place.query.has('until') && <button type="button" aria-pressed="true">{clock(since, false)} – {clock(place.query.get('until')!, false)}</button>}
+          {place.query.has('until') && (
+            <button type="button" aria-pressed="true">
+              {clock(since, false)} – {clock(place.query.get('until')!, false)}
+            </button>
+          )}
         </div>
       </div>
       <FilterBar place={place} />

@@ -169,9 +169,11 @@ test('in a running stack', { timeout: 400_000 }, async (t) => {
       const isWell = async () => {
         panels = await panelsOf(page);
         wrong = panels.filter((panel) => panel.state !== 'shown' && !isExcused(panel));
+        // Only what is in sight is asked again.
+        if (wrong.length) await page.locator(`[data-panel="${wrong[0].id}"]`).scrollIntoViewIfNeeded();
         return wrong.length === 0;
       };
-      await until(isWell, { deadline: 60_000, every: 500 }).catch(() => {});
+      await until(isWell, { deadline: 60_000, every: 2000 }).catch(() => {});
       assert.deepEqual(wrong, []);
       assert.equal(panels.length, all.filter(({ type }) => type !== 'row').length);
       await shot(page, uid, { fullPage: true });

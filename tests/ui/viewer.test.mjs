@@ -90,6 +90,17 @@ test('the viewer', { timeout: 600_000 }, async (t) => {
     await untilPage(page, () => /from=\d{13}&to=\d{13}/.test(location.search), 'the zoomed range is in the address');
     const [from, to] = ['from', 'to'].map((name) => Number(new URL(page.url()).searchParams.get(name)));
     assert.ok(to - from > 5_000 && to - from < 13_000, `about a third of 30 s: ${to - from} ms`);
+    // Again: the axis is that of the zoomed range.
+    const zoomed = page.url();
+    await panelsOf(page);
+    await page.mouse.move(box.x + box.width * 0.25, box.y + 40);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.75, box.y + 40, { steps: 5 });
+    await page.mouse.up();
+    await until(() => page.url() !== zoomed, { deadline: 30_000, what: 'zoomed again' });
+    const [from2, to2] = ['from', 'to'].map((name) => Number(new URL(page.url()).searchParams.get(name)));
+    const halves = (to2 - from2) / (to - from);
+    assert.ok(from2 > from && to2 < to && halves > 0.4 && halves < 0.6, `half of what was shown: ${halves}`);
 
     await page.getByRole('button', { name: /agent \+ workflow/ }).click();
     await page.getByRole('option', { name: 'workflow', exact: true }).click();

@@ -89,15 +89,13 @@ export interface TailState {
   received: number;
 }
 
-/** How many events wait for the next picture, at most; older ones go. */
-export const TAIL_PENDING_MAX = 2000;
-
 /**
- * Follows events. Whatever the rate, `onBatch` is called at most four times a second, with the newest of what came.
- * What the page could not take in is counted in `state.dropped`, as what the server dropped.
+ * Follows events. Whatever the rate, `onBatch` is called at most four times a second, with the newest of what came:
+ * no more than `kept`, as many as are listed. What the server had to drop is counted in `state.dropped`.
  */
 export function followEvents(
   filter: URLSearchParams,
+  kept: number,
   onBatch: (rows: EventRow[], state: TailState) => void,
 ): () => void {
   const source = new EventSource(`/api/events/tail?${filter}`);
@@ -108,10 +106,7 @@ export function followEvents(
     state.received++;
     isDue = true;
     pending.push(data as string);
-    if (pending.length > TAIL_PENDING_MAX) {
-      state.dropped += pending.length - TAIL_PENDING_MAX / 2;
-      pending = pending.slice(-TAIL_PENDING_MAX / 2);
-    }
+    if (pending.length >= 2 * kept) pending = pending.slice(-kept);
   };
   source.addEventListener('dropped', ({ data }) => {
     state.dropped += Number(data);
@@ -133,7 +128,7 @@ export function followEvents(
   const timer = setInterval(() => {
     if (!isDue) return;
     isDue = false;
-    const rows = pending.map((line) => JSON.parse(line) as EventRow);
+    const rows = pending.slice(-kept).map((line) => JSON.parse(line) as EventRow);
     pending = [];
     onBatch(rows, { ...state });
   }, 250);

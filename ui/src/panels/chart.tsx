@@ -312,6 +312,10 @@ export function TimeSeries({ panel, data, width, height, sync, onZoom, theme }: 
     panel.id,
   ]);
 
+  // The chart is made once for many answers: what it asks for while it draws is that of the last one.
+  const latest = useRef({ span: data.span, onZoom, model });
+  latest.current = { span: data.span, onZoom, model };
+
   useEffect(() => {
     const element = host.current!;
     if (!model.series.length) return undefined;
@@ -324,7 +328,7 @@ export function TimeSeries({ panel, data, width, height, sync, onZoom, theme }: 
         legend: { show: false },
         padding: [8, 8, 0, 0],
         scales: {
-          x: { time: false, range: () => [data.span.fromMs, data.span.toMs] },
+          x: { time: false, range: () => [latest.current.span.fromMs, latest.current.span.toMs] },
           ...Object.fromEntries(model.scales.map((scale) => [scale.key, scaleOf(scale, model)])),
         },
         axes: [
@@ -357,15 +361,15 @@ export function TimeSeries({ panel, data, width, height, sync, onZoom, theme }: 
           focus: { prox: -1 },
         },
         hooks: {
-          drawClear: [(self) => drawThresholds(self, model, true)],
-          draw: [(self) => drawThresholds(self, model, false)],
+          drawClear: [(self) => drawThresholds(self, latest.current.model, true)],
+          draw: [(self) => drawThresholds(self, latest.current.model, false)],
           setSelect: [
             (self) => {
               if (self.select.width < 4) return;
               const from = self.posToVal(self.select.left, 'x'),
                 to = self.posToVal(self.select.left + self.select.width, 'x');
               self.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-              onZoom?.(Math.round(from), Math.round(to));
+              latest.current.onZoom?.(Math.round(from), Math.round(to));
             },
           ],
           setCursor: [
@@ -379,7 +383,7 @@ export function TimeSeries({ panel, data, width, height, sync, onZoom, theme }: 
                 left: left + self.over.offsetLeft,
                 top: Math.max((top ?? 0) + self.over.offsetTop - 10, 0),
                 index: idx,
-                nearest: nearestSeries(self, model, idx, top ?? 0),
+                nearest: nearestSeries(self, latest.current.model, idx, top ?? 0),
               });
             },
           ],
@@ -396,9 +400,30 @@ export function TimeSeries({ panel, data, width, height, sync, onZoom, theme }: 
     // The data alone comes in below, without building everything anew.
   }, [shape]);
 
+  // What comes while somebody drags a range waits: new data would end the drag.
+  const isDragging = useRef(false),
+    [released, setReleased] = useState(0);
   useEffect(() => {
-    plot.current?.setData([model.times, ...model.series.map(({ drawn }) => drawn)] as uPlot.AlignedData);
-  }, [model, data.span.fromMs, data.span.toMs]);
+    const element = host.current!;
+    const press = () => {
+      isDragging.current = true;
+    };
+    const release = () => {
+      if (!isDragging.current) return;
+      isDragging.current = false;
+      setReleased((before) => before + 1);
+    };
+    element.addEventListener('mousedown', press);
+    addEventListener('mouseup', release);
+    return () => {
+      element.removeEventListener('mousedown', press);
+      removeEventListener('mouseup', release);
+    };
+  }, []);
+  useEffect(() => {
+    if (!isDragging.current)
+      plot.current?.setData([model.times, ...model.series.map(({ drawn }) => drawn)] as uPlot.AlignedData);
+  }, [model, data.span.fromMs, data.span.toMs, released]);
 
   useEffect(() => {
     plot.current?.setSize({ width: plotWidth, height: plotHeight });

@@ -15,7 +15,7 @@ import {
 import { clock, count, Problem, useLoaded } from './common';
 import { go, withQuery, type Place } from './route';
 
-const ROWS_KEPT = 500;
+const ROWS_KEPT = 250;
 const RANGES = ['5m', '15m', '1h', '6h', '24h', '7d'];
 
 const LABELS: Record<(typeof FILTERS)[number], [string, string]> = {
@@ -149,7 +149,7 @@ function Live({ filter }: { filter: string }) {
     const marks: [number, number][] = [];
     setRows([]);
     setState(undefined);
-    return followEvents(new URLSearchParams(filter), (batch, next) => {
+    return followEvents(new URLSearchParams(filter), ROWS_KEPT, (batch, next) => {
       const now = performance.now();
       marks.push([now, next.received]);
       while (marks.length > 2 && now - marks[0]![0] > 5000) marks.shift();

@@ -20,3 +20,8 @@ printf 'machine: %s, %s cores, %s, nats-server %s\n' \
 "$build/bench/metrics" "${SERIES:-1000000}" "${METRICS_ROUNDS:-9}" "$build/bench/metrics.json" bench
 ninja -C "$build" tests/fake/libfakenvml.so >/dev/null
 node bench/observe.mjs "$cim_ops"
+if command -v chromium >/dev/null && [[ -d tests/node_modules/playwright-core ]]; then
+    node bench/viewer.mjs "$cim_ops"
+else
+    printf 'viewer: left out, as chromium or tests/node_modules is not there (make test installs both)\n'
+fi

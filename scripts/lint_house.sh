@@ -65,7 +65,8 @@ check_rooms() {
 }
 
 check_sizes() {
-    files 'src/*.[ch]' 'tests/*.[ch]' 'tests/*.mjs' 'bench/*' 'scripts/*' Makefile '*meson.build' |
+    files 'src/*.[ch]' 'tests/*.[ch]' 'tests/*.mjs' 'bench/*' 'scripts/*' 'ui/*.ts*' 'ui/*.mjs' \
+        'nix/*.mjs' Makefile '*meson.build' |
         xargs awk -v columns_c="$COLUMNS_MAX" -v columns_other="$COLUMNS_MAX_OTHER" \
             -v lines="$FILE_LINES_MAX" '
         FNR == 1 { columns = FILENAME ~ /\.[ch]$/ ? columns_c : columns_other }
@@ -103,7 +104,7 @@ check_banned() {
 }
 
 check_process_names() {
-    files 'src/*' 'tests/*' 'bench/*' 'scripts/*' Makefile |
+    files 'src/*' 'tests/*' 'bench/*' 'scripts/*' 'ui/src/*' 'ui/test/*' 'nix/*.mjs' Makefile |
         grep -v '^scripts/lint_house.sh$' | xargs grep -nIE '\b(killall|pkill)\b' |
         sed -E 's/^([^:]+:[0-9]+):.*/\1: kills by name; only end processes that were started here/' \
             >>"$breaches" || true

@@ -23,6 +23,17 @@ export const orZero = (expr, label) =>
       : '0 * max(cim_monitor_caught_up == 1)'
   }`;
 
+const RATE = '[$__rate_interval]';
+/** The time within which `part` of 100 are done, of a histogram. */
+export const within = (part, metric, { where = '', by = [], over = RATE } = {}) =>
+  `histogram_quantile(${part / 100}, sum by (${[...by, 'le'].join(', ')}) (rate(${metric}_bucket{${where}}${over})))`;
+/** Half, 95 and 99 of 100. */
+export const spread = (metric, where) =>
+  [50, 95, 99].map((part) => q(within(part, metric, { where }), `${part} of 100`));
+
+/** A share: of each, by its labels; nothing where the whole is nothing. */
+export const share = (part, whole) => `(${part}) / (${whole} > 0)`;
+
 const steps = (levels) => ({
   mode: 'absolute',
   steps: levels.map(([value, color]) => ({ value, color })),

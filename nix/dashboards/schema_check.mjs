@@ -54,7 +54,8 @@ function sourceOf(file, folders) {
     const [name, hasFields] = PANELS[panel.type];
     const { custom, ...defaults } = fieldConfig.defaults;
     lines.push(
-      `(${JSON.stringify({ ...panel, fieldConfig: { ...fieldConfig, defaults } })}) satisfies Some<Plain<Panel>>; // ${panel.title}`,
+      `(${JSON.stringify({ ...panel, fieldConfig: { ...fieldConfig, defaults } })}) satisfies Some<Plain<Panel>>; ` +
+        `// ${panel.title}`,
     );
     lines.push(`(${JSON.stringify(options)}) satisfies Some<Plain<${name}.Options>>; // ${panel.title}`);
     if (hasFields && custom)
@@ -96,9 +97,8 @@ try {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  console.log(
-    `${files.length} dashboards fit the types of @grafana/schema ${JSON.parse(readFileSync(join(modules, '@grafana/schema/package.json'), 'utf8')).version}`,
-  );
+  const { version } = JSON.parse(readFileSync(join(modules, '@grafana/schema/package.json'), 'utf8'));
+  console.log(`${files.length} dashboards fit the types of @grafana/schema ${version}`);
 } catch (error) {
   console.error(error.stdout ?? error.message);
   process.exitCode = 1;

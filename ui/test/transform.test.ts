@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { makeField, makeFrame, type Cell, type Frame } from '../src/model/frames';
-import { compare, transform } from '../src/model/transform';
+import { transform } from '../src/model/transform';
+import { compare } from '../src/model/transform_steps';
 
 const series = (refId: string, labels: Record<string, string>, points: [number, Cell][]) => {
   const value = makeField(

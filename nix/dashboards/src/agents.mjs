@@ -1,7 +1,8 @@
 // Agents: what they do, how fast they answer, what they use of the GPUs.
-import { barGauge, dashboard, now, orZero, q, row, series, stat, upTo } from '../panels.mjs';
+import { spread, share, barGauge, dashboard, now, orZero, q, row, series, stat, upTo } from '../panels.mjs';
 
 const A = 'domain="agent"';
+const ended = (types) => `sum(increase(cim_events_total{${A},event_type=~"${types}"}[$__range]))`;
 
 export default dashboard({
   uid: 'cim-agents',
@@ -28,12 +29,7 @@ export default dashboard({
       stat(
         'Responses that fail',
         'Of the responses that ended in the shown range.',
-        [
-          now(
-            `(${orZero(`sum(increase(cim_events_total{${A},event_type="ResponseFailed"}[$__range]))`)}) / (sum(increase(cim_events_total{${A},event_type=~"ResponseCompleted|ResponseFailed"}[$__range])) > 0)`,
-            'failed',
-          ),
-        ],
+        [now(share(orZero(ended('ResponseFailed')), ended('ResponseCompleted|ResponseFailed')), 'failed')],
         { unit: 'percentunit', decimals: 1, graph: false, thresholds: upTo([0.05, 'orange'], [0.2, 'red']) },
       ),
       stat(
@@ -84,12 +80,7 @@ export default dashboard({
       series(
         'From happening to being stored',
         'How long agents take to publish: half, 95 and 99 of 100 events.',
-        [0.5, 0.95, 0.99].map((p) =>
-          q(
-            `histogram_quantile(${p}, sum by (le) (rate(cim_event_publish_delay_seconds_bucket{${A}}[$__rate_interval])))`,
-            `${p * 100} of 100`,
-          ),
-        ),
+        spread('cim_event_publish_delay_seconds', A),
         { w: 8, unit: 's' },
       ),
       series(

@@ -1,8 +1,30 @@
 // One domain: its types, its aggregates, its commands and workflows, its failures.
-import { TABLE_LEGEND, barGauge, dashboard, labels, now, orZero, q, row, series, stat, upTo } from '../panels.mjs';
+import {
+  within,
+  spread,
+  share,
+  TABLE_LEGEND,
+  barGauge,
+  dashboard,
+  labels,
+  now,
+  orZero,
+  q,
+  row,
+  series,
+  stat,
+  upTo,
+} from '../panels.mjs';
 
 const D = 'domain="$domain"';
 const ALL_WORKFLOWS = 'workflow_type=~"$workflow_type"';
+const ended = (how) => `sum by (workflow_type) (increase(cim_workflow_${how}_total{${ALL_WORKFLOWS}}[30m]))`;
+const FAILED = `(${ended('failures')} or 0 * ${ended('completions')})`;
+const WORKFLOW_TIME = within(95, 'cim_workflow_duration_seconds', {
+  where: ALL_WORKFLOWS,
+  by: ['workflow_type'],
+  over: '[30m]',
+});
 
 export default dashboard({
   uid: 'cim-domain',
@@ -81,12 +103,7 @@ export default dashboard({
       series(
         'From happening to being stored',
         'How long this domain takes to publish: half, 95 and 99 of 100 events.',
-        [0.5, 0.95, 0.99].map((p) =>
-          q(
-            `histogram_quantile(${p}, sum by (le) (rate(cim_event_publish_delay_seconds_bucket{${D}}[$__rate_interval])))`,
-            `${p * 100} of 100`,
-          ),
-        ),
+        spread('cim_event_publish_delay_seconds', D),
         { w: 8, unit: 's' },
       ),
       series(
@@ -106,12 +123,7 @@ export default dashboard({
       series(
         'Time from command to answer',
         '95 of 100 commands of a domain are answered within this time.',
-        [
-          q(
-            'histogram_quantile(0.95, sum by (domain, le) (rate(cim_command_duration_seconds_bucket[$__rate_interval]))) >= 0',
-            '{{domain}}',
-          ),
-        ],
+        [q(`${within(95, 'cim_command_duration_seconds', { by: ['domain'] })} >= 0`, '{{domain}}')],
         { w: 8, unit: 's' },
       ),
       series(
@@ -150,23 +162,13 @@ export default dashboard({
       series(
         'Share of workflows that fail',
         'Of those that ended within half an hour. The alert comes from 10 % on.',
-        [
-          q(
-            `sum by (workflow_type) (increase(cim_workflow_failures_total{${ALL_WORKFLOWS}}[30m])) / (sum by (workflow_type) (increase(cim_workflow_failures_total{${ALL_WORKFLOWS}}[30m])) + on (workflow_type) sum by (workflow_type) (increase(cim_workflow_completions_total{${ALL_WORKFLOWS}}[30m])) > 0)`,
-            '{{workflow_type}}',
-          ),
-        ],
+        [q(share(FAILED, `(${FAILED} + on (workflow_type) ${ended('completions')})`), '{{workflow_type}}')],
         { w: 8, unit: 'percentunit', thresholds: upTo([0.1, 'red']), line: true },
       ),
       series(
         'Time that workflows take',
         '95 of 100 workflows of a kind end within this time.',
-        [
-          q(
-            `histogram_quantile(0.95, sum by (workflow_type, le) (rate(cim_workflow_duration_seconds_bucket{${ALL_WORKFLOWS}}[30m]))) >= 0`,
-            '{{workflow_type}}',
-          ),
-        ],
+        [q(`${WORKFLOW_TIME} >= 0`, '{{workflow_type}}')],
         { w: 8, unit: 's' },
       ),
     ],

@@ -1,5 +1,6 @@
 // What flows, how fast, how late, and what fails.
 import {
+  spread,
   TABLE_LEGEND,
   atLeast,
   barGauge,
@@ -181,12 +182,7 @@ export default dashboard({
       series(
         'Time to count an event',
         'Half, 95 and 99 of 100 events are counted within this time.',
-        [0.5, 0.95, 0.99].map((p) =>
-          q(
-            `histogram_quantile(${p}, sum by (le) (rate(cim_event_processing_duration_seconds_bucket[$__rate_interval])))`,
-            `${p * 100} of 100`,
-          ),
-        ),
+        spread('cim_event_processing_duration_seconds', ''),
         { unit: 's', w: 8 },
       ),
       series(

@@ -1,5 +1,6 @@
 // NATS: the servers, what flows, what is stored, who is behind.
 import {
+  share,
   TABLE_LEGEND,
   UP_DOWN,
   atLeast,
@@ -19,7 +20,10 @@ import {
 
 const S = 'server=~"$server"';
 const T = 'stream=~"$stream"';
-const used = `max by (server) (nats_jetstream_storage_used_bytes{${S}}) / (max by (server) (nats_jetstream_storage_limit_bytes{${S}}) > 0)`;
+const used = share(
+  `max by (server) (nats_jetstream_storage_used_bytes{${S}})`,
+  `max by (server) (nats_jetstream_storage_limit_bytes{${S}})`,
+);
 const rate = (metric) => `sum by (server) (rate(${metric}{${S}}[$__rate_interval]))`;
 
 export default dashboard({

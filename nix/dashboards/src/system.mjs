@@ -1,11 +1,32 @@
 // The machines: processors, memory, disks, network.
-import { TABLE_LEGEND, dashboard, gauge, labels, now, orZero, q, row, series, stat, table, upTo } from '../panels.mjs';
+import {
+  share,
+  TABLE_LEGEND,
+  dashboard,
+  gauge,
+  labels,
+  now,
+  orZero,
+  q,
+  row,
+  series,
+  stat,
+  table,
+  upTo,
+} from '../panels.mjs';
 
 const H = 'host=~"$host"';
-const busy = `1 - sum by (host) (rate(cim_host_cpu_seconds_total{${H},mode=~"idle|iowait"}[$__rate_interval])) / sum by (host) (rate(cim_host_cpu_seconds_total{${H}}[$__rate_interval]))`;
-const memory = `1 - max by (host) (cim_host_memory_available_bytes{${H}}) / max by (host) (cim_host_memory_total_bytes{${H}})`;
-const disk = `1 - max by (host, mountpoint) (cim_host_filesystem_available_bytes{${H}}) / (max by (host, mountpoint) (cim_host_filesystem_size_bytes{${H}}) > 0)`;
+const worked = (more) => `sum by (host) (rate(cim_host_cpu_seconds_total{${H}${more}}[$__rate_interval]))`;
+const busy = `1 - ${share(worked(',mode=~"idle|iowait"'), worked(''))}`;
+const most = (metric, ...by) => `max by (${['host', ...by].join(', ')}) (cim_host_${metric}{${H}})`;
+const memory = `1 - ${share(most('memory_available_bytes'), most('memory_total_bytes'))}`;
+const filesystem = (metric) => most(`filesystem_${metric}`, 'mountpoint');
+const disk = `1 - ${share(filesystem('available_bytes'), filesystem('size_bytes'))}`;
 const rate = (metric, by) => `sum by (host, ${by}) (rate(${metric}{${H}}[$__rate_interval]))`;
+
+/** Received and sent together. */
+const lost = (what) =>
+  ['receive', 'send'].map((way) => rate(`cim_host_network_${way}_${what}_total`, 'interface')).join(' + ');
 
 export default dashboard({
   uid: 'cim-system',
@@ -186,16 +207,7 @@ export default dashboard({
       series(
         'Lost on the network',
         'Errors and drops per second.',
-        [
-          q(
-            `${rate('cim_host_network_receive_errors_total', 'interface')} + ${rate('cim_host_network_send_errors_total', 'interface')}`,
-            '{{host}} {{interface}} errors',
-          ),
-          q(
-            `${rate('cim_host_network_receive_drops_total', 'interface')} + ${rate('cim_host_network_send_drops_total', 'interface')}`,
-            '{{host}} {{interface}} drops',
-          ),
-        ],
+        [q(lost('errors'), '{{host}} {{interface}} errors'), q(lost('drops'), '{{host}} {{interface}} drops')],
         { unit: 'cps' },
       ),
     ],

@@ -82,6 +82,8 @@ function fixedChoices(model: VariableModel): Choice[] {
   }
 }
 
+const othersOf = (names: string[], own: string) => names.filter((name) => name !== own).join(', ');
+
 /** One after the other where they refer to each other. Never throws: a variable keeps its problem. */
 export async function loadVariables(
   dashboard: Dashboard,
@@ -96,7 +98,7 @@ export async function loadVariables(
   for (const model of order) {
     const variable: Variable = { model, choices: fixedChoices(model), chosen: [] };
     if (cyclic.includes(model.name))
-      variable.problem = `it refers to itself by way of ${cyclic.filter((name) => name !== model.name).join(', ') || 'its own query'}`;
+      variable.problem = `it refers to itself by way of ${othersOf(cyclic, model.name) || 'its own query'}`;
     if (model.kind === 'query' && model.query) {
       try {
         const query = interpolate(model.query, states, { step, promql: true });

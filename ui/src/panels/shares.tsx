@@ -19,10 +19,13 @@ function slice(x: number, y: number, outer: number, inner: number, from: number,
   if (to - from > 0.99999) {
     // a whole circle has no two ends
     const ring = (radius: number, turn: number) =>
-      `M${x - radius},${y}A${radius},${radius},0,1,${turn},${x + radius},${y}A${radius},${radius},0,1,${turn},${x - radius},${y}Z`;
+      `M${x - radius},${y}A${radius},${radius},0,1,${turn},${x + radius},${y}` +
+      `A${radius},${radius},0,1,${turn},${x - radius},${y}Z`;
     return ring(outer, 1) + (inner ? ring(inner, 0) : '');
   }
-  return `M${point(outer, from)}A${outer},${outer},0,${large},1,${point(outer, to)}${inner ? `L${point(inner, to)}A${inner},${inner},0,${large},0,${point(inner, from)}` : `L${x},${y}`}Z`;
+  const edge = `M${point(outer, from)}A${outer},${outer},0,${large},1,${point(outer, to)}`;
+  const back = `L${point(inner, to)}A${inner},${inner},0,${large},0,${point(inner, from)}`;
+  return `${edge}${inner ? back : `L${x},${y}`}Z`;
 }
 
 export function Pie({ panel, data, width, height }: PanelProps) {
@@ -280,7 +283,8 @@ export function BarChart({ panel, data, width, height }: PanelProps) {
               !['palette-classic', 'fixed'].includes(field.config.color.mode)
                 ? valueColor(field, value, at)
                 : color;
-            const words = `${names[at]}${single ? '' : `, ${field.title ?? field.name}`}: ${shownText(show(field, value))}`;
+            const which = single ? '' : `, ${field.title ?? field.name}`;
+            const words = `${names[at]}${which}: ${shownText(show(field, value))}`;
             const wants =
               options.showValue === 'always' ||
               (options.showValue !== 'never' && single && thick > 14 && (flat || thick > 34));

@@ -5,7 +5,7 @@ import { readableOn } from '../model/color';
 import { safeUrl } from '../model/dashboard';
 import { boundsOf, show, valueColor } from '../model/field';
 import type { Field, Frame, Link } from '../model/frames';
-import { compare } from '../model/transform';
+import { compare } from '../model/transform_steps';
 import { shownText } from '../model/units';
 import type { PanelProps } from './panel';
 

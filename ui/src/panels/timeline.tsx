@@ -41,6 +41,8 @@ function rowsOf(frames: Frame[], stepMs: number, toMs: number, merges: boolean):
   return rows;
 }
 
+const exact = (ms: number) => dateText(ms, 'YYYY-MM-DD HH:mm:ss');
+
 export function StateTimeline({ panel, data, width, height }: PanelProps) {
   const isHistory = panel.type === 'status-history',
     { options } = panel;
@@ -89,7 +91,7 @@ export function StateTimeline({ panel, data, width, height }: PanelProps) {
                     fill={color}
                     fill-opacity={((row.field.config.custom?.fillOpacity as number | undefined) ?? 70) / 100}
                   >
-                    <title>{`${row.title}: ${text}\n${dateText(from, 'YYYY-MM-DD HH:mm:ss')} to ${dateText(to, 'YYYY-MM-DD HH:mm:ss')}`}</title>
+                    <title>{`${row.title}: ${text}\n${exact(from)} to ${exact(to)}`}</title>
                   </rect>
                   {options.showValue !== 'never' && w > text.length * 6.8 + 8 && thick > 12 && (
                     <text

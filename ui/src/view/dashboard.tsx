@@ -21,7 +21,7 @@ function chosenOf(query: URLSearchParams): Map<string, string[]> {
   return chosen;
 }
 
-/** Prometheus's own time range cannot be narrower than a step: the clock of a dashboard stands still between refreshes. */
+/** The clock of a dashboard stands still between refreshes. */
 export function DashboardView({ uid, place, theme }: { uid: string; place: Place; theme: string }) {
   const [dashboard, setDashboard] = useState<Dashboard>(),
     [problem, setProblem] = useState('');

@@ -1,6 +1,6 @@
 // The start page: is everything all right, and if not, where to look first.
 import { getJson } from '../data/client';
-import { byUrgency, loadAlerts } from './alerts';
+import { byUrgency, loadAlerts, type ActiveAlert } from './alerts';
 import { ago, count, Problem, State, useLoaded, type Health } from './common';
 import { ask, loadStack, loadTargets, partIsWell } from './sources';
 import { loadStreams } from './streams';
@@ -25,6 +25,12 @@ async function look<T>(
   }
 }
 
+function inWords(name: string, state: string, alerts: ActiveAlert[]): string {
+  const since = state === 'pending' ? ' (not for long yet)' : '';
+  const more = alerts.length > 1 ? `, and ${alerts.length - 1} more` : '';
+  return `${name}: ${alerts[0]?.annotations.summary ?? state}${since}${more}`;
+}
+
 async function judgeAlerts(signal: AbortSignal): Promise<Finding[]> {
   return look('Alerts are not known', '/alerts', loadAlerts(signal), (rules) => {
     const active = rules.filter(({ state }) => state !== 'inactive').sort(byUrgency);
@@ -32,7 +38,7 @@ async function judgeAlerts(signal: AbortSignal): Promise<Finding[]> {
       return [{ health: 'good', text: `No alert fires; ${rules.length} are watched`, href: '/alerts' }];
     return active.map(({ name, state, labels, alerts }) => ({
       health: state === 'firing' && labels.severity === 'critical' ? 'bad' : 'warning',
-      text: `${name}: ${alerts[0]?.annotations.summary ?? state}${state === 'pending' ? ' (not for long yet)' : ''}${alerts.length > 1 ? `, and ${alerts.length - 1} more` : ''}`,
+      text: inWords(name, state, alerts),
       href: `/alerts/${encodeURIComponent(name)}`,
     }));
   });

@@ -51,6 +51,8 @@ function healthOf({ cluster }: Stream): [Health, string] {
     : ['good', `${cluster.replicas.length + 1} copies`];
 }
 
+const rangeOf = ({ state }: Stream) => `${count(state.first_seq)} to ${count(state.last_seq)}`;
+
 const seconds = (ns: number) => (ns ? `${Math.round(ns / 3.6e12)} h` : '');
 
 const limitsOf = ({ config }: Stream) =>
@@ -153,10 +155,7 @@ export function StreamPage({ name }: { name: string }) {
         <dl class="fields">
           <div>
             <dt>messages</dt>
-            <dd>
-              {count(stream.state.messages)}, {bytes(stream.state.bytes)}, sequences {count(stream.state.first_seq)} to{' '}
-              {count(stream.state.last_seq)}
-            </dd>
+            <dd>{`${count(stream.state.messages)}, ${bytes(stream.state.bytes)}, sequences ${rangeOf(stream)}`}</dd>
           </div>
           <div>
             <dt>last</dt>

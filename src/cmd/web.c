@@ -282,9 +282,12 @@ const struct command command_web = {
     .summary = "the viewer: dashboards, events, alerts in a browser",
     .operands = "",
     .details =
-        "Shows Grafana dashboards without Grafana, and the events themselves. It only reads,\n"
-        "needs nothing from the internet, and listens on this machine only.",
-    .example = "cim-ops web --dashboards /etc/cim-ops/dashboards",
+        "Shows Grafana dashboards without Grafana, and the events themselves. It only reads, and\n"
+        "needs nothing from the internet. Without users it serves this machine only; another\n"
+        "--bind takes TLS and users: --add-user NAME --users FILE asks for a password and puts\n"
+        "its Argon2 hash into the file. doc/viewer.md tells more.",
+    .example = "cim-ops web --dashboards /etc/cim-ops/dashboards\n"
+               "  cim-ops web --bind 0.0.0.0 --web-cert cert.pem --web-key key.pem --users users",
     .options = options,
     .option_count = ARRAY_LEN(options),
     .values_size = sizeof(struct web_values),

@@ -25,8 +25,8 @@
 #define ACCESS_PASSWORD_MIN   12
 #define ACCESS_AT_ONCE        2
 #define ACCESS_REMEMBERED_MAX 256
-#define ACCESS_REMEMBERED_S   600 /* since it was last used */
-#define ACCESS_TRIES_MAX      10 /* more than a browser asks at once */
+#define ACCESS_REMEMBERED_S   600  /* since it was last used */
+#define ACCESS_TRIES_MAX      10   /* more than a browser asks at once */
 #define ACCESS_ADDRESSES_MAX  1024 /* with wrong tries; the one that is quiet longest goes */
 
 enum access_verdict {

@@ -432,6 +432,8 @@ int http_server_start(struct http_server **ret, const struct http_options *optio
         return error_set(err, EXIT_CODE_USAGE, "this libmicrohttpd was built without TLS");
     struct http_server *server = xcalloc(1, sizeof *server);
     server->options = *options;
+    unsigned connections =
+        options->connections_max ? options->connections_max : HTTP_CONNECTIONS_MAX;
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL;
     if (place.ss_family == AF_INET6)
         flags |= MHD_USE_IPv6;
@@ -449,9 +451,9 @@ int http_server_start(struct http_server **ret, const struct http_options *optio
     errno = 0;
     server->daemon = MHD_start_daemon(
         flags, (uint16_t)options->port, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR,
-        &place, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, NULL, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+        &place, MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     if (!server->daemon) {
         int cause = errno;
         free(server);

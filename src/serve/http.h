@@ -1,7 +1,7 @@
 /*
  * http: a small HTTP or HTTPS server: a table of routes, one handler each. Rests on libmicrohttpd.
  *
- * Handlers run on the server's threads, one per connection at most HTTP_CONNECTIONS_MAX; a slow
+ * Handlers run on the server's threads, one per connection, of which there is a limit; a slow
  * reader holds only its own connection and what its reply is made from. Replies are gzip-compressed
  * when the client accepts it and they are worth it; long ones only for clients on other machines,
  * as compressing costs more time than it saves on the way to this one.
@@ -81,6 +81,7 @@ struct http_options {
     size_t route_count; /* GET / lists them, unless one of them has it */
     void *context;
     const char *tls_cert, *tls_key; /* PEM texts; both or none */
+    unsigned connections_max;       /* 0: HTTP_CONNECTIONS_MAX; further ones are turned away */
     /* Called before each request; false: it has filled in the response. NULL: all may come in. */
     bool (*admit)(void *context, const struct http_request *request,
                   struct http_response *response);

@@ -297,6 +297,7 @@ int viewer_start(struct viewer **ret, const struct viewer_options *options, stru
                                 .routes = routes,
                                 .route_count = ARRAY_LEN(routes),
                                 .context = viewer,
+                                .connections_max = VIEWER_CONNECTIONS_MAX,
                                 .tls_cert = options->tls_cert,
                                 .tls_key = options->tls_key,
                                 .admit = admit,

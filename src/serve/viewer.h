@@ -24,6 +24,9 @@
 #include "serve/http.h"
 #include "serve/proxy.h"
 
+/* A browser keeps about six. */
+#define VIEWER_CONNECTIONS_MAX 256
+
 struct viewer_options {
     const char *address;
     unsigned port;

@@ -38,7 +38,14 @@ const typeOf = (datasource: unknown): { type: string; uid: string } => {
   return { type: typeof type === 'string' ? type : '', uid: typeof uid === 'string' ? uid : '' };
 };
 
-const PROMETHEUS_LIKE = ['', 'prometheus', 'grafana-amazonprometheus-datasource', 'mimir', 'datasource'];
+const PROMETHEUS_LIKE = [
+  '',
+  'prometheus',
+  'grafana-amazonprometheus-datasource',
+  'victoriametrics-metrics-datasource',
+  'mimir',
+  'datasource',
+];
 
 /** Why a target is not asked; undefined: it is. */
 function refusal(target: Target, panel: Panel): string | undefined {

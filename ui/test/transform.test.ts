@@ -218,3 +218,12 @@ test('histograms have a bounded number of buckets', () => {
     3,
   );
 });
+
+test('formatTime: times become text, in UTC when asked', () => {
+  const { frames } = transform(
+    [series('A', { job: 'x' }, [[Date.UTC(2026, 6, 11, 12, 0, 5), 1]])],
+    [{ id: 'formatTime', options: { timeField: 'Time', outputFormat: 'YYYY-MM-DD HH:mm', timezone: 'utc' } }],
+  );
+  assert.deepEqual(frames[0]!.fields[0]!.values, ['2026-07-11 12:00']);
+  assert.equal(frames[0]!.fields[0]!.type, 'string');
+});

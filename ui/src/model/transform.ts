@@ -3,6 +3,7 @@
 import { patternOf } from './field';
 import { copyFrame, guessType, makeField, makeFrame, timeField, type Cell, type Field, type Frame } from './frames';
 import { reduce, reducerName } from './reduce';
+import { dateText } from './units';
 import {
   type Step,
   nameOf,
@@ -478,7 +479,22 @@ const histogram: Step = (frames, { bucketSize, bucketCount = 30 }) => {
   ];
 };
 
-const formatTime: Step = (frames) => frames;
+/** A time as text: in the browser's zone, or in UTC. Other zones are not known here. */
+const formatTime: Step = (frames, { timeField: name, outputFormat = 'YYYY-MM-DD HH:mm:ss', timezone = 'browser' }) =>
+  frames.map((frame) => ({
+    ...frame,
+    fields: frame.fields.map((field) =>
+      field.type !== 'time' || (name && field.name !== name)
+        ? field
+        : {
+            ...field,
+            type: 'string' as const,
+            values: field.values.map((at) =>
+              typeof at === 'number' ? dateText(at, outputFormat, timezone.toLowerCase() === 'utc') : at,
+            ),
+          },
+    ),
+  }));
 
 const STEPS: Record<string, Step> = {
   organize,

@@ -136,7 +136,7 @@ struct monitor {
     int64_t snapshot_announced_ns;    /* monotonic */
     _Atomic uint64_t alerts_received;
     _Atomic int64_t round_trip_ns; /* to the server, of the last look at the streams; 0, -1: none */
-    size_t gone_count; /* streams that are gone and have a snapshot */
+    size_t gone_count;             /* streams that are gone and have a snapshot */
     int state_lock_fd;
     int wake_fd; /* eventfd that ends the main thread's wait */
 };

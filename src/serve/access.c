@@ -98,7 +98,7 @@ static const char *cost_problem(const char *hash)
 static const char *add_user(struct access *access, struct slice line)
 {
     struct slice name;
-    if (!memchr(line.ptr, ':', line.len) || !slice_cut(&line, ':', &name) || !is_name(name))
+    if (!slice_cut(&line, ':', &name) || !slice_present(line) || !is_name(name))
         return "name:$argon2id$... was expected, the name of letters, digits, '.', '_', '@', '-'";
     if (line.len >= HASH_TEXT_MAX || memchr(line.ptr, 0, line.len))
         return "the hash is too long";
@@ -334,8 +334,8 @@ static bool check_password(struct access *access, struct slice both, bool known,
     unsigned char digest[DIGEST_LEN];
     struct slice name, password = both;
     const struct user *user = NULL;
-    if (!access->user_count || !memchr(both.ptr, ':', both.len) ||
-        !slice_cut(&password, ':', &name) || password.len > ACCESS_PASSWORD_MAX)
+    if (!access->user_count || !slice_cut(&password, ':', &name) || !slice_present(password) ||
+        password.len > ACCESS_PASSWORD_MAX)
         return false;
     digest_of(access, both, digest);
     if (is_remembered(access, digest, now_ns))

@@ -1,6 +1,6 @@
 // The viewer: what the pages are, and the frame around them.
 import { render } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import 'uplot/dist/uPlot.min.css';
 
 import { getJson } from './data/client';
@@ -32,7 +32,8 @@ function useTheme(): [Theme, () => void] {
     const kept = localStorage.getItem('theme');
     return kept === 'light' || kept === 'dark' ? kept : system.matches ? 'light' : 'dark';
   });
-  useEffect(() => {
+  // Before the page is painted: nobody sees a flash of the other colours.
+  useLayoutEffect(() => {
     document.documentElement.dataset.theme = theme;
   }, [theme]);
   return [

@@ -91,3 +91,14 @@ static inline struct slice slice_trim(struct slice s)
         s.len--;
     return s;
 }
+
+/* Is `text` one of the list's items, which have commas between and blanks around them? */
+static inline bool slice_listed(const char *list, struct slice text)
+{
+    struct slice rest = slice_of(list), item;
+    while (slice_cut(&rest, ',', &item)) {
+        if (slice_present(text) && slice_eq(slice_trim(item), text))
+            return true;
+    }
+    return false;
+}

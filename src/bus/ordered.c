@@ -16,7 +16,7 @@ static const char link_lost[] = "the connection was lost";
 
 struct ordered {
     struct ordered_hub *hub;
-    char *stream;
+    char *stream, *filter;
     char consumer[128];
     char *inbox;
     ordered_handler *on_message;
@@ -335,13 +335,14 @@ bool ordered_hub_is_up(struct ordered_hub *hub)
 
 static json_t *consumer_config(const struct ordered *reader, uint64_t start_seq)
 {
-    return json_pack("{s:s, s:s, s:I, s:s, s:i, s:b, s:I, s:I, s:s, s:b, s:i, s:s}",
+    return json_pack("{s:s, s:s, s:I, s:s, s:i, s:b, s:I, s:I, s:s, s:b, s:i, s:s, s:s*}",
                      "deliver_subject", reader->inbox, "deliver_policy", "by_start_sequence",
                      "opt_start_seq", (json_int_t)(start_seq ? start_seq : 1), "ack_policy", "none",
                      "max_deliver", 1, "flow_control", 1, "idle_heartbeat",
                      (json_int_t)ORDERED_HEARTBEAT_NS, "inactive_threshold",
                      (json_int_t)UNBEGUN_MS * NS_PER_MS, "replay_policy", "instant", "mem_storage",
-                     1, "num_replicas", 1, "description", "cim-ops ordered reader");
+                     1, "num_replicas", 1, "description", "cim-ops ordered reader",
+                     "filter_subject", reader->filter);
 }
 
 static int read_reply(struct ordered *reader, const char *subject, const struct buf *reply,
@@ -457,13 +458,14 @@ int ordered_begin(struct ordered *reader, struct error *err)
                   : error_set(err, EXIT_CODE_UNREACHABLE, "the reading connection to NATS broke");
 }
 
-int ordered_open(struct ordered_hub *hub, const char *stream, uint64_t start_seq,
-                 ordered_handler *on_message, void *context, struct ordered **ret,
-                 struct error *err)
+int ordered_open(struct ordered_hub *hub, const char *stream, const char *filter,
+                 uint64_t start_seq, ordered_handler *on_message, void *context,
+                 struct ordered **ret, struct error *err)
 {
     struct ordered *reader = xcalloc(1, sizeof *reader);
     reader->hub = hub;
     reader->stream = xstrdup(stream);
+    reader->filter = filter ? xstrdup(filter) : NULL;
     reader->on_message = on_message;
     reader->context = context;
     if (ordered_rewind(reader, start_seq, err) < 0) {
@@ -486,6 +488,7 @@ void ordered_close(struct ordered *reader)
     detach(reader);
     free(reader->inbox);
     free(reader->stream);
+    free(reader->filter);
     free(reader);
 }
 

@@ -64,13 +64,14 @@ bool ordered_hub_is_up(struct ordered_hub *hub);
 
 /*
  * Makes the consumer, but nothing is delivered before ordered_begin(): between the two the owner
- * can make sure that the stream is still the one it knows (it has 10 s for that).
+ * can make sure that the stream is still the one it knows (it has 10 s for that). `filter` of
+ * subjects; NULL: all.
  * EXIT_CODE_REFUSED: the server answered, and it will not have this consumer.
  * EXIT_CODE_UNREACHABLE: no answer, or the hub has no link. On failure nothing is made.
  */
-int ordered_open(struct ordered_hub *hub, const char *stream, uint64_t start_seq,
-                 ordered_handler *on_message, void *context, struct ordered **ret,
-                 struct error *err);
+int ordered_open(struct ordered_hub *hub, const char *stream, const char *filter,
+                 uint64_t start_seq, ordered_handler *on_message, void *context,
+                 struct ordered **ret, struct error *err);
 /* Makes a new consumer from start_seq, with ordered_begin() included; messages of the old one are
  * dropped from this moment. */
 int ordered_restart(struct ordered *reader, uint64_t start_seq, struct error *err);

@@ -137,7 +137,10 @@ static void handle_ack(struct publisher *publisher, natsMsg *msg)
         .stream = text_after(body, SLICE("\"stream\":\"")),
         .seq = number_at(after(body, SLICE("\"seq\":"))),
         .duplicate = slice_present(after(body, SLICE("\"duplicate\":true"))),
+        .body = body,
     };
+    if (natsMsgHeader_Get(msg, "Nats-Service-Error", &ack.service_error) != NATS_OK)
+        ack.service_error = NULL;
     if (natsMsg_IsNoResponders(msg)) {
         ack.no_stream = true;
         ack.error = "no stream takes this subject";

@@ -25,6 +25,9 @@ struct publisher_ack {
     bool no_stream;    /* nobody takes the subject; `error` is set too */
     bool transient;    /* the error is one of those that pass (no leader, still starting) */
     const char *error; /* NULL, or what the server said instead; valid during the call */
+    /* The answer itself, for those who send requests to others than JetStream. */
+    struct slice body;
+    const char *service_error; /* Nats-Service-Error of ADR-32; NULL: none */
 };
 
 typedef void publisher_ack_handler(void *context, const struct publisher_ack *ack);

@@ -82,6 +82,50 @@ static uint64_t u64_of(json_t *object, const char *key)
     return (uint64_t)json_integer_value(json_object_get(object, key));
 }
 
+static int64_t limit_of(json_t *config, const char *key)
+{
+    json_t *value = json_object_get(config, key);
+    int64_t limit = value ? json_integer_value(value) : 0;
+    return limit > 0 ? limit : -1;
+}
+
+static bool is_true(json_t *config, const char *key)
+{
+    return json_is_true(json_object_get(config, key));
+}
+
+static void fill_limits(json_t *config, struct stream_limits *ret)
+{
+    const char *discard = json_string_value(json_object_get(config, "discard"));
+    *ret = (struct stream_limits){
+        .messages = limit_of(config, "max_msgs"),
+        .bytes = limit_of(config, "max_bytes"),
+        .message_bytes = limit_of(config, "max_msg_size"),
+        .per_subject = limit_of(config, "max_msgs_per_subject"),
+        .age_ns = json_integer_value(json_object_get(config, "max_age")),
+        .duplicate_ns = json_integer_value(json_object_get(config, "duplicate_window")),
+        .discard_new = discard && !strcmp(discard, "new"),
+        .sealed = is_true(config, "sealed"),
+    };
+}
+
+static void add_origin(json_t *origin, struct stream_info *ret)
+{
+    const char *name = json_string_value(json_object_get(origin, "name"));
+    if (!name)
+        return;
+    ret->origins = xrealloc(ret->origins, ret->origin_count + 1, sizeof *ret->origins);
+    ret->origins[ret->origin_count++] = xstrdup(name);
+}
+
+static void fill_origins(json_t *config, struct stream_info *ret)
+{
+    json_t *sources = json_object_get(config, "sources");
+    add_origin(json_object_get(config, "mirror"), ret);
+    for (size_t i = 0; i < json_array_size(sources); i++)
+        add_origin(json_array_get(sources, i), ret);
+}
+
 static void fill_info(json_t *item, struct stream_info *ret)
 {
     json_t *config = json_object_get(item, "config"), *state = json_object_get(item, "state");
@@ -99,7 +143,10 @@ static void fill_info(json_t *item, struct stream_info *ret)
         .last_seq = u64_of(state, "last_seq"),
         .messages = u64_of(state, "messages"),
         .bytes = u64_of(state, "bytes"),
+        .consumer_count = (size_t)u64_of(state, "consumer_count"),
     };
+    fill_limits(config, &ret->limits);
+    fill_origins(config, ret);
     (void)instant_parse_rfc3339(slice_of(ret->created), &ret->created_ns);
     int64_t when = 0;
     const char *last = json_string_value(json_object_get(state, "last_ts"));
@@ -118,6 +165,9 @@ void stream_info_done(struct stream_info *info)
     for (size_t i = 0; i < info->subject_count; i++)
         free(info->subjects[i]);
     free(info->subjects);
+    for (size_t i = 0; i < info->origin_count; i++)
+        free(info->origins[i]);
+    free(info->origins);
     free(info->name);
     free(info->created);
     *info = (struct stream_info){0};
@@ -411,4 +461,22 @@ int stream_last_each(struct bus *bus, const char *stream, const char *filter,
     }
     json_decref(reply);
     return rc;
+}
+
+int stream_subjects(struct bus *bus, const char *stream,
+                    void (*each)(void *context, struct slice subject), void *context,
+                    bool *ret_complete, struct error *err)
+{
+    CLEANUP_FREE char *ask = xasprintf("$JS.API.STREAM.INFO.%s", stream);
+    json_t *reply = NULL, *number;
+    int api_code = 0;
+    const char *subject;
+    if (api_call(bus, ask, json_pack("{s:s}", "subjects_filter", ">"), &reply, &api_code, err) < 0)
+        return -1;
+    json_t *state = json_object_get(reply, "state");
+    json_t *subjects = json_object_get(state, "subjects");
+    json_object_foreach(subjects, subject, number) each(context, slice_of(subject));
+    *ret_complete = json_object_size(subjects) >= u64_of(state, "num_subjects");
+    json_decref(reply);
+    return 0;
 }

@@ -13,6 +13,15 @@ enum stream_kind {
     STREAM_MIRROR,     /* a copy of another stream: its events are counted there */
 };
 
+/* -1: no limit. */
+struct stream_limits {
+    int64_t messages, bytes, message_bytes, per_subject;
+    int64_t age_ns;          /* 0: no limit */
+    int64_t duplicate_ns;    /* for how long a Nats-Msg-Id is known */
+    bool discard_new;        /* when full, new messages are refused; else the oldest go */
+    bool sealed;
+};
+
 struct stream_info {
     char *name;
     char **subjects;
@@ -21,6 +30,10 @@ struct stream_info {
     int64_t created_ns;
     enum stream_kind kind;
     bool has_sources;
+    char **origins; /* streams that it mirrors or sources */
+    size_t origin_count;
+    struct stream_limits limits;
+    size_t consumer_count;
     bool interest_retention;
     uint64_t first_seq, last_seq, messages, bytes;
     int64_t last_stored_at_ns; /* 0: empty */
@@ -75,6 +88,14 @@ int stream_of_subject(struct bus *bus, const char *subject, struct buf *ret, str
 int stream_last_each(struct bus *bus, const char *stream, const char *filter,
                      void (*each)(void *context, struct slice payload, int64_t stored_at_ns),
                      void *context, struct error *err);
+
+/*
+ * The subjects under which the stream holds messages now, in no order; slices are valid during the
+ * call. *ret_complete: these are all (the server lists 100,000 at most). Costs one request.
+ */
+int stream_subjects(struct bus *bus, const char *stream,
+                    void (*each)(void *context, struct slice subject), void *context,
+                    bool *ret_complete, struct error *err);
 
 /* Tokens without blanks, none empty, `*` alone in its token, `>` alone in the last one. */
 bool subject_is_filter(struct slice text);

@@ -634,6 +634,47 @@ void engine_domain_of(struct engine *engine, struct slice subject, char *out)
     (void)snprintf(out, DOMAIN_TEXT_MAX, "%.*s", SLICE_ARG(domain));
 }
 
+/* The field's text, where subject and constants alone make it; *ret_open: the payload has a say. */
+static struct slice field_of_subject(struct engine *engine, const struct envelope *envelope,
+                                     enum event_field field, bool *ret_open)
+{
+    const struct expr_list *list = &envelope->fields[field];
+    engine->eval.envelope = envelope;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct expr *expr = &list->items[i];
+        if (expr->kind != EXPR_CONSTANT && expr->kind != EXPR_SUBJECT)
+            break;
+        struct slice text = expr_text(&engine->eval, expr);
+        if (slice_present(text))
+            return expr_rewritten(&engine->eval, list, text);
+    }
+    *ret_open = true;
+    return SLICE_ABSENT;
+}
+
+bool engine_subject_may(struct engine *engine, struct slice subject, enum event_field field,
+                        const char *list)
+{
+    struct event_input input = {.subject = subject};
+    if (!list)
+        return true;
+    engine->eval.input = &input;
+    engine->eval.view = NULL;
+    engine->eval.values = NULL;
+    engine->eval.scratch_used = 0;
+    eval_split_subject(&engine->eval);
+    const struct plan_group *group =
+        plan_find(engine->plan, engine->eval.tokens, engine->eval.token_count);
+    engine->eval.slot_of = group->slot_of;
+    for (size_t i = 0; i < group->envelope_count; i++) {
+        bool open = false;
+        struct slice text = field_of_subject(engine, group->envelopes[i], field, &open);
+        if (open || slice_listed(list, text))
+            return true;
+    }
+    return false;
+}
+
 const char *engine_domain_name(const struct engine *engine, size_t domain)
 {
     return domain < engine->domain_count ? engine->domains[domain] : "unknown";

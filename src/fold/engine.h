@@ -79,6 +79,13 @@ struct engine_overflows engine_overflows(const struct engine *engine);
 void engine_domain_of(struct engine *engine, struct slice subject, char *out);
 
 /*
+ * Can a message under this subject have one of the values (`list`, commas between; NULL: any) in
+ * that field? False only when the subject alone says no, whatever its headers and payload are.
+ */
+bool engine_subject_may(struct engine *engine, struct slice subject, enum event_field field,
+                        const char *list);
+
+/*
  * Domains are numbered as they are first seen, 0 to TALLY_DOMAINS_MAX - 1; the last number stands
  * for all further ones. engine_fold() says which domain the message was of, -1 when it was
  * malformed or not new.

@@ -40,6 +40,10 @@ int events_filter_make(const struct events_wanted *wanted, struct events_filter 
                        struct error *err);
 void events_filter_done(struct events_filter *filter);
 
+/* RFC 3339, a date, a duration ago, or now; NULL changes nothing. EXIT_CODE_USAGE, naming the
+ * option. */
+int events_time_read(const char *option, const char *text, int64_t *ret_ns, struct error *err);
+
 /* --- one event -------------------------------------------------------------------------------- */
 
 struct events_row {
@@ -87,6 +91,7 @@ struct events_reader {
     struct registry *registry;
     struct engine *engine;
     struct stream_list streams; /* those to read; the others are taken out */
+    bool by_sequence;           /* merge begins at their first_seq, not at filter.since_ns */
     uint64_t read, malformed;
 };
 
@@ -108,8 +113,9 @@ void events_row_make(struct events_reader *reader, const char *stream,
 int events_list_streams(struct events_reader *reader, struct stream_list *ret, struct error *err);
 
 /*
- * Stored events of reader->streams from filter.since_ns to the head as it is now, merged over the
- * streams by the time they were stored. 1: *ret_row; 0: the end.
+ * Stored events of reader->streams from filter.since_ns (or, `by_sequence`, from each one's
+ * first_seq) to its last_seq, merged over the streams by the time they were stored. 1: *ret_row; 0:
+ * the end.
  */
 struct events_merge;
 int events_merge_open(struct events_reader *reader, struct events_merge **ret, struct error *err);

@@ -6,8 +6,7 @@
 
 static const int64_t day_ns = INT64_C(86400) * NS_PER_SECOND;
 
-/* RFC 3339, a date, a duration ago, or now. */
-static int parse_time(const char *option, const char *text, int64_t *ret_ns, struct error *err)
+int events_time_read(const char *option, const char *text, int64_t *ret_ns, struct error *err)
 {
     struct slice value = slice_of(text);
     char full[40];
@@ -40,8 +39,8 @@ int events_filter_make(const struct events_wanted *wanted, struct events_filter 
                        struct error *err)
 {
     *ret = (struct events_filter){.wanted = wanted};
-    if (parse_time("--since", wanted->since, &ret->since_ns, err) < 0 ||
-        parse_time("--until", wanted->until, &ret->until_ns, err) < 0)
+    if (events_time_read("--since", wanted->since, &ret->since_ns, err) < 0 ||
+        events_time_read("--until", wanted->until, &ret->until_ns, err) < 0)
         return -1;
     if (ret->since_ns && ret->until_ns && ret->since_ns > ret->until_ns)
         return error_set(err, EXIT_CODE_USAGE, "--since %s is after --until %s", wanted->since,
@@ -63,14 +62,7 @@ void events_filter_done(struct events_filter *filter)
 /* `list`: NULL lets all through; else one of its items, with commas between. */
 static bool is_one_of(const char *list, struct slice text)
 {
-    struct slice rest = slice_of(list), item;
-    if (!list)
-        return true;
-    while (slice_cut(&rest, ',', &item)) {
-        if (slice_present(text) && slice_eq(slice_trim(item), text))
-            return true;
-    }
-    return false;
+    return !list || slice_listed(list, text);
 }
 
 bool events_filter_lets(const struct events_filter *filter, const struct events_row *row)

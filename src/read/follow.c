@@ -86,7 +86,7 @@ static int join(struct tail *tail, const struct stream_info *info, bool at_start
     tailed->tail = tail;
     tailed->stream = xstrdup(info->name);
     tail->streams[tail->count++] = tailed;
-    if (ordered_open(tail->hub, info->name, first_wanted(tail->follow->last, info, at_start),
+    if (ordered_open(tail->hub, info->name, NULL, first_wanted(tail->follow->last, info, at_start),
                      on_stored, tailed, &tailed->reader, err) < 0)
         return -1;
     return ordered_begin(tailed->reader, err);

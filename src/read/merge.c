@@ -41,12 +41,13 @@ static int open_source(struct events_merge *merge, const struct stream_info *inf
 {
     struct source *source = &merge->sources[merge->count];
     struct pull_options options = {.stream = info->name,
+                                   .start_seq = merge->reader->by_sequence ? info->first_seq : 0,
                                    .start_time_ns = merge->reader->filter.since_ns,
                                    .end_seq = info->last_seq,
                                    .filter = merge->reader->wanted->subject,
                                    .batch = batch};
     source->stream = info->name;
-    if (!info->messages)
+    if (!info->messages || info->first_seq > info->last_seq)
         return 0;
     if (pull_open(merge->reader->bus, &options, &source->pull, err) < 0)
         return -1;

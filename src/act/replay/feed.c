@@ -1,0 +1,294 @@
+/* The chosen events, one after the other. */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "act/replay/flow.h"
+#include "act/replay/selection.h"
+#include "base/memory.h"
+#include "bus/ordered.h"
+#include "read/scan.h"
+
+uint64_t replay_aggregate_key(const struct events_row *row)
+{
+    struct slice domain = row->view.field[EVENT_DOMAIN], id = row->view.field[EVENT_AGGREGATE_ID];
+    struct slice subject = row->input->subject;
+    if (row->malformed || !slice_present(id))
+        return XXH3_64bits_withSeed(subject.ptr, subject.len, 1);
+    return XXH3_64bits_withSeed(id.ptr, id.len, XXH3_64bits(domain.ptr ? domain.ptr : "", domain.len));
+}
+
+void replay_aggregate_name(const struct events_row *row, struct buf *out)
+{
+    struct slice domain = row->view.field[EVENT_DOMAIN], id = row->view.field[EVENT_AGGREGATE_ID];
+    if (row->malformed || !slice_present(id)) {
+        buf_add_slice(out, row->input->subject);
+        return;
+    }
+    buf_add_slice(out, slice_present(domain) ? domain : SLICE("unknown"));
+    buf_add_char(out, '.');
+    buf_add_slice(out, id);
+}
+
+struct feeding {
+    struct feed *feed;
+    size_t stream; /* where one is read alone */
+    struct buf block;
+};
+
+/* A message of the client library has its headers one by one: as a block again. */
+static struct slice block_of(struct feeding *feeding, const struct event_input *input)
+{
+    struct buf *block = &feeding->block;
+    if (slice_present(input->header_block) || input->header_count <= 0)
+        return input->header_block;
+    buf_reset(block);
+    buf_add_str(block, "NATS/1.0\r\n");
+    for (int i = 0; i < input->header_count; i++) {
+        buf_add_slice(block, input->headers[i].name);
+        buf_add_str(block, ": ");
+        buf_add_slice(block, input->headers[i].value);
+        buf_add_str(block, "\r\n");
+    }
+    buf_add_str(block, "\r\n");
+    return buf_slice(block);
+}
+
+static int hand_over(struct feeding *feeding, struct replay_event *event, struct error *err)
+{
+    struct feed *feed = feeding->feed;
+    struct selection *selection = feed->selection;
+    if (selection->flow && !flow_has(selection->flow, event->stream, event->seq))
+        return 0;
+    if (event->row.input && !events_filter_lets(&selection->reader.filter, &event->row))
+        return 0;
+    if (event->row.input)
+        event->aggregate = replay_aggregate_key(&event->row);
+    return feed->each(feed->context, event, err);
+}
+
+static void view_event(struct events_reader *reader, const char *stream, struct replay_event *event)
+{
+    const char *why = NULL;
+    event->row = (struct events_row){
+        .stream = stream, .input = &event->input, .payload = event->payload};
+    if (engine_view(reader->engine, &event->input, &event->row.view, &event->row.envelope, &why))
+        event->row.payload = engine_payload(reader->engine);
+    else
+        event->row.malformed = why;
+}
+
+/* --- one stream ------------------------------------------------------------------------------- */
+
+static int on_message(void *context, const struct bus_message *message, struct error *err)
+{
+    struct feeding *feeding = context;
+    struct feed *feed = feeding->feed;
+    struct selection *selection = feed->selection;
+    struct replay_event event = {
+        .stream = feeding->stream,
+        .seq = message->seq,
+        .stored_at_ns = message->stored_at_ns,
+        .subject = message->subject,
+        .header_block = message->header_block,
+        .payload = message->payload,
+    };
+    event.input = (struct event_input){.subject = message->subject,
+                                       .payload = message->payload,
+                                       .header_block = message->header_block,
+                                       .seq = message->seq,
+                                       .stored_at_ns = message->stored_at_ns};
+    feed->passed++;
+    if (feed->with_views || selection->reader.filter.only_views)
+        view_event(&selection->reader, selection->streams[feeding->stream].name, &event);
+    int rc = hand_over(feeding, &event, err);
+    feed->read[feeding->stream] = message->seq;
+    return rc;
+}
+
+static int on_idle(void *context, struct error *err)
+{
+    const struct feed *feed = ((struct feeding *)context)->feed;
+    return feed->idle(feed->context, err);
+}
+
+static uint64_t start_of(const struct feed *feed, size_t stream)
+{
+    uint64_t first = feed->selection->streams[stream].first;
+    uint64_t position = feed->positions ? feed->positions[stream] : 0;
+    return position > first ? position : first;
+}
+
+static int run_one(struct feeding *feeding, uint64_t first, uint64_t last, struct error *err)
+{
+    struct feed *feed = feeding->feed;
+    const struct selection_stream *stream = &feed->selection->streams[feeding->stream];
+    struct scan_options options = {
+        .bus = feed->selection->reader.bus,
+        .stream = stream->name,
+        .created = stream->created,
+        .filter = feed->selection->server_filter,
+        .first_seq = first,
+        .last_seq = last,
+        .each = on_message,
+        .idle = feed->idle ? on_idle : NULL,
+        .context = feeding,
+    };
+    return scan_stream(&options, err);
+}
+
+/* --- several ---------------------------------------------------------------------------------- */
+
+static size_t stream_index(const struct selection *selection, const char *name)
+{
+    size_t i = 0;
+    while (i < selection->stream_count && strcmp(selection->streams[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+static int merge_all(struct feeding *feeding, struct events_merge *merge, struct error *err)
+{
+    struct feed *feed = feeding->feed;
+    struct events_row row;
+    uint64_t since_idle = 0;
+    int got;
+    while ((got = events_merge_next(merge, &row, err)) > 0) {
+        struct replay_event event = {
+            .stream = stream_index(feed->selection, row.stream),
+            .seq = row.input->seq,
+            .stored_at_ns = row.input->stored_at_ns,
+            .subject = row.input->subject,
+            .payload = row.input->payload,
+            .row = row,
+            .input = *row.input,
+        };
+        event.header_block = block_of(feeding, row.input);
+        feed->passed++;
+        if (hand_over(feeding, &event, err) < 0)
+            return -1;
+        feed->read[event.stream] = event.seq;
+        if (feed->idle && since_idle++ % 64 == 0 && (got = feed->idle(feed->context, err)) != 0)
+            return got;
+    }
+    if (got == 0 && feed->idle)
+        return feed->idle(feed->context, err);
+    return got;
+}
+
+static int run_merged(struct feeding *feeding, struct error *err)
+{
+    struct feed *feed = feeding->feed;
+    struct selection *selection = feed->selection;
+    struct events_reader *reader = &selection->reader;
+    struct stream_info *infos = xcalloc(selection->stream_count + 1, sizeof *infos);
+    struct stream_list kept = reader->streams;
+    struct events_merge *merge = NULL;
+    for (size_t i = 0; i < selection->stream_count; i++) {
+        const struct selection_stream *stream = &selection->streams[i];
+        infos[i] = (struct stream_info){.name = stream->name,
+                                        .first_seq = start_of(feed, i),
+                                        .last_seq = stream->cut,
+                                        .messages = stream->messages};
+    }
+    reader->streams = (struct stream_list){.items = infos, .count = selection->stream_count};
+    int rc = events_merge_open(reader, &merge, err);
+    if (rc == 0)
+        rc = merge_all(feeding, merge, err);
+    if (merge)
+        events_merge_close(merge);
+    reader->streams = kept;
+    free(infos);
+    return rc;
+}
+
+/* --- what comes behind the cut ---------------------------------------------------------------- */
+
+enum { LIVE_WAIT_MS = 200, LIVE_CONNECT_MS = 2000 };
+
+struct live {
+    struct feeding feeding;
+    struct ordered *reader;
+    struct live_all *all;
+};
+
+struct live_all {
+    bool failed;
+    struct error problem;
+};
+
+static void on_live(void *context, const struct bus_message *message)
+{
+    struct live *live = context;
+    if (!live->all->failed)
+        live->all->failed = on_message(&live->feeding, message, &live->all->problem) < 0;
+}
+
+static void mend_live(struct ordered_hub *hub, struct live *lives, size_t count)
+{
+    struct error ignored;
+    if (ordered_hub_connect(hub, LIVE_CONNECT_MS, &ignored) < 0)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        if (ordered_trouble(lives[i].reader))
+            (void)ordered_restart(lives[i].reader, ordered_next_seq(lives[i].reader), &ignored);
+    }
+}
+
+static int run_live(struct feed *feed, struct ordered_hub *hub, struct live *lives, size_t count,
+                    struct error *err)
+{
+    const struct live_all *all = lives[0].all;
+    for (;;) {
+        if (ordered_hub_wait(hub, LIVE_WAIT_MS))
+            ordered_hub_deliver(hub);
+        if (all->failed)
+            return error_set(err, all->problem.code, "%s", all->problem.text);
+        int asked = feed->idle ? feed->idle(feed->context, err) : 0;
+        if (asked)
+            return asked;
+        mend_live(hub, lives, count);
+    }
+}
+
+static int follow(struct feed *feed, struct error *err)
+{
+    const struct selection *selection = feed->selection;
+    struct ordered_hub *hub = NULL;
+    struct live *lives = xcalloc(selection->stream_count + 1, sizeof *lives);
+    struct live_all all = {0};
+    int rc = ordered_hub_open(selection->reader.bus, &hub, err);
+    if (rc == 0)
+        rc = ordered_hub_connect(hub, LIVE_CONNECT_MS, err);
+    for (size_t i = 0; i < selection->stream_count && rc == 0; i++) {
+        uint64_t next = feed->read[i] > selection->streams[i].cut ? feed->read[i]
+                                                                  : selection->streams[i].cut;
+        lives[i] = (struct live){.feeding = {.feed = feed, .stream = i}, .all = &all};
+        rc = ordered_open(hub, selection->streams[i].name, selection->server_filter, next + 1,
+                          on_live, &lives[i], &lives[i].reader, err);
+        if (rc == 0)
+            rc = ordered_begin(lives[i].reader, err);
+    }
+    if (rc == 0)
+        rc = run_live(feed, hub, lives, selection->stream_count, err);
+    for (size_t i = 0; i < selection->stream_count; i++)
+        ordered_close(lives[i].reader);
+    ordered_hub_close(hub);
+    free(lives);
+    return rc;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+int feed_run(struct feed *feed, struct error *err)
+{
+    struct feeding feeding = {.feed = feed};
+    int rc = 0;
+    if (feed->selection->stream_count == 1)
+        rc = run_one(&feeding, start_of(feed, 0), feed->selection->streams[0].cut, err);
+    else if (feed->selection->stream_count > 1)
+        rc = run_merged(&feeding, err);
+    if (rc == 0 && feed->follow && feed->selection->stream_count)
+        rc = follow(feed, err);
+    buf_done(&feeding.block);
+    return rc;
+}

@@ -1,0 +1,266 @@
+#include "act/replay/record.h"
+
+#include <stdio.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/instant.h"
+#include "base/memory.h"
+#include "bus/kv.h"
+
+void record_new(struct record *record)
+{
+    static const char letters[] = "abcdefghjkmnpqrstuvwxyz23456789";
+    unsigned char random[6];
+    time_t now = (time_t)(instant_now_ns() / NS_PER_SECOND);
+    struct tm utc;
+    *record = (struct record){.root = json_object()};
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        abort();
+    (void)gmtime_r(&now, &utc);
+    size_t len = strftime(record->id, sizeof record->id, "%Y%m%d-%H%M%S-", &utc);
+    for (size_t i = 0; i < sizeof random; i++)
+        record->id[len++] = letters[random[i] % (sizeof letters - 1)];
+    record_set(record, "version", json_integer(1));
+    record_set(record, "id", json_string(record->id));
+    char when[INSTANT_TEXT_MAX];
+    (void)instant_format(instant_now_ns(), when);
+    record_set(record, "started_at", json_string(when));
+}
+
+void record_done(struct record *record)
+{
+    json_decref(record->root);
+    *record = (struct record){0};
+}
+
+void record_set(struct record *record, const char *key, json_t *value)
+{
+    (void)json_object_set_new(record->root, key, value);
+}
+
+const char *record_text(const struct record *record, const char *key)
+{
+    const char *text = json_string_value(json_object_get(record->root, key));
+    return text ? text : "";
+}
+
+void record_set_state(struct record *record, const char *state, const char *problem)
+{
+    record_set(record, "state", json_string(state));
+    if (problem && *problem)
+        record_set(record, "problem", json_string(problem));
+    else
+        (void)json_object_del(record->root, "problem");
+}
+
+const char *record_state(const struct record *record)
+{
+    const char *state = record_text(record, "state");
+    int64_t at_ns = 0;
+    if (!strcmp(state, "running") &&
+        instant_parse_rfc3339(slice_of(record_text(record, "updated_at")), &at_ns) &&
+        instant_now_ns() - at_ns > RECORD_STALE_NS)
+        return "broken off";
+    return state;
+}
+
+bool record_is_open(const struct record *record)
+{
+    const char *state = record_text(record, "state");
+    return strcmp(state, "done") != 0 && strcmp(state, "cancelled") != 0;
+}
+
+int record_write(struct record *record, struct bus *bus, struct error *err)
+{
+    struct kv_config config = {.history = 1, .description = "replays of cim-ops"};
+    char when[INSTANT_TEXT_MAX], host[256] = "";
+    bool created;
+    (void)instant_format(instant_now_ns(), when);
+    (void)gethostname(host, sizeof host - 1);
+    record_set(record, "updated_at", json_string(when));
+    record_set(record, "by", json_pack("{s:s, s:i}", "host", host, "pid", (int)getpid()));
+    CLEANUP_FREE char *text = json_dumps(record->root, JSON_COMPACT);
+    if (!record->revision && kv_ensure(bus, REPLAY_BUCKET, &config, &created, err) < 0)
+        return -1;
+    if (kv_update(bus, REPLAY_BUCKET, record->id, slice_of(text ? text : "{}"), record->revision,
+                  &record->revision, err) == 0)
+        return 0;
+    return err && err->code == EXIT_CODE_REFUSED
+               ? error_set(err, EXIT_CODE_REFUSED,
+                           "another process has taken replay %s over, or cancelled it", record->id)
+               : -1;
+}
+
+int record_load(struct record *record, struct bus *bus, const char *id, struct error *err)
+{
+    CLEANUP_BUF struct buf text = {0};
+    *record = (struct record){0};
+    if (strlen(id) >= sizeof record->id || !kv_key_is_legal(id))
+        return error_set(err, EXIT_CODE_USAGE, "'%s' is no id of a replay; 'cim-ops replay list' "
+                         "shows them", id);
+    if (kv_get(bus, REPLAY_BUCKET, id, &text, &record->revision, err) < 0)
+        return err && err->code == EXIT_CODE_PROBLEM
+                   ? error_set(err, EXIT_CODE_PROBLEM,
+                               "there is no replay '%s'; 'cim-ops replay list' shows them", id)
+                   : -1;
+    record->root = json_loadb(text.ptr, text.len, 0, NULL);
+    (void)snprintf(record->id, sizeof record->id, "%s", id);
+    return json_is_object(record->root)
+               ? 0
+               : error_set(err, EXIT_CODE_DAMAGED, "the record of replay %s cannot be read", id);
+}
+
+/* --- all of them ------------------------------------------------------------------------------ */
+
+struct listing {
+    struct record *items;
+    size_t count, room;
+};
+
+static bool collect(void *context, const struct kv_entry *entry)
+{
+    struct listing *list = context;
+    if (entry->is_deleted || memchr(entry->key.ptr, '.', entry->key.len) ||
+        entry->key.len >= REPLAY_ID_MAX)
+        return true;
+    GROW(list->items, list->count, list->room);
+    struct record *record = &list->items[list->count];
+    *record = (struct record){.revision = entry->revision,
+                              .root = json_loadb(entry->value.ptr, entry->value.len, 0, NULL)};
+    memcpy(record->id, entry->key.ptr, entry->key.len);
+    list->count += record->root != NULL;
+    return true;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return strcmp(((const struct record *)a)->id, ((const struct record *)b)->id);
+}
+
+int record_each(struct bus *bus, void (*each)(void *context, const struct record *record),
+                void *context, struct error *err)
+{
+    struct listing list = {0};
+    struct kv_info info;
+    struct error absent = ERROR_NONE;
+    if (kv_info(bus, REPLAY_BUCKET, &info, &absent) < 0)
+        return absent.code == EXIT_CODE_PROBLEM
+                   ? 0
+                   : error_set(err, absent.code, "%s", absent.text);
+    int rc = kv_each(bus, REPLAY_BUCKET, "*", collect, &list, err);
+    if (list.count)
+        qsort(list.items, list.count, sizeof *list.items, by_id);
+    for (size_t i = 0; i < list.count; i++) {
+        if (rc == 0)
+            each(context, &list.items[i]);
+        record_done(&list.items[i]);
+    }
+    free(list.items);
+    return rc;
+}
+
+/* --- parked events ---------------------------------------------------------------------------- */
+
+static void parked_key(struct buf *out, const char *id, const char *stream, uint64_t seq)
+{
+    buf_addf(out, "%s.parked.", id);
+    kv_key_of(out, slice_of(stream));
+    buf_addf(out, ".%llu", (unsigned long long)seq);
+}
+
+int parked_put(struct bus *bus, const char *id, const struct parked *parked, struct error *err)
+{
+    CLEANUP_BUF struct buf key = {0};
+    char hash[24], when[INSTANT_TEXT_MAX];
+    (void)snprintf(hash, sizeof hash, "%016llx", (unsigned long long)parked->key);
+    (void)instant_format(instant_now_ns(), when);
+    json_t *root = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:i, s:s}", "stream", parked->stream,
+                             "sequence", (json_int_t)parked->seq, "subject", parked->subject,
+                             "aggregate", parked->aggregate, "key", hash, "reason", parked->reason,
+                             "tries", (int)parked->tries, "at", when);
+    CLEANUP_FREE char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+    json_decref(root);
+    parked_key(&key, id, parked->stream, parked->seq);
+    return text ? kv_put(bus, REPLAY_BUCKET, buf_cstr(&key), slice_of(text), NULL, err)
+                : error_set(err, EXIT_CODE_INTERNAL, "the parked event %s %llu cannot be written",
+                            parked->stream, (unsigned long long)parked->seq);
+}
+
+int parked_remove(struct bus *bus, const char *id, const char *stream, uint64_t seq,
+                  struct error *err)
+{
+    CLEANUP_BUF struct buf key = {0};
+    parked_key(&key, id, stream, seq);
+    return kv_purge_key(bus, REPLAY_BUCKET, buf_cstr(&key), err);
+}
+
+struct parked_item {
+    json_t *root;
+    const char *stream;
+    uint64_t seq;
+};
+
+struct parked_list {
+    struct parked_item *items;
+    size_t count, room;
+};
+
+static bool collect_parked(void *context, const struct kv_entry *entry)
+{
+    struct parked_list *list = context;
+    if (entry->is_deleted)
+        return true;
+    json_t *root = json_loadb(entry->value.ptr, entry->value.len, 0, NULL);
+    const char *stream = json_string_value(json_object_get(root, "stream"));
+    if (!stream) {
+        json_decref(root);
+        return true;
+    }
+    GROW(list->items, list->count, list->room);
+    list->items[list->count++] = (struct parked_item){
+        root, stream, (uint64_t)json_integer_value(json_object_get(root, "sequence"))};
+    return true;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct parked_item *x = a, *y = b;
+    int order = strcmp(x->stream, y->stream);
+    return order ? order : (x->seq > y->seq) - (x->seq < y->seq);
+}
+
+static const char *text_of(json_t *root, const char *key)
+{
+    const char *text = json_string_value(json_object_get(root, key));
+    return text ? text : "";
+}
+
+int parked_each(struct bus *bus, const char *id,
+                int (*each)(void *context, const struct parked *parked, struct error *err),
+                void *context, struct error *err)
+{
+    struct parked_list list = {0};
+    CLEANUP_FREE char *filter = xasprintf("%s.parked.>", id);
+    int rc = kv_each(bus, REPLAY_BUCKET, filter, collect_parked, &list, err);
+    if (list.count)
+        qsort(list.items, list.count, sizeof *list.items, by_place);
+    for (size_t i = 0; i < list.count; i++) {
+        json_t *root = list.items[i].root;
+        struct parked parked = {
+            .stream = list.items[i].stream,
+            .subject = text_of(root, "subject"),
+            .aggregate = text_of(root, "aggregate"),
+            .reason = text_of(root, "reason"),
+            .seq = list.items[i].seq,
+            .key = strtoull(text_of(root, "key"), NULL, 16),
+            .tries = (unsigned)json_integer_value(json_object_get(root, "tries")),
+        };
+        if (rc == 0)
+            rc = each(context, &parked, err);
+        json_decref(root);
+    }
+    free(list.items);
+    return rc;
+}

@@ -1,0 +1,147 @@
+/*
+ * For siblings in src/act/replay only: one replay at work, and its target.
+ *
+ *     run.c       plan, guards, the loop, checkpoints, the end
+ *     plan.c      what would be done, in figures
+ *     pace.c      not faster than was asked for
+ *     story.c     each step as an event (ops.replay.>)
+ *     refused.c   what becomes of an event that the target will not have
+ *     target.c    which target an option means, and what would feed back
+ *     target_*.c  the targets
+ */
+#pragma once
+
+#include "act/replay/digest.h"
+#include "act/replay/record.h"
+#include "act/replay/replay.h"
+#include "base/u64map.h"
+
+struct replay;
+struct target;
+
+struct target_kind {
+    const char *name;  /* in front of the colon */
+    const char *doing; /* "written to", for people */
+    bool with_views;   /* events come with view and aggregate */
+    bool once;         /* nothing twice, also after kill -9 */
+    /*
+     * Finds or makes what is written to. `state`: what state() said at the checkpoint that is gone
+     * on from; NULL: it begins. What stands there by then beyond the checkpoint is found again.
+     */
+    int (*open)(struct target *target, json_t *state, struct error *err);
+    /* Takes an event over, or copies it. May wait for room. */
+    int (*take)(struct target *target, const struct replay_event *event, struct error *err);
+    /* Deals with answers that have come; waits for one up to wait_ms. NULL: none ever come. */
+    int (*poll)(struct target *target, int wait_ms, struct error *err);
+    /* Makes durable what was taken, as far as that goes without waiting for answers; positions[i]
+     * is then the first sequence that is not. `all`: waits until that is all of it. */
+    int (*settle)(struct target *target, bool all, uint64_t *positions, struct error *err);
+    json_t *(*state)(struct target *target); /* behind settle() */
+    /* All was taken and is settled. NULL: nothing is left to do. */
+    int (*finish)(struct target *target, struct error *err);
+    void (*close)(struct target *target); /* also of one that is half open */
+    /* Takes what was put there back in, for verify. NULL: it cannot be looked at. */
+    int (*read_back)(struct target *target, struct digest *digest, struct error *err);
+};
+
+extern const struct target_kind target_file, target_stream, target_subject, target_core,
+    target_service, target_kv;
+
+struct target {
+    const struct target_kind *kind;
+    struct replay *replay;
+    char *where;  /* behind the colon */
+    void *own;    /* the kind's */
+};
+
+struct replay_figures {
+    uint64_t read, replayed, bytes; /* read: messages looked at */
+    uint64_t skipped, parked, retried;
+};
+
+struct pace {
+    int64_t began_ns, first_stored_ns;
+    uint64_t taken;
+};
+
+struct replay {
+    const struct replay_options *options;
+    struct selection selection;
+    struct record record;
+    struct target target;
+    struct bus *to; /* the target's connection: the selection's, or one of its own */
+    bool to_owned;
+    uint64_t *positions, *read; /* per stream: next to be settled; last passed */
+    struct replay_figures figures;
+    struct pace pace;
+    struct u64map blocked; /* aggregates with a parked event: to its sequence */
+    int64_t checkpoint_ns, told_ns, began_ns, last_stored_ns;
+    uint64_t told_replayed, story_sequence, expected;
+    bool resumed, interrupted, cancelled, live, complained;
+};
+
+/* --- target.c --------------------------------------------------------------------------------- */
+
+/* "kind:where" or "-". EXIT_CODE_USAGE. */
+int target_choose(struct replay *replay, const char *text, struct error *err);
+void target_close(struct target *target);
+/*
+ * EXIT_CODE_REFUSED when what is published under these subjects would be stored in a stream of the
+ * selection again. `subject` is a filter.
+ */
+int target_guard_feedback(struct replay *replay, const char *subject, struct error *err);
+/* Is the target's account the one of the selection? */
+int target_is_same_account(struct replay *replay, bool *ret, struct error *err);
+
+/* --- refused.c -------------------------------------------------------------------------------- */
+
+struct refused {
+    size_t stream;
+    uint64_t seq, aggregate;
+    struct slice subject;
+    unsigned tries;
+};
+/* By --on-error: 0: it is dealt with; EXIT_CODE_DAMAGED: the replay stops here. */
+int replay_refused(struct replay *replay, const struct refused *refused, const char *reason,
+                   struct error *err);
+/* Is an earlier event of the aggregate parked? Then this one is, too. */
+bool replay_is_blocked(const struct replay *replay, uint64_t aggregate, uint64_t *ret_seq);
+/* What earlier runs of this replay parked. */
+int replay_load_blocked(struct replay *replay, struct error *err);
+
+/* --- pace.c ----------------------------------------------------------------------------------- */
+
+/* Waits until the event is due; answers are dealt with meanwhile. */
+int pace_wait(struct replay *replay, int64_t stored_at_ns, struct error *err);
+
+/* --- story.c ---------------------------------------------------------------------------------- */
+
+/* `data` is taken over. What cannot be told is said once on stderr and holds nothing up. */
+void story_tell(struct replay *replay, const char *type, json_t *data);
+json_t *story_figures(const struct replay *replay);
+
+/* --- plan.c ----------------------------------------------------------------------------------- */
+
+struct plan_figures {
+    uint64_t messages, events, bytes, aggregates, malformed;
+    bool aggregates_cut;
+    struct plan_end {
+        uint64_t seq;
+        int64_t stored_at_ns;
+        size_t stream;
+    } first, last;
+    double events_per_second; /* read here */
+};
+int plan_make(struct replay *replay, struct plan_figures *ret, struct error *err);
+void plan_show(struct replay *replay, const struct plan_figures *plan);
+
+/* --- run.c ------------------------------------------------------------------------------------ */
+
+/* Is it time to stop? Cancelled, or a signal. */
+bool replay_is_stopped(const struct replay *replay);
+/* Writes a checkpoint and tells how it goes, when it is time to; sees a cancel. */
+int replay_keep(struct replay *replay, struct error *err);
+/* What verb and files need of a replay that is not run: its record, selection and target. */
+int replay_open_recorded(struct replay *replay, const struct replay_options *options,
+                         const char *id, struct error *err);
+void replay_close(struct replay *replay);

@@ -1,0 +1,44 @@
+/*
+ * stamp: the headers of a replayed event, and back.
+ *
+ * An event keeps its headers. Those that JetStream would act on (Nats-Msg-Id, Nats-Expected-...,
+ * Nats-Rollup, Nats-TTL ...: all that begin with Nats-) are renamed, Nats-X to Cim-Replay-X, since
+ * they were meant for the stream it came from: a Nats-Msg-Id that the target knows would drop the
+ * event, a Nats-Rollup would empty the target. Added are
+ *
+ *     Cim-Replay-Id, Cim-Replay-Stream, Cim-Replay-Sequence, Cim-Replay-Time
+ *     Nats-Msg-Id: <replay id>:<stream>:<sequence>     where a stream takes it
+ *
+ * and those four of an earlier replay are replaced.
+ */
+#pragma once
+
+#include "bus/bus.h"
+#include "event/headers.h"
+
+#define STAMP_HEADERS_MAX (EVENT_HEADERS_MAX + 5)
+
+struct stamp {
+    struct slice replay, stream; /* its id; the stream that the event comes from */
+    uint64_t seq;
+    int64_t stored_at_ns;
+};
+
+struct stamped {
+    struct bus_header headers[STAMP_HEADERS_MAX];
+    size_t count;
+    struct buf text; /* what they point into, beside the block */
+};
+
+void stamped_done(struct stamped *stamped);
+/*
+ * `for_stream`: with the renaming and the Nats-Msg-Id. False: the block is broken, or has more than
+ * EVENT_HEADERS_MAX headers (*ret_why, constant).
+ */
+bool stamp_make(struct stamped *ret, struct slice block, const struct stamp *stamp, bool for_stream,
+                const char **ret_why);
+
+/* Finds the stamp in a block of the target; times are not read. False: it has none. */
+bool stamp_read(struct slice block, struct stamp *ret);
+/* Appends the block as it was before; nothing when there was none. */
+void stamp_strip(struct slice block, struct buf *out);

@@ -7,7 +7,7 @@ source "$(dirname "$0")/common.sh"
 
 readonly LOGS=$REPOSITORY/build/test-logs
 # What system tests need built: the program, and libraries that stand in for those of hardware.
-readonly SYSTEM_PARTS=(cim-ops tests/fake/libfakenvml.so tests/fake/libfakenvml_old.so)
+readonly SYSTEM_PARTS=(cim-ops tests/system/kv_tool tests/fake/libfakenvml.so tests/fake/libfakenvml_old.so)
 readonly FUZZ_SECONDS=${FUZZ_SECONDS:-10} # each target
 total_passed=0 total_failed=0 total_skipped=0
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cmd/command.h"
-#include "cmd/shown.h"
+#include "base/shown.h"
 
 static const struct command *const commands[] = {
     &command_up,       /* the whole local stack: NATS, monitor, Prometheus, Alertmanager */
@@ -15,6 +15,7 @@ static const struct command *const commands[] = {
     &command_gpu,      /* the GPUs of all machines, and how they are */
     &command_rules,    /* check rules, list the metrics they make */
     &command_backfill, /* the history of metrics, into Prometheus */
+    &command_replay,   /* stored events once more: exact, resumable, verified */
     &command_derive,   /* fold a file of events and print the metrics */
     &command_inspect,  /* the event view of messages in a file */
     &command_events,   /* the events themselves: tail, query, stats */

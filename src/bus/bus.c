@@ -368,9 +368,9 @@ int bus_flush(struct bus *bus, int timeout_ms, struct error *err)
     return s == NATS_OK ? 0 : bus_error(bus, s, "flush", err);
 }
 
-static int request(struct bus *bus, const char *subject, const struct bus_header *headers,
-                   size_t header_count, struct slice payload, int timeout_ms, struct buf *ret,
-                   bool *ret_nobody, struct error *err)
+int bus_request_asking(struct bus *bus, const char *subject, const struct bus_header *headers,
+                       size_t header_count, struct slice payload, int timeout_ms, struct buf *ret,
+                       bool *ret_nobody, struct error *err)
 {
     natsMsg *msg = NULL, *reply = NULL;
     natsStatus s = natsMsg_Create(&msg, subject, NULL, payload.ptr, (int)payload.len);
@@ -392,13 +392,8 @@ int bus_request_with(struct bus *bus, const char *subject, const struct bus_head
                      struct error *err)
 {
     bool nobody;
-    return request(bus, subject, headers, header_count, payload, timeout_ms, ret, &nobody, err);
-}
-
-int bus_request_asking(struct bus *bus, const char *subject, struct slice payload, int timeout_ms,
-                       struct buf *ret, bool *ret_nobody, struct error *err)
-{
-    return request(bus, subject, NULL, 0, payload, timeout_ms, ret, ret_nobody, err);
+    return bus_request_asking(bus, subject, headers, header_count, payload, timeout_ms, ret,
+                              &nobody, err);
 }
 
 int bus_request(struct bus *bus, const char *subject, struct slice payload, int timeout_ms,

@@ -27,8 +27,9 @@ void bus_enter(struct bus *bus);
 void bus_leave(struct bus *bus);
 /* Maps a client status to an error: "<what>: <status text> (<place>)". */
 int bus_error(const struct bus *bus, natsStatus status, const char *what, struct error *err);
-/* bus_request(), and whether it failed because nobody listens on the subject. */
-int bus_request_asking(struct bus *bus, const char *subject, struct slice payload, int timeout_ms,
-                       struct buf *ret, bool *ret_nobody, struct error *err);
+/* bus_request_with(), and whether it failed because nobody listens on the subject. */
+int bus_request_asking(struct bus *bus, const char *subject, const struct bus_header *headers,
+                       size_t header_count, struct slice payload, int timeout_ms, struct buf *ret,
+                       bool *ret_nobody, struct error *err);
 /* Fills *message from a client message and takes it over. */
 void bus_message_from(natsMsg *msg, struct bus_message *message);

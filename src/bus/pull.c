@@ -5,6 +5,7 @@
 
 #include "base/instant.h"
 #include "base/memory.h"
+#include "bus/api.h"
 #include "bus/bus_internal.h"
 #include "bus/ordered.h"
 
@@ -28,7 +29,7 @@ struct pull {
     uint64_t batch;
     uint64_t left, outstanding; /* matching messages; messages asked for and not yet come */
     int64_t asked_ns;           /* monotonic time of the last request or sign of life */
-    bool follow, ended;
+    bool follow, last_per_subject, ended;
 };
 
 /* --- the consumer ----------------------------------------------------------------------------- */
@@ -40,7 +41,9 @@ static json_t *consumer_config(const struct pull *pull)
                   "instant", "deliver_policy", "all", "max_deliver", -1, "inactive_threshold",
                   (json_int_t)inactive_threshold_ns, "mem_storage", 1, "num_replicas", 1,
                   "description", "cim-ops reader");
-    if (pull->next_seq) {
+    if (pull->last_per_subject) {
+        (void)json_object_set_new(config, "deliver_policy", json_string("last_per_subject"));
+    } else if (pull->next_seq) {
         (void)json_object_set_new(config, "deliver_policy", json_string("by_start_sequence"));
         (void)json_object_set_new(config, "opt_start_seq",
                                   json_integer((json_int_t)pull->next_seq));
@@ -115,9 +118,10 @@ int pull_open(struct bus *bus, const struct pull_options *options, struct pull *
     pull->bus = bus;
     pull->stream = xstrdup(options->stream);
     pull->filter = options->filter ? xstrdup(options->filter) : NULL;
-    pull->next_seq = options->start_seq;
+    pull->next_seq = options->last_per_subject ? 0 : options->start_seq;
     pull->start_time_ns = options->start_time_ns;
     pull->follow = options->follow;
+    pull->last_per_subject = options->last_per_subject;
     pull->end_seq = options->end_seq;
     pull->batch = options->batch ? options->batch : BATCH_DEFAULT;
     if (attach(pull, err) < 0) {
@@ -159,6 +163,26 @@ static int ask(struct pull *pull, struct error *err)
     return 0;
 }
 
+/*
+ * A request ended before the cut was reached: was what is left deleted meanwhile? What has been
+ * sent and not been looked at yet is counted as well.
+ */
+static void recount(struct pull *pull)
+{
+    CLEANUP_FREE char *subject =
+        xasprintf("$JS.API.CONSUMER.INFO.%s.%s", pull->stream, pull->consumer);
+    json_t *reply = NULL;
+    int api_code = 0, queued = 0;
+    if (api_call(pull->bus, subject, NULL, &reply, &api_code, NULL) < 0)
+        return; /* the next request will tell */
+    uint64_t left = api_u64(reply, "num_pending");
+    json_decref(reply);
+    if (natsSubscription_GetPending(pull->subscription, &queued, NULL) == NATS_OK && queued > 0)
+        left += (uint64_t)queued;
+    if (left < pull->left)
+        pull->left = left;
+}
+
 /* 404 and 408 end a request; anything else (409: consumer deleted) ends the consumer. */
 static void on_status(struct pull *pull, natsMsg *msg)
 {
@@ -170,8 +194,11 @@ static void on_status(struct pull *pull, natsMsg *msg)
                           ? strtoull(rest, NULL, 10)
                           : pull->batch;
     pull->outstanding -= unused < pull->outstanding ? unused : pull->outstanding;
-    if (status && (!strcmp(status, "404") || !strcmp(status, "408")))
+    if (status && (!strcmp(status, "404") || !strcmp(status, "408"))) {
+        if (!pull->follow)
+            recount(pull);
         return;
+    }
     pull->consumer[0] = 0;
 }
 
@@ -184,7 +211,8 @@ static void take(struct pull *pull, natsMsg *msg, const struct ordered_place *pl
     message->pending = place->pending;
     pull->outstanding -= pull->outstanding > 0;
     pull->asked_ns = instant_monotonic_ns();
-    pull->next_seq = place->stream_seq + 1;
+    if (place->stream_seq >= pull->next_seq)
+        pull->next_seq = place->stream_seq + 1;
     /* What was stored after the cut is none of ours: the count only goes down. */
     if (pull->left)
         pull->left = pull->left - 1 < place->pending ? pull->left - 1 : place->pending;
@@ -215,8 +243,9 @@ int pull_next(struct pull *pull, struct bus_message *message, int timeout_ms, st
                                                                        : wait_ms);
         struct ordered_place place;
         if (s == NATS_OK && ordered_parse_place(slice_of(natsMsg_GetReply(msg)), &place)) {
+            bool had = pull->last_per_subject && place.stream_seq < pull->next_seq;
             take(pull, msg, &place, message);
-            if (pull->follow || !pull->end_seq || message->seq <= pull->end_seq)
+            if (!had && (pull->follow || !pull->end_seq || message->seq <= pull->end_seq))
                 return 1;
             bus_message_release(message); /* behind the cut: stored since */
             continue;
@@ -224,6 +253,8 @@ int pull_next(struct pull *pull, struct bus_message *message, int timeout_ms, st
         if (s == NATS_OK) {
             on_status(pull, msg);
             natsMsg_Destroy(msg);
+        } else if (s == NATS_NO_RESPONDERS) {
+            pull->consumer[0] = 0; /* how servers from 2.10 on say that it is gone */
         } else if (s != NATS_TIMEOUT) {
             return bus_error(pull->bus, s, pull->stream, err);
         }

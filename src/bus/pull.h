@@ -25,6 +25,9 @@ struct pull_options {
     const char *filter;    /* of subjects; NULL: all */
     unsigned batch;        /* messages asked for at once; 0: 512 */
     bool follow;
+    /* Only the newest message of each subject, and then (`follow`) what comes. The start is not
+     * looked at. When the consumer was lost, a subject that got a newer message comes again. */
+    bool last_per_subject;
 };
 
 int pull_open(struct bus *bus, const struct pull_options *options, struct pull **ret,

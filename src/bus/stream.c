@@ -5,16 +5,7 @@
 
 #include "base/instant.h"
 #include "base/memory.h"
-#include "bus/bus_internal.h"
-
-enum {
-    API_STREAM_NOT_FOUND = 10059,
-    API_NO_MESSAGE_FOUND = 10037,
-    API_NAME_IN_USE = 10058,
-    API_NOT_ENABLED_FOR_ACCOUNT = 10039,
-    API_NOT_ENABLED = 10076,
-    API_NOBODY = -2, /* ours: no responders */
-};
+#include "bus/api.h"
 
 const char *stream_kind_name(enum stream_kind kind)
 {
@@ -26,41 +17,6 @@ const char *stream_kind_name(enum stream_kind kind)
     case STREAM_MIRROR: return "mirror";
     }
     return "unknown";
-}
-
-/* One API call; *ret is the decoded reply (the caller's to json_decref). *ret_api_code: 0 or the
- * error's. */
-static int api_call(struct bus *bus, const char *subject, json_t *request, json_t **ret,
-                    int *ret_api_code, struct error *err)
-{
-    CLEANUP_BUF struct buf reply = {0};
-    CLEANUP_FREE char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
-    json_decref(request);
-    bool nobody = false;
-    int rc = bus_request_asking(bus, subject, slice_of(text ? text : ""), BUS_TIMEOUT_MS, &reply,
-                                &nobody, err);
-    *ret_api_code = nobody ? API_NOBODY : 0;
-    if (rc < 0)
-        return -1;
-    json_error_t problem;
-    json_t *root = json_loadb(reply.ptr ? reply.ptr : "", reply.len, 0, &problem);
-    if (!root)
-        return error_set(err, EXIT_CODE_UNREACHABLE, "%s: the reply is not JSON: %s", subject,
-                         problem.text);
-    json_t *failure = json_object_get(root, "error");
-    *ret_api_code = 0;
-    if (failure) {
-        int code = (int)json_integer_value(json_object_get(failure, "err_code"));
-        const char *description = json_string_value(json_object_get(failure, "description"));
-        *ret_api_code = code ? code : -1;
-        bool absent = code == API_STREAM_NOT_FOUND || code == API_NO_MESSAGE_FOUND;
-        error_set(err, absent ? EXIT_CODE_PROBLEM : EXIT_CODE_UNREACHABLE, "%s: %s (%d)", subject,
-                  description ? description : "unknown error", code);
-        json_decref(root);
-        return -1;
-    }
-    *ret = root;
-    return 0;
 }
 
 static enum stream_kind classify(const char *name, json_t *config)
@@ -75,11 +31,6 @@ static enum stream_kind classify(const char *name, json_t *config)
     if (json_is_object(json_object_get(config, "mirror")))
         return STREAM_MIRROR;
     return STREAM_EVENTS;
-}
-
-static uint64_t u64_of(json_t *object, const char *key)
-{
-    return (uint64_t)json_integer_value(json_object_get(object, key));
 }
 
 static int64_t limit_of(json_t *config, const char *key)
@@ -139,11 +90,11 @@ static void fill_info(json_t *item, struct stream_info *ret)
         .kind = classify(name ? name : "", config),
         .has_sources = json_array_size(json_object_get(config, "sources")) > 0,
         .interest_retention = retention && !strcmp(retention, "interest"),
-        .first_seq = u64_of(state, "first_seq"),
-        .last_seq = u64_of(state, "last_seq"),
-        .messages = u64_of(state, "messages"),
-        .bytes = u64_of(state, "bytes"),
-        .consumer_count = (size_t)u64_of(state, "consumer_count"),
+        .first_seq = api_u64(state, "first_seq"),
+        .last_seq = api_u64(state, "last_seq"),
+        .messages = api_u64(state, "messages"),
+        .bytes = api_u64(state, "bytes"),
+        .consumer_count = (size_t)api_u64(state, "consumer_count"),
     };
     fill_limits(config, &ret->limits);
     fill_origins(config, ret);
@@ -199,7 +150,7 @@ int stream_list(struct bus *bus, struct stream_list *ret, struct error *err)
         }
         json_t *items = json_object_get(page, "streams");
         size_t got = json_array_size(items);
-        total = u64_of(page, "total");
+        total = api_u64(page, "total");
         for (size_t i = 0; i < got && list.count < STREAMS_MAX; i++) {
             GROW(list.items, list.count, room);
             fill_info(json_array_get(items, i), &list.items[list.count++]);
@@ -331,6 +282,22 @@ bool subject_matches(struct slice filter, struct slice subject)
     return !slice_present(subject);
 }
 
+bool subject_covers(struct slice wide, struct slice filter)
+{
+    struct slice left = SLICE_ABSENT, right = SLICE_ABSENT;
+    for (;;) {
+        bool more = slice_cut(&wide, '.', &left), more_filter = slice_cut(&filter, '.', &right);
+        if (!more || !more_filter)
+            return more == more_filter;
+        if (slice_eq(left, SLICE(">")))
+            return true;
+        if (slice_eq(right, SLICE(">")))
+            return false;
+        if (!slice_eq(left, SLICE("*")) && !slice_eq(left, right))
+            return false;
+    }
+}
+
 bool subject_filters_overlap(struct slice a, struct slice b)
 {
     struct slice left = SLICE_ABSENT, right = SLICE_ABSENT;
@@ -348,57 +315,21 @@ bool subject_filters_overlap(struct slice a, struct slice b)
 
 /* --- one message ------------------------------------------------------------------------------ */
 
-/* RFC 4648 base 64 with padding, as Go's encoding/json writes []byte. */
-static int base64_decode(struct slice text, struct buf *ret)
-{
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uint32_t bits = 0;
-    unsigned count = 0;
-    for (size_t i = 0; i < text.len && text.ptr[i] != '='; i++) {
-        const char *at = text.ptr[i] ? strchr(alphabet, text.ptr[i]) : NULL;
-        if (!at)
-            return -1;
-        bits = bits << 6 | (uint32_t)(at - alphabet);
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            buf_add_char(ret, (char)(bits >> count & 0xff));
-        }
-    }
-    return 0;
-}
-
-static int decode_field(json_t *message, const char *key, struct buf *ret)
-{
-    json_t *value = json_object_get(message, key);
-    return value ? base64_decode(
-                       (struct slice){json_string_value(value), json_string_length(value)}, ret)
-                 : 0;
-}
-
 int stream_get_message(struct bus *bus, const char *stream, uint64_t seq, struct buf *ret_subject,
                        struct buf *ret_headers, struct buf *ret_payload, int64_t *ret_stored_at_ns,
                        struct error *err)
 {
-    CLEANUP_FREE char *subject = xasprintf("$JS.API.STREAM.MSG.GET.%s", stream);
-    json_t *reply = NULL;
+    struct api_message message = {0};
     int api_code = 0;
-    if (api_call(bus, subject, json_pack("{s:I}", "seq", (json_int_t)seq), &reply, &api_code, err) <
-        0)
-        return -1;
-    json_t *message = json_object_get(reply, "message");
-    const char *stored_subject = json_string_value(json_object_get(message, "subject"));
-    const char *time = json_string_value(json_object_get(message, "time"));
-    int rc = 0;
-    if (!stored_subject || decode_field(message, "hdrs", ret_headers) < 0 ||
-        decode_field(message, "data", ret_payload) < 0 ||
-        !instant_parse_rfc3339(slice_of(time), ret_stored_at_ns))
-        rc = error_set(err, EXIT_CODE_DAMAGED, "%s: the message at %llu cannot be read", subject,
-                       (unsigned long long)seq);
-    else
-        buf_add_str(ret_subject, stored_subject);
-    json_decref(reply);
+    int rc = api_message_get(bus, stream, json_pack("{s:I}", "seq", (json_int_t)seq), &message,
+                             &api_code, err);
+    if (rc == 0) {
+        buf_add_slice(ret_subject, buf_slice(&message.subject));
+        buf_add_slice(ret_headers, buf_slice(&message.headers));
+        buf_add_slice(ret_payload, buf_slice(&message.payload));
+        *ret_stored_at_ns = message.stored_at_ns;
+    }
+    api_message_done(&message);
     return rc;
 }
 
@@ -419,23 +350,18 @@ int stream_of_subject(struct bus *bus, const char *subject, struct buf *ret, str
     return rc;
 }
 
-static int last_of(struct bus *bus, const char *get, const char *subject,
+static int last_of(struct bus *bus, const char *stream, const char *subject,
                    void (*each)(void *context, struct slice payload, int64_t stored_at_ns),
                    void *context, struct error *err)
 {
-    CLEANUP_BUF struct buf payload = {0};
-    json_t *reply = NULL;
-    int64_t at_ns = 0;
+    struct api_message message = {0};
     int api_code = 0;
-    if (api_call(bus, get, json_pack("{s:s}", "last_by_subj", subject), &reply, &api_code, err) < 0)
-        return -1;
-    json_t *message = json_object_get(reply, "message");
-    const char *time = json_string_value(json_object_get(message, "time"));
-    if (time && decode_field(message, "data", &payload) == 0 &&
-        instant_parse_rfc3339(slice_of(time), &at_ns))
-        each(context, buf_slice(&payload), at_ns);
-    json_decref(reply);
-    return 0;
+    int rc = api_message_get(bus, stream, json_pack("{s:s}", "last_by_subj", subject), &message,
+                             &api_code, err);
+    if (rc == 0)
+        each(context, buf_slice(&message.payload), message.stored_at_ns);
+    api_message_done(&message);
+    return rc;
 }
 
 int stream_last_each(struct bus *bus, const char *stream, const char *filter,
@@ -443,7 +369,6 @@ int stream_last_each(struct bus *bus, const char *stream, const char *filter,
                      void *context, struct error *err)
 {
     CLEANUP_FREE char *ask = xasprintf("$JS.API.STREAM.INFO.%s", stream);
-    CLEANUP_FREE char *get = xasprintf("$JS.API.STREAM.MSG.GET.%s", stream);
     json_t *reply = NULL;
     int api_code = 0, rc = 0;
     size_t count = 0;
@@ -457,7 +382,7 @@ int stream_last_each(struct bus *bus, const char *stream, const char *filter,
     {
         if (rc < 0 || count++ == STREAM_SUBJECTS_SHOWN_MAX)
             break;
-        rc = last_of(bus, get, subject, each, context, err);
+        rc = last_of(bus, stream, subject, each, context, err);
     }
     json_decref(reply);
     return rc;
@@ -476,7 +401,7 @@ int stream_subjects(struct bus *bus, const char *stream,
     json_t *state = json_object_get(reply, "state");
     json_t *subjects = json_object_get(state, "subjects");
     json_object_foreach(subjects, subject, number) each(context, slice_of(subject));
-    *ret_complete = json_object_size(subjects) >= u64_of(state, "num_subjects");
+    *ret_complete = json_object_size(subjects) >= api_u64(state, "num_subjects");
     json_decref(reply);
     return 0;
 }

@@ -101,6 +101,8 @@ int stream_subjects(struct bus *bus, const char *stream,
 bool subject_is_filter(struct slice text);
 /* Does the subject match the filter (NATS tokens, `*` and `>`)? */
 bool subject_matches(struct slice filter, struct slice subject);
+/* Does every subject that matches `filter` match `wide`, too? */
+bool subject_covers(struct slice wide, struct slice filter);
 /* Could one subject match both filters? */
 bool subject_filters_overlap(struct slice a, struct slice b);
 

@@ -117,6 +117,7 @@ extern const struct command command_gpu;
 extern const struct command command_rules;
 extern const struct command command_derive;
 extern const struct command command_backfill;
+extern const struct command command_replay;
 extern const struct command command_inspect;
 extern const struct command command_events;
 extern const struct command command_web;

@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "cmd/command.h"
 #include "cmd/place.h"
-#include "cmd/shown.h"
+#include "base/shown.h"
 #include "event/lines.h"
 #include "fold/engine.h"
 #include "fold/state.h"

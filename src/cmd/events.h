@@ -10,7 +10,7 @@
 #pragma once
 
 #include "cmd/command.h"
-#include "cmd/progress.h"
+#include "base/progress.h"
 #include "read/events.h"
 
 struct events_values {

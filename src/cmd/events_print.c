@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "cmd/events.h"
-#include "cmd/shown.h"
+#include "base/shown.h"
 
 enum {
     WIDTH_MAX = 40, /* a column of text grows up to this; longer values push the line out */

@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "base/u64map.h"
 #include "cmd/events.h"
-#include "cmd/shown.h"
+#include "base/shown.h"
 #include "json/write.h"
 
 enum {

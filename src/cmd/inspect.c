@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "cmd/command.h"
 #include "cmd/place.h"
-#include "cmd/shown.h"
+#include "base/shown.h"
 #include "config/yaml.h"
 #include "event/lines.h"
 #include "fold/explain.h"

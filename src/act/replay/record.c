@@ -1,5 +1,7 @@
 #include "act/replay/record.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
@@ -9,78 +11,89 @@
 #include "base/memory.h"
 #include "bus/kv.h"
 
-void record_new(struct record *record)
+void replay_record_new(struct replay_record *record)
 {
     static const char letters[] = "abcdefghjkmnpqrstuvwxyz23456789";
     unsigned char random[6];
     time_t now = (time_t)(instant_now_ns() / NS_PER_SECOND);
     struct tm utc;
-    *record = (struct record){.root = json_object()};
+    *record = (struct replay_record){.root = json_object()};
     if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
         abort();
     (void)gmtime_r(&now, &utc);
     size_t len = strftime(record->id, sizeof record->id, "%Y%m%d-%H%M%S-", &utc);
     for (size_t i = 0; i < sizeof random; i++)
         record->id[len++] = letters[random[i] % (sizeof letters - 1)];
-    record_set(record, "version", json_integer(1));
-    record_set(record, "id", json_string(record->id));
+    replay_record_set(record, "version", json_integer(1));
+    replay_record_set(record, "id", json_string(record->id));
     char when[INSTANT_TEXT_MAX];
     (void)instant_format(instant_now_ns(), when);
-    record_set(record, "started_at", json_string(when));
+    replay_record_set(record, "started_at", json_string(when));
 }
 
-void record_done(struct record *record)
+void replay_record_done(struct replay_record *record)
 {
     json_decref(record->root);
-    *record = (struct record){0};
+    *record = (struct replay_record){0};
 }
 
-void record_set(struct record *record, const char *key, json_t *value)
+void replay_record_set(struct replay_record *record, const char *key, json_t *value)
 {
     (void)json_object_set_new(record->root, key, value);
 }
 
-const char *record_text(const struct record *record, const char *key)
+const char *replay_record_text(const struct replay_record *record, const char *key)
 {
     const char *text = json_string_value(json_object_get(record->root, key));
     return text ? text : "";
 }
 
-void record_set_state(struct record *record, const char *state, const char *problem)
+void replay_record_set_state(struct replay_record *record, const char *state, const char *problem)
 {
-    record_set(record, "state", json_string(state));
+    replay_record_set(record, "state", json_string(state));
     if (problem && *problem)
-        record_set(record, "problem", json_string(problem));
+        replay_record_set(record, "problem", json_string(problem));
     else
         (void)json_object_del(record->root, "problem");
 }
 
-const char *record_state(const struct record *record)
+/* Of this machine, and no longer there. */
+static bool process_is_gone(const struct replay_record *record)
 {
-    const char *state = record_text(record, "state");
-    int64_t at_ns = 0;
-    if (!strcmp(state, "running") &&
-        instant_parse_rfc3339(slice_of(record_text(record, "updated_at")), &at_ns) &&
-        instant_now_ns() - at_ns > RECORD_STALE_NS)
-        return "broken off";
-    return state;
+    json_t *by = json_object_get(record->root, "by");
+    const char *host = json_string_value(json_object_get(by, "host"));
+    pid_t pid = (pid_t)json_integer_value(json_object_get(by, "pid"));
+    char own[256] = "";
+    (void)gethostname(own, sizeof own - 1);
+    return host && !strcmp(host, own) && pid > 0 && kill(pid, 0) < 0 && errno == ESRCH;
 }
 
-bool record_is_open(const struct record *record)
+const char *replay_record_state(const struct replay_record *record)
 {
-    const char *state = record_text(record, "state");
+    const char *state = replay_record_text(record, "state");
+    int64_t at_ns = 0;
+    if (strcmp(state, "running") != 0 && strcmp(state, "cancelling") != 0)
+        return state;
+    bool stale = instant_parse_rfc3339(slice_of(replay_record_text(record, "updated_at")), &at_ns) &&
+                 instant_now_ns() - at_ns > RECORD_STALE_NS;
+    return stale || process_is_gone(record) ? "broken off" : state;
+}
+
+bool replay_record_is_open(const struct replay_record *record)
+{
+    const char *state = replay_record_text(record, "state");
     return strcmp(state, "done") != 0 && strcmp(state, "cancelled") != 0;
 }
 
-int record_write(struct record *record, struct bus *bus, struct error *err)
+int replay_record_write(struct replay_record *record, struct bus *bus, struct error *err)
 {
     struct kv_config config = {.history = 1, .description = "replays of cim-ops"};
     char when[INSTANT_TEXT_MAX], host[256] = "";
     bool created;
     (void)instant_format(instant_now_ns(), when);
     (void)gethostname(host, sizeof host - 1);
-    record_set(record, "updated_at", json_string(when));
-    record_set(record, "by", json_pack("{s:s, s:i}", "host", host, "pid", (int)getpid()));
+    replay_record_set(record, "updated_at", json_string(when));
+    replay_record_set(record, "by", json_pack("{s:s, s:i}", "host", host, "pid", (int)getpid()));
     CLEANUP_FREE char *text = json_dumps(record->root, JSON_COMPACT);
     if (!record->revision && kv_ensure(bus, REPLAY_BUCKET, &config, &created, err) < 0)
         return -1;
@@ -93,10 +106,10 @@ int record_write(struct record *record, struct bus *bus, struct error *err)
                : -1;
 }
 
-int record_load(struct record *record, struct bus *bus, const char *id, struct error *err)
+int replay_record_load(struct replay_record *record, struct bus *bus, const char *id, struct error *err)
 {
     CLEANUP_BUF struct buf text = {0};
-    *record = (struct record){0};
+    *record = (struct replay_record){0};
     if (strlen(id) >= sizeof record->id || !kv_key_is_legal(id))
         return error_set(err, EXIT_CODE_USAGE, "'%s' is no id of a replay; 'cim-ops replay list' "
                          "shows them", id);
@@ -115,7 +128,7 @@ int record_load(struct record *record, struct bus *bus, const char *id, struct e
 /* --- all of them ------------------------------------------------------------------------------ */
 
 struct listing {
-    struct record *items;
+    struct replay_record *items;
     size_t count, room;
 };
 
@@ -126,8 +139,8 @@ static bool collect(void *context, const struct kv_entry *entry)
         entry->key.len >= REPLAY_ID_MAX)
         return true;
     GROW(list->items, list->count, list->room);
-    struct record *record = &list->items[list->count];
-    *record = (struct record){.revision = entry->revision,
+    struct replay_record *record = &list->items[list->count];
+    *record = (struct replay_record){.revision = entry->revision,
                               .root = json_loadb(entry->value.ptr, entry->value.len, 0, NULL)};
     memcpy(record->id, entry->key.ptr, entry->key.len);
     list->count += record->root != NULL;
@@ -136,10 +149,10 @@ static bool collect(void *context, const struct kv_entry *entry)
 
 static int by_id(const void *a, const void *b)
 {
-    return strcmp(((const struct record *)a)->id, ((const struct record *)b)->id);
+    return strcmp(((const struct replay_record *)a)->id, ((const struct replay_record *)b)->id);
 }
 
-int record_each(struct bus *bus, void (*each)(void *context, const struct record *record),
+int replay_record_each(struct bus *bus, void (*each)(void *context, const struct replay_record *record),
                 void *context, struct error *err)
 {
     struct listing list = {0};
@@ -155,7 +168,7 @@ int record_each(struct bus *bus, void (*each)(void *context, const struct record
     for (size_t i = 0; i < list.count; i++) {
         if (rc == 0)
             each(context, &list.items[i]);
-        record_done(&list.items[i]);
+        replay_record_done(&list.items[i]);
     }
     free(list.items);
     return rc;

@@ -18,29 +18,29 @@
 /* Not written to for so long while it runs: its process is gone. */
 #define RECORD_STALE_NS INT64_C(15000000000)
 
-struct record {
+struct replay_record {
     char id[REPLAY_ID_MAX];
     json_t *root;
     uint64_t revision;
 };
 
 /* A fresh id: the date, the time and a few random letters, so that lists sort by time. */
-void record_new(struct record *record);
-void record_done(struct record *record);
+void replay_record_new(struct replay_record *record);
+void replay_record_done(struct replay_record *record);
 /* Creates the bucket when it is not there. */
-int record_write(struct record *record, struct bus *bus, struct error *err);
+int replay_record_write(struct replay_record *record, struct bus *bus, struct error *err);
 /* EXIT_CODE_PROBLEM: there is none of that id. */
-int record_load(struct record *record, struct bus *bus, const char *id, struct error *err);
+int replay_record_load(struct replay_record *record, struct bus *bus, const char *id, struct error *err);
 
-const char *record_text(const struct record *record, const char *key); /* "" when it has none */
-void record_set(struct record *record, const char *key, json_t *value);
-void record_set_state(struct record *record, const char *state, const char *problem);
-/* "running" and not written to for RECORD_STALE_NS is "broken off". */
-const char *record_state(const struct record *record);
-bool record_is_open(const struct record *record); /* can be gone on with */
+const char *replay_record_text(const struct replay_record *record, const char *key); /* "" when it has none */
+void replay_record_set(struct replay_record *record, const char *key, json_t *value);
+void replay_record_set_state(struct replay_record *record, const char *state, const char *problem);
+/* "running", but not written to for RECORD_STALE_NS or by a process that is gone, is "broken off". */
+const char *replay_record_state(const struct replay_record *record);
+bool replay_record_is_open(const struct replay_record *record); /* can be gone on with */
 
 /* Calls `each` for every record, oldest first. */
-int record_each(struct bus *bus, void (*each)(void *context, const struct record *record),
+int replay_record_each(struct bus *bus, void (*each)(void *context, const struct replay_record *record),
                 void *context, struct error *err);
 
 /* --- parked events ---------------------------------------------------------------------------- */

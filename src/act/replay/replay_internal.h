@@ -14,6 +14,7 @@
 #include "act/replay/digest.h"
 #include "act/replay/record.h"
 #include "act/replay/replay.h"
+#include "base/progress.h"
 #include "base/u64map.h"
 
 struct replay;
@@ -24,6 +25,8 @@ struct target_kind {
     const char *doing; /* "written to", for people */
     bool with_views;   /* events come with view and aggregate */
     bool once;         /* nothing twice, also after kill -9 */
+    /* Guards, nothing is changed; appends what would be done, in words. */
+    int (*check)(struct target *target, struct buf *words, struct error *err);
     /*
      * Finds or makes what is written to. `state`: what state() said at the checkpoint that is gone
      * on from; NULL: it begins. What stands there by then beyond the checkpoint is found again.
@@ -42,6 +45,8 @@ struct target_kind {
     void (*close)(struct target *target); /* also of one that is half open */
     /* Takes what was put there back in, for verify. NULL: it cannot be looked at. */
     int (*read_back)(struct target *target, struct digest *digest, struct error *err);
+    /* In its own way, instead. */
+    int (*verify)(struct target *target, struct error *err);
 };
 
 extern const struct target_kind target_file, target_stream, target_subject, target_core,
@@ -67,7 +72,7 @@ struct pace {
 struct replay {
     const struct replay_options *options;
     struct selection selection;
-    struct record record;
+    struct replay_record record;
     struct target target;
     struct bus *to; /* the target's connection: the selection's, or one of its own */
     bool to_owned;
@@ -75,8 +80,10 @@ struct replay {
     struct replay_figures figures;
     struct pace pace;
     struct u64map blocked; /* aggregates with a parked event: to its sequence */
+    struct progress progress;
     int64_t checkpoint_ns, told_ns, began_ns, last_stored_ns;
     uint64_t told_replayed, story_sequence, expected;
+    bool looking; /* the target is opened to be looked at, not to be written to */
     bool resumed, interrupted, cancelled, live, complained;
 };
 
@@ -133,7 +140,8 @@ struct plan_figures {
     double events_per_second; /* read here */
 };
 int plan_make(struct replay *replay, struct plan_figures *ret, struct error *err);
-void plan_show(struct replay *replay, const struct plan_figures *plan);
+/* `target`: what would be done, in words. */
+void plan_show(const struct replay *replay, const struct plan_figures *plan, struct slice target);
 
 /* --- run.c ------------------------------------------------------------------------------------ */
 
@@ -141,7 +149,15 @@ void plan_show(struct replay *replay, const struct plan_figures *plan);
 bool replay_is_stopped(const struct replay *replay);
 /* Writes a checkpoint and tells how it goes, when it is time to; sees a cancel. */
 int replay_keep(struct replay *replay, struct error *err);
-/* What verb and files need of a replay that is not run: its record, selection and target. */
-int replay_open_recorded(struct replay *replay, const struct replay_options *options,
-                         const char *id, struct error *err);
+/* A replay by its record: selection, target and figures, nothing opened but the connections.
+ * `options` gets what the record says. */
+int replay_open_recorded(struct replay *replay, struct replay_options *options, const char *id,
+                         struct error *err);
 void replay_close(struct replay *replay);
+
+/* --- verify.c --------------------------------------------------------------------------------- */
+
+/* Holds the target against the selection and says what it finds. EXIT_CODE_PROBLEM: they differ. */
+int verify_target(struct replay *replay, struct error *err);
+/* Count and digest of each aggregate of the selection, sorted. */
+int verify_selection(struct replay *replay, struct digest *digest, struct error *err);

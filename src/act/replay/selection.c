@@ -341,13 +341,36 @@ static int find_flow(struct selection *selection, struct error *err)
                : 0;
 }
 
+/* What cim-ops tells of itself is replayed where it is asked for by name. */
+static void leave_out_own(struct selection *selection)
+{
+    struct stream_list *list = &selection->reader.streams;
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (!selection->wanted.events.stream && !strcmp(list->items[i].name, OPS_STREAM))
+            stream_info_done(&list->items[i]);
+        else
+            list->items[kept++] = list->items[i];
+    }
+    list->count = kept;
+}
+
+static int find_streams(struct selection *selection, struct error *err)
+{
+    if (events_list_streams(&selection->reader, &selection->reader.streams, err) < 0)
+        return -1;
+    leave_out_own(selection);
+    return selection->reader.streams.count
+               ? 0
+               : error_set(err, EXIT_CODE_PROBLEM, "there is no event stream to replay");
+}
+
 int selection_open(struct selection *selection, const struct replay_wanted *wanted,
                    const struct bus_options *nats, const char *rules_dir, bool (*stopped)(void),
                    struct error *err)
 {
     if (open_reader(selection, wanted, nats, rules_dir, stopped, err) < 0 ||
-        events_list_streams(&selection->reader, &selection->reader.streams, err) < 0 ||
-        cut_streams(selection, err) < 0 || narrow(selection, err) < 0)
+        find_streams(selection, err) < 0 || cut_streams(selection, err) < 0 || narrow(selection, err) < 0)
         return -1;
     return find_flow(selection, err);
 }

@@ -32,6 +32,9 @@ enum {
     RETRY_MS = 200,
     WAIT_MS = 100,
     REPLY_SHOWN_MAX = 200,
+    /* Of one connection: enough that the server never waits. More would only make each answer wait
+     * longer, and with it the next event of its aggregate. */
+    SENT_MAX = 256,
 };
 static const int64_t patience_ns = 60 * NS_PER_SECOND; /* for a target that is away */
 static const int64_t silence_ns = 20 * NS_PER_SECOND;  /* sent, and no answer: the link is dead */
@@ -337,7 +340,7 @@ static int send_slot(struct target *target, struct slot *slot, struct error *err
                           .seq = slot->seq,
                           .stored_at_ns = slot->stored_at_ns};
     const char *why;
-    char large[128];
+    char large[192];
     size_t limit = bus_payload_max(replay->to);
     if (!stamp_make(&async->stamped, buf_slice(&slot->headers), &stamp, !async->is_service, &why)) {
         refuse(target, slot, why);
@@ -475,9 +478,13 @@ static int open_links(struct target *target, size_t count, struct error *err)
 {
     struct async *async = target->own;
     const struct replay *replay = target->replay;
+    if (replay->looking)
+        return 0;
     flight_init(&async->flight, replay->options->batch, replay->positions,
                 replay->selection.stream_count);
-    async->sent_max = async->is_service ? replay->options->parallel : replay->options->batch;
+    async->sent_max = async->is_service ? replay->options->parallel : count * SENT_MAX;
+    if (async->sent_max > replay->options->batch)
+        async->sent_max = replay->options->batch;
     for (size_t i = 0; i < count; i++) {
         if (publisher_new(replay->to, replay->options->batch, on_ack, target, &async->links[i],
                           err) < 0)
@@ -632,36 +639,67 @@ static void warn_of_others(const struct target *target, const struct stream_info
                       info->name, (long long)info->limits.bytes);
 }
 
-/* `target->where` is the stream. */
+/* What the stream is, or would be; info->name is NULL when it is not there. */
+static int look_at_stream(struct target *target, const char *name, const char *prefix, bool *ret_same,
+                          struct stream_info *info, char **ret_prefix, struct error *err)
+{
+    struct replay *replay = target->replay;
+    struct error problem = ERROR_NONE;
+    *ret_prefix = NULL;
+    if (target_is_same_account(replay, ret_same, err) < 0)
+        return -1;
+    if (stream_info(replay->to, name, info, &problem) < 0) {
+        *info = (struct stream_info){0};
+        return problem.code == EXIT_CODE_PROBLEM
+                   ? 0
+                   : error_set(err, problem.code, "%s", problem.text);
+    }
+    if (prefix)
+        *ret_prefix = xstrdup(prefix);
+    else if (choose_prefix(target, info, *ret_same, ret_prefix, err) < 0)
+        return -1;
+    return guard_stream(target, info, *ret_same, *ret_prefix, err);
+}
+
+static int stream_check(struct target *target, struct buf *words, struct error *err)
+{
+    struct stream_info info = {0};
+    CLEANUP_FREE char *prefix = NULL;
+    const char *given = target->replay->options->prefix;
+    bool same = false;
+    int rc = look_at_stream(target, target->where, NULL, &same, &info, &prefix, err);
+    if (rc == 0 && !info.name)
+        buf_addf(words, "stream %s, made new, for %s%s", target->where,
+                 same || given ? (given && *given ? given : target->where) : "the same subjects",
+                 same || given ? ".>" : "");
+    else if (rc == 0)
+        buf_addf(words, "stream %s (%llu messages now), subjects %s%s", info.name,
+                 (unsigned long long)info.messages, prefix ? "under " : "as they are",
+                 prefix ? prefix : "");
+    stream_info_done(&info);
+    return rc;
+}
+
 static int open_stream(struct target *target, const char *name, const char *prefix, json_t *state,
                        struct error *err)
 {
     struct async *async = target->own;
-    struct replay *replay = target->replay;
     struct stream_info info = {0};
     bool same = false;
-    if (target_is_same_account(replay, &same, err) < 0)
-        return -1;
-    int rc = stream_info(replay->to, name, &info, err);
-    if (rc < 0 && err->code == EXIT_CODE_PROBLEM && !state && !prefix) {
-        *err = ERROR_NONE;
+    int rc = look_at_stream(target, name, prefix, &same, &info, &async->prefix, err);
+    if (rc == 0 && !info.name) {
+        if (state)
+            return error_set(err, EXIT_CODE_DAMAGED, "stream %s is no longer there", name);
         if (create_stream(target, same, err) < 0)
             return -1;
-        rc = stream_info(replay->to, name, &info, err);
+        rc = look_at_stream(target, name, prefix, &same, &info, &async->prefix, err);
     }
-    if (rc < 0)
-        return -1;
-    async->stream = xstrdup(name);
-    async->created = xstrdup(info.created);
-    async->base = async->last_seq = info.last_seq;
-    if (prefix)
-        async->prefix = xstrdup(prefix);
-    else
-        rc = choose_prefix(target, &info, same, &async->prefix, err);
-    if (rc == 0)
-        rc = guard_stream(target, &info, same, async->prefix, err);
-    if (rc == 0)
+    if (rc == 0 && info.name) {
+        async->stream = xstrdup(name);
+        async->created = xstrdup(info.created);
+        async->base = async->last_seq = info.last_seq;
         warn_of_others(target, &info);
+    }
     stream_info_done(&info);
     return rc;
 }
@@ -698,22 +736,44 @@ static json_t *stream_state(struct target *target)
 
 /* --- subjects --------------------------------------------------------------------------------- */
 
-/* Where a stream takes them, they are acknowledged; else they are gone once they are sent. */
-static int subject_open(struct target *target, json_t *state, struct error *err)
+/* The stream that takes what is published; none: *ret_name stays empty. */
+static int look_at_subject(struct target *target, struct buf *ret_name, struct error *err)
 {
-    struct replay *replay = target->replay;
     CLEANUP_FREE char *filter = xasprintf("%s.>", target->where);
-    CLEANUP_BUF struct buf name = {0};
     struct error problem = ERROR_NONE;
     if (!subject_is_filter(slice_of(filter)) || strchr(target->where, '*'))
         return error_set(err, EXIT_CODE_USAGE,
                          "--target: '%s' is no prefix of subjects, such as replay.test",
                          target->where);
-    if (target_guard_feedback(replay, filter, err) < 0)
+    if (target_guard_feedback(target->replay, filter, err) < 0)
         return -1;
-    if (stream_of_subject(replay->to, filter, &name, &problem) < 0) {
-        if (problem.code != EXIT_CODE_PROBLEM)
-            return error_set(err, problem.code, "%s", problem.text);
+    if (stream_of_subject(target->replay->to, filter, ret_name, &problem) < 0 &&
+        problem.code != EXIT_CODE_PROBLEM)
+        return error_set(err, problem.code, "%s", problem.text);
+    return 0;
+}
+
+static int subject_check(struct target *target, struct buf *words, struct error *err)
+{
+    CLEANUP_BUF struct buf name = {0};
+    if (look_at_subject(target, &name, err) < 0)
+        return -1;
+    buf_addf(words, "subjects under %s, ", target->where);
+    if (name.len)
+        buf_addf(words, "which stream %s takes", buf_cstr(&name));
+    else
+        buf_add_str(words, "which no stream takes: core NATS, at most once");
+    return 0;
+}
+
+/* Where a stream takes them, they are acknowledged; else they are gone once they are sent. */
+static int subject_open(struct target *target, json_t *state, struct error *err)
+{
+    struct replay *replay = target->replay;
+    CLEANUP_BUF struct buf name = {0};
+    if (look_at_subject(target, &name, err) < 0)
+        return -1;
+    if (!name.len) {
         target->kind = &target_core;
         return target->kind->open(target, state, err);
     }
@@ -726,16 +786,22 @@ static int subject_open(struct target *target, json_t *state, struct error *err)
 
 /* --- services --------------------------------------------------------------------------------- */
 
+static int service_check(struct target *target, struct buf *words, struct error *err)
+{
+    if (!subject_is_filter(slice_of(target->where)) || strpbrk(target->where, "*>"))
+        return error_set(err, EXIT_CODE_USAGE, "--target: '%s' is no subject", target->where);
+    buf_addf(words, "requests to %s, %u at a time, %u tries each", target->where,
+             target->replay->options->parallel, target->replay->options->retries + 1);
+    return target_guard_feedback(target->replay, target->where, err);
+}
+
 static int service_open(struct target *target, json_t *state, struct error *err)
 {
     struct async *async = async_new(target);
     (void)state;
     async->is_service = true;
     async->prefix = xstrdup(target->where);
-    if (!subject_is_filter(slice_of(target->where)) || strpbrk(target->where, "*>"))
-        return error_set(err, EXIT_CODE_USAGE, "--target: '%s' is no subject", target->where);
-    if (target_guard_feedback(target->replay, target->where, err) < 0 ||
-        replay_load_blocked(target->replay, err) < 0)
+    if (replay_load_blocked(target->replay, err) < 0)
         return -1;
     return open_links(target, 1, err);
 }
@@ -820,6 +886,7 @@ const struct target_kind target_stream = {
     .doing = "published into",
     .with_views = true,
     .once = true,
+    .check = stream_check,
     .open = stream_open,
     .take = async_take,
     .poll = async_poll,
@@ -834,6 +901,7 @@ const struct target_kind target_subject = {
     .doing = "published under",
     .with_views = true,
     .once = true,
+    .check = subject_check,
     .open = subject_open,
     .take = async_take,
     .poll = async_poll,
@@ -847,6 +915,7 @@ const struct target_kind target_service = {
     .name = "service",
     .doing = "sent as requests to",
     .with_views = true,
+    .check = service_check,
     .open = service_open,
     .take = async_take,
     .poll = async_poll,

@@ -82,6 +82,7 @@ const struct target_kind target_core = {
     .name = "subject",
     .doing = "published (no stream takes them) under",
     .with_views = true,
+    .check = NULL, /* it is chosen when target_subject is opened */
     .open = core_open,
     .take = core_take,
     .settle = core_settle,

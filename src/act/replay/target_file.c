@@ -35,6 +35,20 @@ static int failed(const struct target *target, const char *what, struct error *e
                      target->where, what, strerror(code));
 }
 
+static int file_check(struct target *target, struct buf *words, struct error *err)
+{
+    struct stat is;
+    if (!strcmp(target->where, "-")) {
+        buf_add_str(words, "JSON lines on standard output");
+        return 0;
+    }
+    buf_addf(words, "file %s, made new, JSON lines", target->where);
+    if (!target->replay->resumed && stat(target->where, &is) == 0)
+        return error_set(err, EXIT_CODE_REFUSED,
+                         "%s is there already; name another file, or remove it", target->where);
+    return 0;
+}
+
 static int open_fresh(struct target *target, struct file *file, struct error *err)
 {
     file->fd = open(target->where, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
@@ -70,6 +84,8 @@ static int file_open(struct target *target, json_t *state, struct error *err)
     (void)json_plan_compile(file->any);
     file->fd = -1;
     file->to_stdout = !strcmp(target->where, "-");
+    if (target->replay->looking)
+        return 0;
     if (file->to_stdout) {
         file->fd = STDOUT_FILENO;
         return state ? error_set(err, EXIT_CODE_REFUSED,
@@ -226,6 +242,7 @@ const struct target_kind target_file = {
     .name = "file",
     .doing = "written to",
     .once = true,
+    .check = file_check,
     .open = file_open,
     .take = file_take,
     .settle = file_settle,

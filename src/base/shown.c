@@ -1,4 +1,4 @@
-#include "cmd/shown.h"
+#include "base/shown.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -135,7 +135,8 @@ int replay_keep(struct replay *replay, struct error *err)
     int64_t now = instant_monotonic_ns();
     struct error problem = ERROR_NONE;
     progress_show(&replay->progress, replay->figures.read, replay->expected);
-    if (now - replay->checkpoint_ns < checkpoint_every_ns)
+    int64_t apart = replay->target.kind->checkpoint_ns;
+    if (now - replay->checkpoint_ns < (apart ? apart : checkpoint_every_ns))
         return 0;
     replay->checkpoint_ns = now;
     if (replay->target.kind->settle(&replay->target, false, replay->positions, err) < 0)

@@ -1,0 +1,350 @@
+#include "act/replay/projecting.h"
+
+#include <stdio.h>
+#include <time.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/instant.h"
+#include "base/memory.h"
+#include "base/shown.h"
+#include "bus/kv.h"
+#include "bus/publisher.h"
+
+bool projecting_key(const struct events_row *row, struct buf *ret)
+{
+    struct slice domain = row->view.field[EVENT_DOMAIN], id = row->view.field[EVENT_AGGREGATE_ID];
+    buf_reset(ret);
+    if (row->malformed || !slice_present(domain) || !slice_present(id))
+        return false;
+    kv_key_of(ret, domain);
+    buf_add_char(ret, '.');
+    kv_key_of(ret, id);
+    return true;
+}
+
+static bool part_is_listed(const char *list, struct slice part)
+{
+    CLEANUP_BUF struct buf text = {0};
+    return !list || (kv_key_text(&text, part) && slice_listed(list, buf_slice(&text)));
+}
+
+bool projecting_in_scope(const struct selection *selection, struct slice key)
+{
+    const struct events_wanted *wanted = &selection->wanted.events;
+    struct slice domain, id = key;
+    return slice_cut(&id, '.', &domain) && slice_present(id) &&
+           part_is_listed(wanted->domain, domain) && part_is_listed(wanted->aggregate, id);
+}
+
+/* --- writes ----------------------------------------------------------------------------------- */
+
+enum { SEND_TIMEOUT_MS = 5000, WAIT_MS = 100, RETRY_MS = 200 };
+static const int64_t patience_ns = 60 * NS_PER_SECOND;
+
+struct write {
+    struct buf subject, value;
+    bool is_delete, answered;
+};
+
+struct kv_writes {
+    struct bus *bus;
+    char *bucket;
+    struct publisher *link;
+    struct write ring[KV_PENDING_MAX];
+    uint64_t head, tail; /* tags */
+    size_t bytes;
+    bool again, refused; /* an answer says: not stored, may pass; for good */
+    char reason[256];
+    int64_t trouble_ns;
+};
+
+static struct write *write_at(struct kv_writes *writes, uint64_t tag)
+{
+    return &writes->ring[tag % KV_PENDING_MAX];
+}
+
+static void drop_answered(struct kv_writes *writes)
+{
+    for (; writes->head < writes->tail; writes->head++) {
+        struct write *one = write_at(writes, writes->head);
+        if (!one->answered)
+            break;
+        writes->bytes -= one->value.len;
+        if (one->value.room > 1 << 16)
+            buf_done(&one->value);
+    }
+}
+
+static void on_ack(void *context, const struct publisher_ack *ack)
+{
+    struct kv_writes *writes = context;
+    if (ack->tag < writes->head || ack->tag >= writes->tail)
+        return;
+    if (!ack->error) {
+        write_at(writes, ack->tag)->answered = true;
+        writes->trouble_ns = 0;
+        drop_answered(writes);
+        return;
+    }
+    (void)snprintf(writes->reason, sizeof writes->reason, "%s", ack->error);
+    writes->again = true;
+    writes->refused = writes->refused || !(ack->no_stream || ack->transient);
+}
+
+int kv_writes_new(struct bus *bus, const char *bucket, struct kv_writes **ret, struct error *err)
+{
+    struct kv_writes *writes = xcalloc(1, sizeof *writes);
+    writes->bus = bus;
+    writes->bucket = xstrdup(bucket);
+    *ret = writes;
+    return publisher_new(bus, KV_PENDING_MAX, on_ack, writes, &writes->link, err);
+}
+
+void kv_writes_free(struct kv_writes *writes)
+{
+    if (!writes)
+        return;
+    publisher_free(writes->link);
+    for (size_t i = 0; i < KV_PENDING_MAX; i++) {
+        buf_done(&writes->ring[i].subject);
+        buf_done(&writes->ring[i].value);
+    }
+    free(writes->bucket);
+    free(writes);
+}
+
+static int send_one(struct kv_writes *writes, uint64_t tag, struct error *err)
+{
+    static const struct bus_header marker = {{"KV-Operation", 12}, {"DEL", 3}};
+    const struct write *one = write_at(writes, tag);
+    return publisher_send(writes->link, tag, buf_slice(&one->subject), &marker,
+                          one->is_delete ? 1 : 0, buf_slice(&one->value), SEND_TIMEOUT_MS, err);
+}
+
+/* A fresh link, and all that was not answered for once more, in its order. */
+static int send_again(struct kv_writes *writes, struct error *err)
+{
+    writes->again = false;
+    if (publisher_reopen(writes->link, err) < 0)
+        return -1;
+    for (uint64_t tag = writes->head; tag < writes->tail; tag++) {
+        if (send_one(writes, tag, err) < 0)
+            return -1;
+        write_at(writes, tag)->answered = false;
+    }
+    return 0;
+}
+
+static int mend(struct kv_writes *writes, struct error *problem, struct error *err)
+{
+    const struct timespec nap = {.tv_nsec = RETRY_MS * NS_PER_MS};
+    int64_t now = instant_monotonic_ns();
+    if (writes->refused)
+        return error_set(err, EXIT_CODE_DAMAGED, "bucket %s: %s", writes->bucket, writes->reason);
+    if (!writes->trouble_ns)
+        writes->trouble_ns = now;
+    do {
+        if (instant_monotonic_ns() - writes->trouble_ns > patience_ns ||
+            bus_is_closed(writes->bus))
+            return error_set(err, EXIT_CODE_UNREACHABLE, "bucket %s: %s", writes->bucket,
+                             problem->text[0] ? problem->text : writes->reason);
+        (void)nanosleep(&nap, NULL);
+    } while (send_again(writes, problem) < 0);
+    return 0;
+}
+
+int kv_writes_poll(struct kv_writes *writes, int wait_ms, struct error *err)
+{
+    struct error problem = ERROR_NONE;
+    int rc = publisher_poll(writes->link, publisher_in_flight(writes->link) ? wait_ms : 0, &problem);
+    return rc < 0 || writes->again ? mend(writes, &problem, err) : 0;
+}
+
+int kv_writes_wait(struct kv_writes *writes, struct error *err)
+{
+    int64_t began = instant_monotonic_ns();
+    while (writes->head < writes->tail) {
+        uint64_t head = writes->head;
+        if (kv_writes_poll(writes, WAIT_MS, err) < 0)
+            return -1;
+        if (writes->head != head)
+            began = instant_monotonic_ns();
+        else if (instant_monotonic_ns() - began > patience_ns / 3)
+            writes->again = true; /* the link is silent */
+    }
+    return 0;
+}
+
+int kv_writes_put(struct kv_writes *writes, const char *key, struct slice value, bool is_delete,
+                  struct error *err)
+{
+    struct error problem = ERROR_NONE;
+    while (writes->tail - writes->head == KV_PENDING_MAX || writes->bytes > KV_PENDING_BYTES) {
+        if (kv_writes_poll(writes, WAIT_MS, err) < 0)
+            return -1;
+    }
+    uint64_t tag = writes->tail++;
+    struct write *one = write_at(writes, tag);
+    buf_reset(&one->subject);
+    buf_reset(&one->value);
+    kv_add_subject(&one->subject, writes->bucket, key);
+    if (!is_delete)
+        buf_add_slice(&one->value, value);
+    one->is_delete = is_delete;
+    one->answered = false;
+    writes->bytes += one->value.len;
+    int rc = send_one(writes, tag, &problem);
+    if (rc == 0 && tag % 64 == 0)
+        rc = publisher_poll(writes->link, 0, &problem);
+    return rc < 0 || writes->again ? mend(writes, &problem, err) : 0;
+}
+
+/* --- verification ----------------------------------------------------------------------------- */
+
+enum { SHOWN_MAX = 20 };
+
+struct refolded {
+    char *key;
+    struct projection_doc *doc;
+};
+
+struct verifying {
+    struct replay *replay;
+    struct projector *projector;
+    const char *bucket;
+    struct projecting_figures *figures;
+    struct refolded *docs;
+    size_t count, room;
+    struct u64map by_hash;
+    uint64_t pass, passes;
+    struct buf key, value;
+};
+
+static bool is_of_pass(const struct verifying *verifying, uint64_t hash)
+{
+    return hash % verifying->passes == verifying->pass;
+}
+
+static int refold(void *context, const struct replay_event *event, struct error *err)
+{
+    struct verifying *verifying = context;
+    enum projection_effect effect;
+    struct error problem = ERROR_NONE;
+    bool fresh;
+    if (!projecting_key(&event->row, &verifying->key))
+        return 0;
+    uint64_t hash = XXH3_64bits(verifying->key.ptr, verifying->key.len);
+    if (!is_of_pass(verifying, hash))
+        return 0;
+    uint64_t *at = u64map_put(&verifying->by_hash, hash, &fresh);
+    if (fresh) {
+        GROW(verifying->docs, verifying->count, verifying->room);
+        verifying->docs[verifying->count] = (struct refolded){
+            .key = xstrdup(buf_cstr(&verifying->key)), .doc = projection_doc_new()};
+        *at = verifying->count++;
+    }
+    struct projection_event folded = {
+        .stream = slice_of(verifying->replay->selection.streams[event->stream].name),
+        .seq = event->seq,
+        .input = &event->input,
+        .view = &event->row.view,
+        .payload = event->row.payload};
+    if (projection_apply(verifying->projector, verifying->docs[*at].doc, &folded, &effect,
+                         &problem) < 0 &&
+        problem.code != EXIT_CODE_PROBLEM) /* too much for it: left out here as there */
+        return error_set(err, problem.code, "%s", problem.text);
+    return 0;
+}
+
+static int look(void *context, struct error *err)
+{
+    const struct verifying *verifying = context;
+    (void)err;
+    return replay_is_stopped(verifying->replay);
+}
+
+static void differs(struct verifying *verifying, struct slice key, const char *how)
+{
+    CLEANUP_BUF struct buf clean = {0};
+    shown_add(&clean, key);
+    if (verifying->figures->different++ < SHOWN_MAX)
+        (void)printf("  %s: %s\n", buf_cstr(&clean), how);
+}
+
+static bool compare_one(void *context, const struct kv_entry *entry)
+{
+    struct verifying *verifying = context;
+    uint64_t hash = XXH3_64bits(entry->key.ptr, entry->key.len);
+    if (!is_of_pass(verifying, hash) || entry->is_deleted ||
+        !projecting_in_scope(&verifying->replay->selection, entry->key))
+        return true;
+    const uint64_t *at = u64map_get(&verifying->by_hash, hash);
+    struct refolded *mine = at ? &verifying->docs[*at] : NULL;
+    if (!mine || projection_doc_is_empty(mine->doc)) {
+        differs(verifying, entry->key, "is in the bucket, and no event makes it");
+        return true;
+    }
+    buf_reset(&verifying->value);
+    projection_doc_write(mine->doc, &verifying->value);
+    if (!slice_eq(buf_slice(&verifying->value), entry->value))
+        differs(verifying, entry->key, "is not what its events give");
+    verifying->figures->documents++;
+    projection_doc_reset(mine->doc); /* seen */
+    return true;
+}
+
+static void forget_docs(struct verifying *verifying)
+{
+    for (size_t i = 0; i < verifying->count; i++) {
+        projection_doc_free(verifying->docs[i].doc);
+        free(verifying->docs[i].key);
+    }
+    verifying->count = 0;
+    u64map_done(&verifying->by_hash);
+    verifying->by_hash = (struct u64map){0};
+}
+
+static int run_pass(struct verifying *verifying, struct error *err)
+{
+    struct replay *replay = verifying->replay;
+    uint64_t *read = xcalloc(replay->selection.stream_count + 1, sizeof *read);
+    struct feed feed = {.selection = &replay->selection,
+                        .with_views = true,
+                        .read = read,
+                        .each = refold,
+                        .idle = look,
+                        .context = verifying};
+    int rc = feed_run(&feed, err);
+    free(read);
+    if (rc == 0)
+        rc = kv_each(replay->to, verifying->bucket, NULL, compare_one, verifying, err);
+    for (size_t i = 0; rc == 0 && i < verifying->count; i++) {
+        if (!projection_doc_is_empty(verifying->docs[i].doc))
+            differs(verifying, slice_of(verifying->docs[i].key), "is missing in the bucket");
+    }
+    forget_docs(verifying);
+    return rc > 0 ? error_set(err, EXIT_CODE_DAMAGED, "interrupted while it was verified") : rc;
+}
+
+int projecting_verify(struct replay *replay, const struct projection_rules *rules,
+                      const char *bucket, struct projecting_figures *ret, struct error *err)
+{
+    struct verifying verifying = {.replay = replay, .bucket = bucket, .figures = ret};
+    struct kv_info info = {0};
+    if (kv_info(replay->to, bucket, &info, err) < 0)
+        return -1;
+    verifying.projector = projector_new(rules);
+    verifying.passes = info.bytes * 4 / PROJECTING_MEMORY + 1;
+    int rc = 0;
+    for (; rc == 0 && verifying.pass < verifying.passes; verifying.pass++)
+        rc = run_pass(&verifying, err);
+    projector_free(verifying.projector);
+    free(verifying.docs);
+    buf_done(&verifying.key);
+    buf_done(&verifying.value);
+    if (rc == 0 && ret->different)
+        rc = error_set(err, EXIT_CODE_PROBLEM, "%llu documents in %s are not what the events give",
+                       (unsigned long long)ret->different, bucket);
+    return rc;
+}

@@ -9,6 +9,7 @@
 #include "cmd/rules_test.h"
 #include "fold/advice.h"
 #include "fold/engine.h"
+#include "fold/projection.h"
 
 struct rules_values {
     const char *rules, *output, *schemas, *base;
@@ -142,16 +143,22 @@ static void print_warning(void *context, const char *text)
     (void)fprintf(stderr, "%s\n", text);
 }
 
-static size_t check(const struct rules *rules, const char *folder)
+/* The warnings, *ret; projections are no part of the rules that folds to metrics use. */
+static int check(const struct rules *rules, const char *folder, size_t *ret, struct error *err)
 {
+    struct projection_rules *projections = NULL;
+    if (projection_rules_load(folder, &projections, err) < 0)
+        return -1;
     size_t warnings = rules_advise(rules, print_warning, NULL);
-    (void)printf("%s: %zu envelopes, %zu metrics: ", folder, rules->envelope_count,
-                 rules->metric_count);
+    (void)printf("%s: %zu envelopes, %zu metrics, %zu projections: ", folder, rules->envelope_count,
+                 rules->metric_count, projection_rules_count(projections));
+    projection_rules_free(projections);
     if (warnings)
         (void)printf("%zu warnings\n", warnings);
     else
         (void)printf("all right\n");
-    return warnings;
+    *ret = warnings;
+    return 0;
 }
 
 /* Prometheus rules that divide what `type: ratio` counts. */
@@ -195,7 +202,7 @@ static int run(const void *opaque, int count, char **operands, struct error *err
     else if (!folder)
         (void)error_set(err, EXIT_CODE_USAGE, "the shipped rules were not found; name a folder");
     else if (rules_load(folder, &rules, err) == 0 && !is_list)
-        warnings = check(rules, folder);
+        (void)check(rules, folder, &warnings, err);
     else if (rules && !strcmp(values->output, "recording"))
         print_recording(rules);
     else if (rules)

@@ -217,7 +217,7 @@ static int load_remember(struct rules *rules, const struct yaml_node *node,
 static int load_metric_file(struct rules *rules, const struct yaml_node *root, const char *file,
                             struct error *err)
 {
-    static const char *const known[] = {"metrics", "remember"};
+    static const char *const known[] = {"metrics", "remember", "projections"}; /* projection.h */
     const struct yaml_node *metrics = yaml_get(root, "metrics"),
                            *remembers = yaml_get(root, "remember");
     if (yaml_check_keys(root, known, ARRAY_LEN(known), "a rules file", err) < 0)

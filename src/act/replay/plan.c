@@ -2,7 +2,6 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "act/replay/flight.h"
 #include "act/replay/replay_internal.h"
 #include "base/instant.h"
 #include "base/memory.h"
@@ -71,8 +70,7 @@ int plan_make(struct replay *replay, struct plan_figures *ret, struct error *err
 
 static size_t memory_max(const struct replay *replay)
 {
-    size_t flight = replay->options->batch * sizeof(struct slot) + FLIGHT_BYTES_MAX;
-    return OWN_BYTES + (replay->target.kind->poll ? flight : 0);
+    return OWN_BYTES + replay->target.kind->memory_bytes;
 }
 
 /* Seconds: by what was measured here, what a target takes beside it, and what was asked for. */

@@ -25,6 +25,7 @@ struct target_kind {
     const char *doing; /* "written to", for people */
     bool with_views;   /* events come with view and aggregate */
     bool once;         /* nothing twice, also after kill -9 */
+    size_t memory_bytes; /* at most, beside the largest message */
     int64_t checkpoint_ns; /* between checkpoints, where they are dear; 0: as usual */
     /* Guards, nothing is changed; appends what would be done, in words. */
     int (*check)(struct target *target, struct buf *words, struct error *err);

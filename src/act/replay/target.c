@@ -5,7 +5,7 @@
 #include "base/memory.h"
 
 static const struct target_kind *const kinds[] = {
-    &target_file, &target_stream, &target_subject, &target_service,
+    &target_file, &target_stream, &target_subject, &target_service, &target_kv,
 };
 
 static int unknown(const char *text, struct error *err)

@@ -242,6 +242,7 @@ const struct target_kind target_file = {
     .name = "file",
     .doing = "written to",
     .once = true,
+    .memory_bytes = 2 * WRITE_AT,
     .check = file_check,
     .open = file_open,
     .take = file_take,

@@ -524,6 +524,7 @@ const struct target_kind target_kv = {
     .doing = "folded into",
     .with_views = true,
     .once = true,
+    .memory_bytes = KV_CACHE_BYTES + KV_KNOWN_BYTES + 2 * KV_PENDING_BYTES + PROJECTING_MEMORY,
     .checkpoint_ns = 5 * NS_PER_SECOND,
     .check = kv_check,
     .open = kv_open,

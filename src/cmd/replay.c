@@ -172,6 +172,8 @@ static int read_values(const struct replay_values *values, struct replay_options
         .quiet = isatty(STDERR_FILENO) != 1,
         .stopped = is_stopped,
     };
+    if (values->target && !values->to.url && !strncmp(values->target, "stream:", 7))
+        ret->wanted.target_stream = values->target + 7;
     if (values->to.url)
         ret->to_nats = nats_bus_options(&values->to, "cim-ops replay target");
     if (!ret->json && strcmp(values->output, "text") != 0)

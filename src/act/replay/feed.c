@@ -100,9 +100,10 @@ static int on_message(void *context, const struct bus_message *message, struct e
     feed->passed++;
     if (feed->with_views || selection->reader.filter.only_views)
         view_event(&selection->reader, selection->streams[feeding->stream].name, &event);
-    int rc = hand_over(feeding, &event, err);
+    if (hand_over(feeding, &event, err) < 0)
+        return -1; /* not taken, so not passed */
     feed->read[feeding->stream] = message->seq;
-    return rc;
+    return 0;
 }
 
 static int on_idle(void *context, struct error *err)

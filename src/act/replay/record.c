@@ -147,9 +147,9 @@ static bool collect(void *context, const struct kv_entry *entry)
     return true;
 }
 
-static int by_id(const void *a, const void *b)
+static int by_start(const void *a, const void *b)
 {
-    return strcmp(((const struct replay_record *)a)->id, ((const struct replay_record *)b)->id);
+    return strcmp(replay_record_text(a, "started_at"), replay_record_text(b, "started_at"));
 }
 
 int replay_record_each(struct bus *bus, void (*each)(void *context, const struct replay_record *record),
@@ -164,7 +164,7 @@ int replay_record_each(struct bus *bus, void (*each)(void *context, const struct
                    : error_set(err, absent.code, "%s", absent.text);
     int rc = kv_each(bus, REPLAY_BUCKET, "*", collect, &list, err);
     if (list.count)
-        qsort(list.items, list.count, sizeof *list.items, by_id);
+        qsort(list.items, list.count, sizeof *list.items, by_start);
     for (size_t i = 0; i < list.count; i++) {
         if (rc == 0)
             each(context, &list.items[i]);

@@ -341,13 +341,15 @@ static int find_flow(struct selection *selection, struct error *err)
                : 0;
 }
 
-/* What cim-ops tells of itself is replayed where it is asked for by name. */
-static void leave_out_own(struct selection *selection)
+/* Unless it is asked for by name, or nothing else would be left. */
+static void leave_out(struct selection *selection, const char *name)
 {
     struct stream_list *list = &selection->reader.streams;
     size_t kept = 0;
+    if (selection->wanted.events.stream || !name || list->count == 1)
+        return;
     for (size_t i = 0; i < list->count; i++) {
-        if (!selection->wanted.events.stream && !strcmp(list->items[i].name, OPS_STREAM))
+        if (!strcmp(list->items[i].name, name))
             stream_info_done(&list->items[i]);
         else
             list->items[kept++] = list->items[i];
@@ -359,7 +361,8 @@ static int find_streams(struct selection *selection, struct error *err)
 {
     if (events_list_streams(&selection->reader, &selection->reader.streams, err) < 0)
         return -1;
-    leave_out_own(selection);
+    leave_out(selection, OPS_STREAM); /* what cim-ops tells of itself */
+    leave_out(selection, selection->wanted.target_stream);
     return selection->reader.streams.count
                ? 0
                : error_set(err, EXIT_CODE_PROBLEM, "there is no event stream to replay");

@@ -15,6 +15,7 @@
 struct replay_wanted {
     struct events_wanted events; /* `since` and `until` are not used */
     const char *from, *until;    /* a sequence (of one stream), or a time */
+    const char *target_stream;   /* not to be read where no streams are named; or NULL */
     const char *filter_file;     /* JSON: event_types, domains, time_range {start, end} */
 };
 

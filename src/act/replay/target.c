@@ -77,7 +77,7 @@ int target_guard_feedback(struct replay *replay, const char *subject, struct err
             if (subject_filters_overlap(slice_of(stream->subjects[j]), slice_of(subject)))
                 return error_set(err, EXIT_CODE_REFUSED,
                                  "the target would feed back: stream %s, which is replayed, takes "
-                                 "%s, and with it what goes to %s",
+                                 "%s, and with it what goes to %s; choose others by --stream",
                                  stream->name, stream->subjects[j], subject);
         }
     }

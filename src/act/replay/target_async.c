@@ -581,26 +581,36 @@ static int create_stream(struct target *target, bool same, struct error *err)
     return stream_ensure(replay->to, target->where, subjects, count, &created, err);
 }
 
-static int guard_stream(struct target *target, const struct stream_info *info, bool same,
-                        const char *prefix, struct error *err)
+/* Is it read itself, by its own name or as the origin of another? */
+static int guard_origin(struct target *target, const char *name, bool same, struct error *err)
+{
+    const struct selection *selection = &target->replay->selection;
+    for (size_t i = 0; same && i < selection->stream_count; i++) {
+        const struct selection_stream *stream = &selection->streams[i];
+        if (!strcmp(stream->name, name))
+            return error_set(err, EXIT_CODE_REFUSED,
+                             "the target would feed back: stream %s is replayed itself; choose "
+                             "others by --stream",
+                             name);
+        for (size_t j = 0; j < stream->origin_count; j++) {
+            if (!strcmp(stream->origins[j], name))
+                return error_set(err, EXIT_CODE_REFUSED,
+                                 "the target would feed back: stream %s, which is replayed, is "
+                                 "sourced from %s",
+                                 stream->name, name);
+        }
+    }
+    return 0;
+}
+
+static int guard_stream(struct target *target, const struct stream_info *info, const char *prefix,
+                        struct error *err)
 {
     struct replay *replay = target->replay;
     const struct selection *selection = &replay->selection;
     uint64_t expected = 0;
-    for (size_t i = 0; i < selection->stream_count; i++) {
-        const struct selection_stream *stream = &selection->streams[i];
-        expected += stream->messages;
-        if (same && !strcmp(stream->name, info->name))
-            return error_set(err, EXIT_CODE_REFUSED,
-                             "the target would feed back: stream %s is replayed itself", info->name);
-        for (size_t j = 0; same && j < stream->origin_count; j++) {
-            if (!strcmp(stream->origins[j], info->name))
-                return error_set(err, EXIT_CODE_REFUSED,
-                                 "the target would feed back: stream %s, which is replayed, is "
-                                 "sourced from %s",
-                                 stream->name, info->name);
-        }
-    }
+    for (size_t i = 0; i < selection->stream_count; i++)
+        expected += selection->streams[i].messages;
     if (info->limits.sealed)
         return error_set(err, EXIT_CODE_REFUSED, "stream %s is sealed", info->name);
     if (info->limits.messages >= 0 && selection->whole && !replay->resumed &&
@@ -612,7 +622,7 @@ static int guard_stream(struct target *target, const struct stream_info *info, b
                          (unsigned long long)info->messages, (unsigned long long)expected,
                          info->limits.discard_new ? "the last would be refused"
                                                   : "it would drop the first ones again");
-    CLEANUP_FREE char *filter = prefix ? xasprintf("%s.>", prefix) : xstrdup(">");
+    CLEANUP_FREE char *filter = prefix ? xasprintf("%s.>", prefix) : NULL;
     return prefix ? target_guard_feedback(replay, filter, err) : 0;
 }
 
@@ -646,7 +656,8 @@ static int look_at_stream(struct target *target, const char *name, const char *p
     struct replay *replay = target->replay;
     struct error problem = ERROR_NONE;
     *ret_prefix = NULL;
-    if (target_is_same_account(replay, ret_same, err) < 0)
+    if (target_is_same_account(replay, ret_same, err) < 0 ||
+        guard_origin(target, name, *ret_same, err) < 0)
         return -1;
     if (stream_info(replay->to, name, info, &problem) < 0) {
         *info = (struct stream_info){0};
@@ -658,7 +669,7 @@ static int look_at_stream(struct target *target, const char *name, const char *p
         *ret_prefix = xstrdup(prefix);
     else if (choose_prefix(target, info, *ret_same, ret_prefix, err) < 0)
         return -1;
-    return guard_stream(target, info, *ret_same, *ret_prefix, err);
+    return guard_stream(target, info, *ret_prefix, err);
 }
 
 static int stream_check(struct target *target, struct buf *words, struct error *err)
@@ -801,7 +812,7 @@ static int service_open(struct target *target, json_t *state, struct error *err)
     (void)state;
     async->is_service = true;
     async->prefix = xstrdup(target->where);
-    if (replay_load_blocked(target->replay, err) < 0)
+    if (target->replay->resumed && replay_load_blocked(target->replay, err) < 0)
         return -1;
     return open_links(target, 1, err);
 }

@@ -253,6 +253,7 @@ struct projector {
     size_t growth;             /* what the changes can add to a document at most */
     struct buf made;           /* JSON of references that are no part of the payload */
     struct buf backup, quoted; /* the document before the event; for comparisons */
+    struct buf stored_at;      /* of this event, once it was asked for */
     char scratch[SCRATCH_BYTES];
 };
 
@@ -271,6 +272,7 @@ void projector_free(struct projector *projector)
     buf_done(&projector->made);
     buf_done(&projector->backup);
     buf_done(&projector->quoted);
+    buf_done(&projector->stored_at);
     free(projector->changes);
     free(projector->values);
     free(projector);
@@ -284,11 +286,22 @@ static bool make_string(struct projector *projector, struct slice text)
     return slice_present(text);
 }
 
-static bool make_time(struct projector *projector, int64_t ns)
+static bool make_time(struct buf *out, int64_t ns)
 {
     char text[INSTANT_TEXT_MAX];
     size_t len = instant_format(ns, text);
-    return make_string(projector, (struct slice){text, len});
+    json_add_string(out, (struct slice){text, len});
+    return true;
+}
+
+/* Several references want it, and it takes a while. */
+static bool make_stored_at(struct projector *projector)
+{
+    int64_t ns = projector->event->input->stored_at_ns;
+    if (!projector->stored_at.len && ns)
+        (void)make_time(&projector->stored_at, ns);
+    buf_add_slice(&projector->made, buf_slice(&projector->stored_at));
+    return projector->stored_at.len > 0;
 }
 
 /* Appends what the reference gives to what was made. False: nothing. */
@@ -300,10 +313,9 @@ static bool make(struct projector *projector, const struct projection_reference 
     case SOURCE_STREAM: return make_string(projector, event->stream);
     case SOURCE_SUBJECT: return make_string(projector, event->input->subject);
     case SOURCE_SEQUENCE: buf_add_u64(&projector->made, event->seq); return true;
-    case SOURCE_STORED_AT:
-        return event->input->stored_at_ns && make_time(projector, event->input->stored_at_ns);
+    case SOURCE_STORED_AT: return make_stored_at(projector);
     case SOURCE_OCCURRED_AT:
-        return view->has_occurred_at ? make_time(projector, view->occurred_at_ns)
+        return view->has_occurred_at ? make_time(&projector->made, view->occurred_at_ns)
                                      : make_string(projector, view->field[EVENT_OCCURRED_AT]);
     case SOURCE_TEXT:
         projector->eval.scratch_used = 0;
@@ -408,6 +420,7 @@ static bool look(struct projector *projector)
                              view->field[EVENT_AGGREGATE_TYPE].len + event->stream.len) +
                         128; /* the head, escaped */
     buf_reset(&projector->made);
+    buf_reset(&projector->stored_at);
     eval_split_subject(eval);
     if (json_extract(rules->plan, event->payload, projector->values, &problem))
         eval->values = projector->values;

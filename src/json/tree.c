@@ -187,7 +187,10 @@ static char peek(struct walk *walk)
 static struct slice take_string(struct walk *walk, bool *ret_escaped)
 {
     const char *begin = walk->at++;
+    const char *quote = memchr(walk->at, '"', (size_t)(walk->end - walk->at));
     *ret_escaped = false;
+    if (quote && !memchr(walk->at, '\\', (size_t)(quote - walk->at))) /* nearly always */
+        walk->at = quote;
     for (; walk->at < walk->end && *walk->at != '"'; walk->at++) {
         if (*walk->at == '\\') {
             *ret_escaped = true;

@@ -65,8 +65,9 @@ test(`${EVENTS} events, ${WORKERS} workers, ${KILLS} kills`, { timeout: 900_000 
   const made = await cimOps(['simulate', '--nats', nats.url, '--rate', 'max', '--count', String(EVENTS),
     '--seed', String(SEED), '--share-duplicate', '0.02', '--live', '100']);
   assert.equal(made.code, 0, made.stderr);
+  // Erased: what is only marked as deleted is back when nats-server 2.9 is killed soon after.
   for (let i = 0; i < 300; i++) {
-    await manager.streams.deleteMessage('CIM-EVENTS', 1 + Math.floor(draw() * EVENTS), false).catch(() => {});
+    await manager.streams.deleteMessage('CIM-EVENTS', 1 + Math.floor(draw() * EVENTS), true).catch(() => {});
   }
   const source = await account(connection, 'CIM-EVENTS');
   assert.ok(source.size > EVENTS * 0.99 && source.size < (await manager.streams.info('CIM-EVENTS')).state.last_seq);

@@ -113,7 +113,7 @@ test('rows and graphs of long ago', () => {
   );
   assert.deepEqual(
     graph!.fieldConfig.overrides![0]!.properties.map(({ id }) => id),
-    ['color', 'custom.axisPlacement', 'unit'],
+    ['color', 'custom.axisPlacement', 'custom.axisLabel', 'unit', 'min', 'max', 'decimals'],
   );
   assert.deepEqual(graph!.options.legend, {
     showLegend: true,

@@ -20,6 +20,8 @@ export interface PanelContext {
   width: number;
   /** Panels by id, for those that show what another one asks. */
   panels: ReadonlyMap<number, Panel>;
+  /** What kind of source the names in ${…} stand for, where the dashboard says. */
+  sourceKinds?: ReadonlyMap<string, string>;
 }
 
 export interface PanelData {
@@ -38,6 +40,8 @@ const typeOf = (datasource: unknown): { type: string; uid: string } => {
   return { type: typeof type === 'string' ? type : '', uid: typeof uid === 'string' ? uid : '' };
 };
 
+const NO_KINDS: ReadonlyMap<string, string> = new Map();
+
 const PROMETHEUS_LIKE = [
   '',
   'prometheus',
@@ -47,9 +51,17 @@ const PROMETHEUS_LIKE = [
   'datasource',
 ];
 
+/** A source that a variable names is of the kind that the variable offers. */
+function kindOf({ type, uid }: { type: string; uid: string }, kinds: ReadonlyMap<string, string>): string {
+  const name = /^\$\{?(\w[\w-]*)/.exec(uid)?.[1] ?? /^\[\[(\w+)/.exec(uid)?.[1];
+  return type || ((name && kinds.get(name)) ?? '');
+}
+
 /** Why a target is not asked; undefined: it is. */
-function refusal(target: Target, panel: Panel): string | undefined {
-  const { type, uid } = typeOf(target.datasource ?? panel.datasource);
+function refusal(target: Target, panel: Panel, kinds: ReadonlyMap<string, string>): string | undefined {
+  const source = typeOf(target.datasource ?? panel.datasource),
+    type = kindOf(source, kinds),
+    { uid } = source;
   if (type === '__expr__' || uid === '__expr__')
     return `${target.refId}: expressions of the server are not computed here`;
   if (uid === '-- Grafana --' || uid === 'grafana') return `${target.refId}: Grafana's own data is not there`;
@@ -84,6 +96,7 @@ async function askTarget(
   step: StepContext,
   signal: AbortSignal | undefined,
   notes: string[],
+  valueName: string,
 ): Promise<Frame[]> {
   const own = target.interval
     ? parseInterval(interpolate(target.interval, variables, { step }).replace(/^[>=]+/, ''))
@@ -98,7 +111,7 @@ async function askTarget(
     const { data, warnings } =
       kind === 'instant' ? await queryInstant(expr, span.toMs, signal) : await queryRange(expr, span, stepMs, signal);
     notes.push(...warnings.map((warning) => `${target.refId}: ${warning}`));
-    frames.push(...framesOf(target, data, variables, kind === 'instant' ? 0 : stepMs));
+    frames.push(...framesOf(target, data, variables, kind === 'instant' ? 0 : stepMs, valueName));
   }
   return frames;
 }
@@ -120,15 +133,17 @@ export async function loadPanel(panel: Panel, context: PanelContext, signal?: Ab
     if (!targets.length) notes.push('it shows what another panel asks, and there is no such panel');
   }
   const used = targets.filter((target) => !target.hide && target.expr.trim());
+  const tables = used.filter(({ format }) => format === 'table').length;
   const answers = await Promise.all(
     used.map(async (target) => {
-      const refused = refusal(target, panel);
+      const refused = refusal(target, panel, context.sourceKinds ?? NO_KINDS);
       if (refused) {
         notes.push(refused);
         return [];
       }
       try {
-        return await askTarget(target, variables, span, step, signal, notes);
+        const valueName = tables > 1 ? `Value #${target.refId}` : 'Value';
+        return await askTarget(target, variables, span, step, signal, notes, valueName);
       } catch (error) {
         if (signal?.aborted) throw error;
         failures.push(`${target.refId}: ${error instanceof Problem ? error.message : String(error)}`);
@@ -136,7 +151,9 @@ export async function loadPanel(panel: Panel, context: PanelContext, signal?: Ab
       }
     }),
   );
-  const { frames, problems } = transform(answers.flat(), panel.transformations);
+  const { frames, problems } = transform(answers.flat(), panel.transformations, (text) =>
+    interpolate(text, variables, { step }),
+  );
   return {
     frames: applyOptions(frames, panel.fieldConfig, variables),
     span,

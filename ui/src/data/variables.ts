@@ -51,7 +51,8 @@ export function stateOf({ model, choices, chosen }: Variable): VariableState {
     return { value: choices.map(({ value }) => value), text: 'All', isAll: true, allValue: model.allValue };
   }
   const textOf = (value: string) => choices.find((choice) => choice.value === value)?.text ?? value;
-  if (model.multi) return { value: chosen, text: chosen.map(textOf) };
+  // What may be all is matched as a pattern, also where a single value is chosen.
+  if (model.multi || (model.includeAll && chosen.length)) return { value: chosen, text: chosen.map(textOf) };
   return { value: chosen[0] ?? '', text: textOf(chosen[0] ?? '') };
 }
 

@@ -112,6 +112,8 @@ export interface Dashboard {
   panels: Panel[];
   variables: VariableModel[];
   links: DashboardLink[];
+  /** What kind of source a variable or an input stands for. */
+  sourceKinds: Map<string, string>;
   problems: string[];
 }
 
@@ -218,7 +220,7 @@ function readPanel(value: unknown, at: number): Panel {
     transformations: list(from.transformations).slice(0, 50).map(object) as unknown as Transformation[],
     repeat: optional(from.repeat),
     repeatDirection: from.repeatDirection === 'v' ? 'v' : 'h',
-    maxPerRow: number(from.maxPerRow),
+    maxPerRow: number(from.maxPerRow) ?? (number(from.minSpan) ? Math.floor(24 / number(from.minSpan)!) : undefined),
     links: readLinks(from.links),
     interval: optional(from.interval),
     maxDataPoints: number(from.maxDataPoints),
@@ -373,6 +375,17 @@ function fillInputs(value: Json): Json {
   return JSON.parse(source);
 }
 
+function sourceKinds(from: Json, variables: VariableModel[]): Map<string, string> {
+  const inputs = list(from.__inputs)
+    .map(object)
+    .filter((one) => one.type === 'datasource')
+    .map((one): [string, string] => [text(one.name), text(one.pluginId)]);
+  const chosen = variables
+    .filter(({ kind }) => kind === 'datasource')
+    .map(({ name, query }): [string, string] => [name, query]);
+  return new Map([...inputs, ...chosen]);
+}
+
 export function readDashboard(value: unknown, uid = ''): Dashboard {
   const problems: string[] = [];
   const from = fillInputs(unwrap(object(value)));
@@ -408,6 +421,7 @@ export function readDashboard(value: unknown, uid = ''): Dashboard {
     panels,
     variables,
     links: list(from.links).slice(0, 30).map(readLink),
+    sourceKinds: sourceKinds(from, variables),
     problems,
   };
 }

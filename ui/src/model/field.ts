@@ -48,7 +48,7 @@ function compares(op: string, a: number, b: number): boolean {
   }
 }
 
-function matches({ id, options }: Override['matcher'], frame: Frame, field: Field): boolean {
+export function matches({ id, options }: Override['matcher'], frame: Frame, field: Field): boolean {
   const names = [field.name, field.title ?? ''];
   switch (id) {
     case 'byName':

@@ -88,8 +88,8 @@ const seriesOf = (data: PromData): PromSeries[] => {
   return data.result as PromSeries[];
 };
 
-/** Columns: Time, each label, Value. */
-function tableOf(target: PromTarget, all: PromSeries[]): Frame[] {
+/** Columns: Time, each label, and the value: with the query's name, where other queries give tables, too. */
+function tableOf(target: PromTarget, all: PromSeries[], valueName: string): Frame[] {
   const names = [...new Set(all.flatMap(({ metric }) => Object.keys(metric)))].sort();
   const times: Cell[] = [],
     values: Cell[] = [],
@@ -106,7 +106,7 @@ function tableOf(target: PromTarget, all: PromSeries[]): Frame[] {
     makeFrame(target.refId, [
       makeField('Time', 'time', times),
       ...names.map((name, i) => makeField(name, 'string', labels[i]!)),
-      makeField('Value', 'number', values),
+      makeField(valueName, 'number', values),
     ]),
   ];
 }
@@ -138,10 +138,19 @@ function heatmapOf(target: PromTarget, frames: Frame[]): Frame[] {
   return [makeFrame(target.refId, fields)];
 }
 
-/** `stepMs`: holes of more than one step become a null, so that a line breaks there. */
-export function framesOf(target: PromTarget, data: PromData, variables: Variables, stepMs: number): Frame[] {
+/**
+ * `stepMs`: holes of more than one step become a null, so that a line breaks there. `valueName`: of a table's
+ * values.
+ */
+export function framesOf(
+  target: PromTarget,
+  data: PromData,
+  variables: Variables,
+  stepMs: number,
+  valueName = 'Value',
+): Frame[] {
   const all = seriesOf(data).filter((series) => series.values || series.value);
-  if (target.format === 'table') return tableOf(target, all);
+  if (target.format === 'table') return tableOf(target, all, valueName);
   const differing = differingLabels(all.map(({ metric }) => metric));
   const frames = all.map((series) => {
     const times: Cell[] = [],

@@ -13,6 +13,13 @@ interface Place {
   repeat?: Json;
 }
 
+/** Since v2beta1 the kind of source stands in the query's group, and the source has a name; before, in its kind. */
+function sourceOf(one: Json, inner: Json): Json {
+  const type = inner.kind === 'DataQuery' ? inner.group : inner.kind;
+  const given = object(one.datasource ?? inner.datasource);
+  return { ...given, type: given.type ?? type, uid: given.uid ?? given.name };
+}
+
 function panelOf(element: Json, place: Place): Json {
   const spec = object(element.spec);
   const data = object(object(spec.data).spec),
@@ -26,7 +33,7 @@ function panelOf(element: Json, place: Place): Json {
       ...object(inner.spec),
       refId: one.refId,
       hide: one.hidden === true,
-      datasource: one.datasource ?? inner.datasource,
+      datasource: sourceOf(one, inner),
     };
   });
   return {

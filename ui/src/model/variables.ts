@@ -124,11 +124,20 @@ export interface InterpolateOptions {
   more?: (name: string, path: string | undefined, format: string) => string | undefined;
 }
 
+/** For links: what this dashboard is asked for, as a query of an address. */
+function addressPart(name: string, variables: Variables, step: StepContext): string | undefined {
+  if (name === '__url_time_range') return `from=${Math.round(step.fromMs)}&to=${Math.round(step.toMs)}`;
+  if (name !== '__all_variables') return undefined;
+  return [...variables]
+    .map(([key, { value, isAll }]) => FORMATTERS.queryparam!(isAll ? ['$__all'] : listOf(value), key, ''))
+    .join('&');
+}
+
 export function interpolate(text: string, variables: Variables, options: InterpolateOptions = {}): string {
   return text.replace(REFERENCE, (all, plain, square, squareFormat, braced, path, bracedFormat) => {
     const name: string = plain ?? square ?? braced;
     const format: string = squareFormat ?? bracedFormat ?? '';
-    const special = options.more?.(name, path, format) ?? (options.step && builtin(name, format, options.step));
+    const special = options.more?.(name, path, format) ?? (options.step && (builtin(name, format, options.step) ?? addressPart(name, variables, options.step)));
     if (special !== undefined) return special;
     const state = variables.get(name);
     if (!state) return all;

@@ -4,8 +4,8 @@ import uPlot from 'uplot';
 
 import { namedColor } from '../model/color';
 import { show, steps } from '../model/field';
-import { dateText, showNumber, shownText } from '../model/units';
-import { numberScale, timeLabels, timeTicks } from '../view/axis';
+import { dateText, shownText } from '../model/units';
+import { numberLabels, numberScale, timeLabels, timeTicks } from '../view/axis';
 import { Legend, type LegendOptions } from './legend';
 import type { PanelProps } from './panel';
 import { plotModel, type PlotModel, type ScaleModel, type SeriesModel } from './series';
@@ -149,7 +149,7 @@ function axisOf(scale: ScaleModel, look: Look, isFirst: boolean): uPlot.Axis {
       scale.log
         ? logTicks(min, max, scale.log)
         : numberScale(min, max, { unit: scale.unit, min, max, count: Math.max(Math.floor(plot.height / 36), 2) }).ticks,
-    values: (_plot, ticks) => ticks.map((tick) => shownText(showNumber(tick, scale.unit, scale.decimals))),
+    values: (_plot, ticks) => numberLabels(ticks, scale.unit, scale.decimals),
     size: (_plot, values) => Math.ceil(Math.max(24, ...(values ?? []).map((value) => textWidth(String(value))))) + 10,
   };
 }

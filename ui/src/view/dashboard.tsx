@@ -7,6 +7,7 @@ import { layout } from '../data/repeat';
 import { ALL, loadVariables, statesOf, type Variable } from '../data/variables';
 import { readDashboard, safeUrl, type Dashboard, type Panel } from '../model/dashboard';
 import { parseInterval, spanOf } from '../model/time';
+import { useUtc } from '../model/units';
 import { interpolate, references } from '../model/variables';
 import { RangePicker, VariableBar } from './controls';
 import { PanelFrame } from './panel_frame';
@@ -49,6 +50,7 @@ export function DashboardView({ uid, place, theme }: { uid: string; place: Place
     ]).then(
       ([json, ms]) => {
         const read = readDashboard(json, uid);
+        useUtc(/^(utc|etc\/utc|gmt)$/i.test(read.timezone));
         setScrapeMs(ms);
         setClosed(new Set(read.panels.filter((panel) => panel.type === 'row' && panel.collapsed).map(({ id }) => id)));
         setDashboard(read);
@@ -58,7 +60,10 @@ export function DashboardView({ uid, place, theme }: { uid: string; place: Place
         if (!stop.signal.aborted) setProblem(error.message);
       },
     );
-    return () => stop.abort();
+    return () => {
+      stop.abort();
+      useUtc(false);
+    };
   }, [uid]);
 
   // Choices are asked for anew when another variable is chosen; those that depend on the range, with it.
@@ -127,6 +132,7 @@ export function DashboardView({ uid, place, theme }: { uid: string; place: Place
     dashboard: dashboard.title,
     dashboardUid: dashboard.uid,
     panels,
+    sourceKinds: dashboard.sourceKinds,
   };
   const frame = (panel: Panel) =>
     context && (

@@ -249,3 +249,123 @@ test('values of custom variables', () => {
     { text: 'c,d', value: 'c,d' },
   ]);
 });
+
+test('singlestats of long ago: which mappings count, and that none of them means everything', () => {
+  const old = (more: object) =>
+    readDashboard({
+      panels: [
+        {
+          type: 'singlestat',
+          valueMaps: [
+            { op: '=', text: 'N/A', value: 'null' },
+            { op: '=', text: 'OK', value: '0' },
+          ],
+          rangeMaps: [{ from: 'null', to: 'null', text: 'N/A' }],
+          targets: [{ expr: 'x' }],
+          ...more,
+        },
+      ],
+    }).panels[0]!.fieldConfig.defaults!.mappings!;
+  const none = { type: 'special', options: { match: 'null', result: { text: 'N/A' } } };
+  assert.deepEqual(old({}), [none, { type: 'value', options: { '0': { text: 'OK' } } }, none]);
+  assert.deepEqual(old({ mappingType: 1 }), [none, { type: 'value', options: { '0': { text: 'OK' } } }]);
+  assert.deepEqual(old({ mappingType: 2, rangeMaps: [{ from: '1', to: 'null', text: 'up' }] }), [
+    { type: 'range', options: { from: 1, to: null, result: { text: 'up' } } },
+  ]);
+});
+
+test('graphs of long ago: order of the legend, the right axis, series that are not shown', () => {
+  const { options, fieldConfig } = readDashboard({
+    panels: [
+      {
+        type: 'graph',
+        legend: { alignAsTable: true, values: true, current: true, sort: 'current', sortDesc: true },
+        yaxes: [{ format: 'percent', max: '100' }, { format: 's', label: 'took', show: false, logBase: 10 }],
+        seriesOverrides: [
+          { alias: 'b', yaxis: 2 },
+          { alias: 'c', legend: false, fillBelowTo: 'd' },
+        ],
+      },
+    ],
+  }).panels[0]!;
+  assert.deepEqual([options.legend.sortBy, options.legend.sortDesc], ['Last *', true]);
+  const [right, hidden] = fieldConfig.overrides!.map(({ properties }) =>
+    Object.fromEntries(properties.map(({ id, value }) => [id, value])),
+  );
+  assert.deepEqual(right, {
+    'custom.axisPlacement': 'hidden',
+    'custom.axisLabel': 'took',
+    unit: 's',
+    min: undefined,
+    max: undefined, // not the left one's
+    decimals: undefined,
+    'custom.scaleDistribution': { type: 'log', log: 10 },
+  });
+  assert.deepEqual(hidden, {
+    'custom.fillBelowTo': 'd',
+    'custom.hideFrom': { legend: true, viz: false, tooltip: false },
+  });
+});
+
+test('sources: what a variable or an input stands for; annotations that Prometheus is asked for', () => {
+  const dashboard = readDashboard({
+    __inputs: [{ name: 'DS_LOGS', type: 'datasource', pluginId: 'loki' }],
+    panels: [],
+    templating: { list: [{ type: 'datasource', name: 'ds', query: 'prometheus' }] },
+    annotations: {
+      list: [
+        { builtIn: 1, enable: true, name: 'Annotations & Alerts' },
+        { name: 'deploys', enable: true, expr: 'changes(v[1m])', iconColor: 'blue', useValueForTime: 'on' },
+        { name: 'off', enable: false, expr: 'x' },
+      ],
+    },
+  });
+  assert.deepEqual(
+    [...dashboard.sourceKinds],
+    [
+      ['DS_LOGS', 'loki'],
+      ['ds', 'prometheus'],
+    ],
+  );
+  assert.deepEqual(
+    dashboard.annotations.map(({ name, color, useValueForTime }) => [name, color, useValueForTime]),
+    [['deploys', 'blue', true]],
+  );
+});
+
+test('the second schema: kinds of sources, annotations', () => {
+  const query = (inner: object) => ({ kind: 'PanelQuery', spec: { refId: 'A', query: inner } });
+  const read = readDashboard({
+    elements: {
+      a: {
+        kind: 'Panel',
+        spec: {
+          data: {
+            spec: {
+              queries: [
+                query({ kind: 'DataQuery', group: 'loki', datasource: { name: 'l' }, spec: { expr: '{a="b"}' } }),
+                query({ kind: 'prometheus', spec: { expr: 'up' } }),
+              ],
+            },
+          },
+          vizConfig: { kind: 'VizConfig', group: 'timeseries', spec: {} },
+        },
+      },
+    },
+    layout: { kind: 'GridLayout', spec: { items: [{ spec: { element: { name: 'a' }, width: 12, height: 8 } }] } },
+    annotations: [
+      { kind: 'AnnotationQuery', spec: { name: 'n', enable: true, iconColor: 'red', query: { spec: { expr: 'up == 0' } } } },
+    ],
+  });
+  assert.deepEqual(
+    read.panels[0]!.targets.map(({ datasource }) => datasource),
+    [
+      { name: 'l', type: 'loki', uid: 'l' },
+      { type: 'prometheus', uid: undefined },
+    ],
+  );
+  assert.deepEqual(
+    read.annotations.map(({ name, expr }) => [name, expr]),
+    [['n', 'up == 0']],
+  );
+});

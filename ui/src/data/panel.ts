@@ -1,5 +1,5 @@
 // One panel's data: its queries asked, transformed, and given their field options.
-import type { Panel, Target } from '../model/dashboard';
+import { isPrometheusLike, type Panel, type Target } from '../model/dashboard';
 import { applyOptions } from '../model/field';
 import type { Frame } from '../model/frames';
 import { framesOf } from '../model/prometheus';
@@ -42,15 +42,6 @@ const typeOf = (datasource: unknown): { type: string; uid: string } => {
 
 const NO_KINDS: ReadonlyMap<string, string> = new Map();
 
-const PROMETHEUS_LIKE = [
-  '',
-  'prometheus',
-  'grafana-amazonprometheus-datasource',
-  'victoriametrics-metrics-datasource',
-  'mimir',
-  'datasource',
-];
-
 /** A source that a variable names is of the kind that the variable offers. */
 function kindOf({ type, uid }: { type: string; uid: string }, kinds: ReadonlyMap<string, string>): string {
   const name = /^\$\{?(\w[\w-]*)/.exec(uid)?.[1] ?? /^\[\[(\w+)/.exec(uid)?.[1];
@@ -65,7 +56,7 @@ function refusal(target: Target, panel: Panel, kinds: ReadonlyMap<string, string
   if (type === '__expr__' || uid === '__expr__')
     return `${target.refId}: expressions of the server are not computed here`;
   if (uid === '-- Grafana --' || uid === 'grafana') return `${target.refId}: Grafana's own data is not there`;
-  return PROMETHEUS_LIKE.includes(type)
+  return isPrometheusLike(type)
     ? undefined
     : `${target.refId}: asks a ${type.slice(0, 40)} datasource; only Prometheus is asked here`;
 }

@@ -1,5 +1,5 @@
 // The variables of a dashboard: their choices and what is chosen, each behind those that it refers to.
-import { customOptions, type Dashboard, type VariableModel } from '../model/dashboard';
+import { customOptions, isPrometheusLike, type Dashboard, type VariableModel } from '../model/dashboard';
 import { intervalText, parseInterval, type Span } from '../model/time';
 import { inOrder, interpolate, references, type VariableState, type VariableValue } from '../model/variables';
 import { answerQuestion, choicesOf, parseQuestion, type Choice } from './prometheus';
@@ -77,7 +77,10 @@ function fixedChoices(model: VariableModel): Choice[] {
       return [{ text: value, value }];
     }
     case 'datasource':
-      return [{ text: 'Prometheus', value: 'prometheus' }];
+      // Only Prometheus is here; what wants another kind says so.
+      return isPrometheusLike(model.query)
+        ? [{ text: 'Prometheus', value: 'prometheus' }]
+        : [{ text: `no ${model.query.slice(0, 40)} here`, value: model.query }];
     default:
       return [];
   }

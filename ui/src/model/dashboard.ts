@@ -99,6 +99,17 @@ export interface DashboardLink {
   tooltip?: string;
 }
 
+/** Of Prometheus: where its series are not zero, something was. */
+export interface Annotation {
+  name: string;
+  expr: string;
+  color: string;
+  step: string;
+  titleFormat: string;
+  textFormat: string;
+  useValueForTime: boolean;
+}
+
 export interface Dashboard {
   uid: string;
   title: string;
@@ -114,6 +125,7 @@ export interface Dashboard {
   links: DashboardLink[];
   /** What kind of source a variable or an input stands for. */
   sourceKinds: Map<string, string>;
+  annotations: Annotation[];
   problems: string[];
 }
 
@@ -375,6 +387,32 @@ function fillInputs(value: Json): Json {
   return JSON.parse(source);
 }
 
+/** Kinds of sources that speak PromQL. */
+export const isPrometheusLike = (type: string): boolean =>
+  [
+    '',
+    'prometheus',
+    'grafana-amazonprometheus-datasource',
+    'grafana-azureprometheus-datasource',
+    'victoriametrics-metrics-datasource',
+    'mimir',
+    'datasource',
+  ].includes(type);
+
+const isAsked = (from: Json): boolean => from.enable !== false && text(from.expr ?? object(from.target).expr) !== '';
+
+function readAnnotation(from: Json): Annotation {
+  return {
+    name: text(from.name, 'Annotation').slice(0, 200),
+    expr: text(from.expr ?? object(from.target).expr),
+    color: text(from.iconColor, 'red'),
+    step: text(from.step),
+    titleFormat: text(from.titleFormat),
+    textFormat: text(from.textFormat),
+    useValueForTime: from.useValueForTime === true || from.useValueForTime === 'on',
+  };
+}
+
 function sourceKinds(from: Json, variables: VariableModel[]): Map<string, string> {
   const inputs = list(from.__inputs)
     .map(object)
@@ -422,6 +460,7 @@ export function readDashboard(value: unknown, uid = ''): Dashboard {
     variables,
     links: list(from.links).slice(0, 30).map(readLink),
     sourceKinds: sourceKinds(from, variables),
+    annotations: list(object(from.annotations).list).slice(0, 20).map(object).filter(isAsked).map(readAnnotation),
     problems,
   };
 }

@@ -129,6 +129,12 @@ function lay(layout: Json, elements: Json, y: number, panels: Json[], depth: num
   }
 }
 
+function annotationOf(value: unknown): Json {
+  const spec = object(object(value).spec),
+    query = object(object(spec.query).spec);
+  return { ...object(spec.legacyOptions), ...spec, ...query, expr: query.expr ?? object(spec.legacyOptions).expr };
+}
+
 const VARIABLE_TYPES: Record<string, string> = {
   QueryVariable: 'query',
   CustomVariable: 'custom',
@@ -155,6 +161,7 @@ export function fromV2(value: Json): Json {
     time: { from: time.from, to: time.to },
     timepicker: { refresh_intervals: time.autoRefreshIntervals },
     graphTooltip: value.cursorSync === 'Crosshair' ? 1 : value.cursorSync === 'Tooltip' ? 2 : 0,
+    annotations: { list: list(value.annotations).map(annotationOf) },
     templating: {
       list: list(value.variables)
         .map(object)

@@ -122,9 +122,9 @@ function clock(toMs: number): Format {
   };
 }
 
-/** 1 day 2 hours: the two largest parts. */
+/** 1 day 2 hours: the two largest parts; with decimals given, one more than those. */
 function duration(toSeconds: number): Format {
-  return (value) => {
+  return (value, decimals = 1) => {
     let rest = Math.abs(value) * toSeconds;
     const parts: string[] = [];
     for (const [size, name] of [
@@ -139,7 +139,7 @@ function duration(toSeconds: number): Format {
     ] as const) {
       const whole = Math.floor(rest / size + 1e-9);
       rest -= whole * size;
-      if (whole && parts.length < 2) parts.push(`${whole} ${name}${whole === 1 ? '' : 's'}`);
+      if (whole && parts.length <= decimals) parts.push(`${whole} ${name}${whole === 1 ? '' : 's'}`);
       else if (parts.length) break;
     }
     return { prefix: value < 0 ? '-' : '', text: parts.join(' ') || '0', suffix: '' };

@@ -120,7 +120,7 @@ export function Stat({ panel, data, width, height, fill }: PanelProps) {
                 {value.title}
               </div>
             )}
-            <div class="stat-value" style={{ fontSize: `${size}px` }}>
+            <div class="stat-value" style={{ fontSize: `${size}px`, whiteSpace: size < 13 ? 'normal' : undefined }}>
               {text}
             </div>
             {options.showPercentChange === true && value.course && (

@@ -70,7 +70,7 @@ export function valuesOf(frames: Frame[], options: ReduceOptions = {}): Value[] 
           field.config.color.mode.startsWith('continuous');
         const title = field.title ?? field.name;
         values.push({
-          title: calcs.length > 1 ? `${title} ${reducerName(calc)}` : title,
+          title: calcs.length > 1 ? `${reducerName(calc)}: ${title}` : title,
           value,
           shown: show(field, value),
           field,

@@ -1,6 +1,7 @@
 // A dashboard: its variables, its rows, its panels.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
+import { loadMarks, type Mark } from '../data/annotations';
 import { getJson } from '../data/client';
 import { scrapeInterval } from '../data/prometheus';
 import { layout } from '../data/repeat';
@@ -93,6 +94,14 @@ export function DashboardView({ uid, place, theme }: { uid: string; place: Place
   }, [refresh]);
 
   const states = useMemo(() => (variables ? statesOf(variables, span) : undefined), [variables, span]);
+  const [marks, setMarks] = useState<Mark[]>();
+  useEffect(() => {
+    setMarks(undefined);
+    if (!dashboard?.annotations.length || !states) return undefined;
+    const stop = new AbortController();
+    loadMarks(dashboard.annotations, span, states, scrapeMs, stop.signal).then(setMarks, () => {});
+    return () => stop.abort();
+  }, [dashboard, states]);
   const panels = useMemo(() => new Map(dashboard?.panels.map((panel) => [panel.id, panel]) ?? []), [dashboard]);
   const sections = useMemo(
     () => (dashboard && variables ? layout(dashboard.panels, variables) : []),
@@ -142,6 +151,7 @@ export function DashboardView({ uid, place, theme }: { uid: string; place: Place
         context={context}
         turn={turn}
         theme={theme}
+        marks={marks}
         sync={dashboard.graphTooltip ? dashboard.uid : undefined}
         onZoom={(a, b) => setRange(String(a), String(b))}
       />

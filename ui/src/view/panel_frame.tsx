@@ -2,6 +2,7 @@
 import type { ComponentType } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
+import type { Mark } from '../data/annotations';
 import { loadPanel, type PanelContext, type PanelData } from '../data/panel';
 import { safeUrl, type Panel } from '../model/dashboard';
 import { interpolate } from '../model/variables';
@@ -46,6 +47,7 @@ interface Props {
   context: Omit<PanelContext, 'width' | 'panels'> & { panels: PanelContext['panels'] };
   /** Another number: ask again. */
   turn: number;
+  marks?: Mark[];
   sync?: string;
   theme: string;
   onZoom: (fromMs: number, toMs: number) => void;
@@ -100,7 +102,7 @@ function Notes({ failures, notes }: { failures: string[]; notes: string[] }) {
   );
 }
 
-export function PanelFrame({ panel, context, turn, sync, theme, onZoom, onLoaded }: Props) {
+export function PanelFrame({ panel, context, turn, marks, sync, theme, onZoom, onLoaded }: Props) {
   const frame = useRef<HTMLElement>(null),
     body = useRef<HTMLDivElement>(null);
   const seen = useSeen(frame),
@@ -242,6 +244,7 @@ export function PanelFrame({ panel, context, turn, sync, theme, onZoom, onLoaded
           <Kind
             panel={panel}
             data={shown}
+            marks={panel.timeFrom || panel.timeShift ? undefined : marks}
             width={size.width}
             height={size.height}
             sync={sync}

@@ -280,7 +280,10 @@ test('graphs of long ago: order of the legend, the right axis, series that are n
       {
         type: 'graph',
         legend: { alignAsTable: true, values: true, current: true, sort: 'current', sortDesc: true },
-        yaxes: [{ format: 'percent', max: '100' }, { format: 's', label: 'took', show: false, logBase: 10 }],
+        yaxes: [
+          { format: 'percent', max: '100' },
+          { format: 's', label: 'took', show: false, logBase: 10 },
+        ],
         seriesOverrides: [
           { alias: 'b', yaxis: 2 },
           { alias: 'c', legend: false, fillBelowTo: 'd' },
@@ -354,7 +357,10 @@ test('the second schema: kinds of sources, annotations', () => {
     },
     layout: { kind: 'GridLayout', spec: { items: [{ spec: { element: { name: 'a' }, width: 12, height: 8 } }] } },
     annotations: [
-      { kind: 'AnnotationQuery', spec: { name: 'n', enable: true, iconColor: 'red', query: { spec: { expr: 'up == 0' } } } },
+      {
+        kind: 'AnnotationQuery',
+        spec: { name: 'n', enable: true, iconColor: 'red', query: { spec: { expr: 'up == 0' } } },
+      },
     ],
   });
   assert.deepEqual(
@@ -368,4 +374,31 @@ test('the second schema: kinds of sources, annotations', () => {
     read.annotations.map(({ name, expr }) => [name, expr]),
     [['n', 'up == 0']],
   );
+});
+
+test('mappings of Grafana 7, in the defaults and in overrides', () => {
+  const { defaults, overrides } = readDashboard({
+    panels: [
+      {
+        type: 'stat',
+        fieldConfig: {
+          defaults: { mappings: [{ id: 1, type: 1, value: '1', text: 'up' }] },
+          overrides: [
+            {
+              matcher: { id: 'byName', options: 'a' },
+              properties: [
+                { id: 'mappings', value: [{ type: 2, from: '1', to: '5', text: 'few' }] },
+                { id: 'unit', value: 's' },
+              ],
+            },
+          ],
+        },
+      },
+    ],
+  }).panels[0]!.fieldConfig;
+  assert.deepEqual(defaults!.mappings, [{ type: 'value', options: { '1': { text: 'up' } } }]);
+  assert.deepEqual(overrides![0]!.properties, [
+    { id: 'mappings', value: [{ type: 'range', options: { from: 1, to: 5, result: { text: 'few' } } }] },
+    { id: 'unit', value: 's' },
+  ]);
 });

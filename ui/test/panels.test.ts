@@ -47,7 +47,10 @@ test('single values: each calculation has its own; a field by its very name, or 
 });
 
 test('links of values: rows, labels, columns; nothing that runs', () => {
-  const table = makeFrame('A', [makeField('host name', 'string', ['a b', 'c']), makeField('v', 'number', [1.5, 2], { job: 'j' })]);
+  const table = makeFrame('A', [
+    makeField('host name', 'string', ['a b', 'c']),
+    makeField('v', 'number', [1.5, 2], { job: 'j' }),
+  ]);
   const url = (text: string, row: number | undefined = 0) => {
     const field = { ...table.fields[1]!, config: { links: [{ title: 't', url: text }] } };
     return linkOf({ field, frame: table, row, value: field.values[row] ?? null }, (filled) => filled)?.href;
@@ -68,7 +71,10 @@ test('annotations: runs of what is not zero, in words', () => {
     textFormat: '',
     useValueForTime: false,
   };
-  const series = { metric: { host: 'a' }, values: [1, 2, 3, 9].map((at): [number, string] => [at, at === 3 ? '0' : '1']) };
+  const series = {
+    metric: { host: 'a' },
+    values: [1, 2, 3, 9].map((at): [number, string] => [at, at === 3 ? '0' : '1']),
+  };
   assert.deepEqual(
     marksOf(annotation, series, 1000, none).map(({ fromMs, toMs, title }) => [fromMs, toMs, title]),
     [
@@ -83,7 +89,11 @@ test('annotations: runs of what is not zero, in words', () => {
 test('a series may fill down to another one', () => {
   const frames = applyOptions(
     [timed('high', [3]), timed('low', [1])],
-    { overrides: [{ matcher: { id: 'byName', options: 'high' }, properties: [{ id: 'custom.fillBelowTo', value: 'low' }] }] },
+    {
+      overrides: [
+        { matcher: { id: 'byName', options: 'high' }, properties: [{ id: 'custom.fillBelowTo', value: 'low' }] },
+      ],
+    },
     none,
   );
   assert.deepEqual(
@@ -128,9 +138,6 @@ test('a variable that may be all is a pattern also with one value; sources of ot
   });
   const span = { fromMs: 0, toMs: 1000 };
   const variables = await loadVariables(dashboard, new Map(), span);
-  assert.equal(
-    interpolate('x{d=~"$disk"}', statesOf(variables, span), { promql: true }),
-    'x{d=~"sd\\\\(a\\\\)"}',
-  );
+  assert.equal(interpolate('x{d=~"$disk"}', statesOf(variables, span), { promql: true }), 'x{d=~"sd\\\\(a\\\\)"}');
   assert.equal(variables.get('logs')!.choices[0]!.text, 'no loki here');
 });

@@ -276,19 +276,30 @@ function oldMapping(one: Json): Json {
   return one;
 }
 
+/** In the defaults and in overrides: lists whose kinds are numbers. */
 function oldMappings(from: Json): Json {
   const config = object(from.fieldConfig),
     defaults = object(config.defaults);
-  const isOld = list(defaults.mappings).some((one) => typeof object(one).type === 'number');
-  return isOld
-    ? {
-        ...from,
-        fieldConfig: {
-          ...config,
-          defaults: { ...defaults, mappings: list(defaults.mappings).map(object).map(oldMapping) },
-        },
-      }
-    : from;
+  const isOld = (value: unknown) => list(value).some((one) => typeof object(one).type === 'number');
+  const mended = (value: unknown) => (isOld(value) ? list(value).map(object).map(oldMapping) : value);
+  const overrides = list(config.overrides).map(object);
+  const hasOld =
+    isOld(defaults.mappings) ||
+    overrides.some(({ properties }) => list(properties).some((one) => isOld(object(one).value)));
+  if (!hasOld) return from;
+  return {
+    ...from,
+    fieldConfig: {
+      ...config,
+      defaults: { ...defaults, mappings: mended(defaults.mappings) },
+      overrides: overrides.map((override) => ({
+        ...override,
+        properties: list(override.properties)
+          .map(object)
+          .map((one) => (one.id === 'mappings' ? { ...one, value: mended(one.value) } : one)),
+      })),
+    },
+  };
 }
 
 // --- tables and others ------------------------------------------------------------------------------

@@ -103,12 +103,12 @@ const merge: Step = (frames) => {
 };
 
 /** Of columns of one name the first is "name 1", the second "name 2": what steps behind call them. */
-function numbered(fields: Field[]): Field[] {
+function numbered(fields: Field[], keeps: (field: Field) => boolean = () => false): Field[] {
   const counts = new Map<string, number>(),
     seen = new Map<string, number>();
   for (const { name } of fields) counts.set(name, (counts.get(name) ?? 0) + 1);
   return fields.map((field) => {
-    if (counts.get(field.name) === 1) return field;
+    if (counts.get(field.name) === 1 || keeps(field)) return field;
     const at = (seen.get(field.name) ?? 0) + 1;
     seen.set(field.name, at);
     const name = `${field.name} ${at}`;
@@ -202,7 +202,9 @@ const concatenate: Step = (frames) => {
       values: Array.from({ length }, (_, row) => field.values[row] ?? null),
     })),
   );
-  return fields.length ? [{ ...makeFrame(frames[0]!.refId, fields), length }] : [];
+  // Times stay "Time", all of them, as one name takes them all away.
+  const apart = numbered(fields, (field) => field.type === 'time');
+  return apart.length ? [{ ...makeFrame(frames[0]!.refId, apart), length }] : [];
 };
 
 const reduceFrames: Step = (
@@ -510,7 +512,13 @@ const formatTime: Step = (frames, { timeField: name, outputFormat = 'YYYY-MM-DD 
             ...field,
             type: 'string' as const,
             values: field.values.map((at) =>
-              typeof at === 'number' ? dateText(at, outputFormat, timezone === undefined ? undefined : String(timezone).toLowerCase() === 'utc') : at,
+              typeof at === 'number'
+                ? dateText(
+                    at,
+                    outputFormat,
+                    timezone === undefined ? undefined : String(timezone).toLowerCase() === 'utc',
+                  )
+                : at,
             ),
           },
     ),

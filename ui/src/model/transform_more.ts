@@ -32,7 +32,9 @@ function partsOf(text: string, { format = 'auto', delimiter = ',', regExp }: Rec
     case 'kvp':
       return fromPairs(text);
     case 'delimiter':
-      return Object.fromEntries(text.split(String(delimiter)).map((part, i) => [part.trim() || String(i), part.trim()]));
+      return Object.fromEntries(
+        text.split(String(delimiter)).map((part, i) => [part.trim() || String(i), part.trim()]),
+      );
     case 'regexp':
       return patternOf(String(regExp ?? ''))?.exec(text)?.groups ?? {};
     default:
@@ -65,12 +67,16 @@ export const extractFields: Step = (frames, options) =>
     const paths: { path: string; alias?: string }[] = (Array.isArray(options.jsonPaths) ? options.jsonPaths : [])
       .filter((one: any) => typeof one?.path === 'string' && one.path)
       .slice(0, 100);
-    const wanted = paths.length ? paths : [...new Set(rows.flatMap(Object.keys))].slice(0, 100).map((path) => ({ path }));
+    const wanted = paths.length
+      ? paths
+      : [...new Set(rows.flatMap(Object.keys))].slice(0, 100).map((path) => ({ path }));
     const columns = wanted.map(({ path, alias }: { path: string; alias?: string }) => {
       const values = rows.map((parts) => asCell(paths.length ? atPath(parts, path) : parts[path]));
       return makeField(alias || path, guessType(values), values);
     });
-    const kept = options.replace ? frame.fields.filter((field) => options.keepTime && field.type === 'time') : frame.fields;
+    const kept = options.replace
+      ? frame.fields.filter((field) => options.keepTime && field.type === 'time')
+      : frame.fields;
     return { ...frame, fields: [...kept, ...columns] };
   });
 

@@ -190,8 +190,13 @@ export const calculateField: Step = (frames, options) =>
       }
       case 'cumulativeFunctions':
       case 'windowFunctions': {
-        const { field: wanted, reducer = 'sum', windowSize, windowAlignment, windowSizeMode } =
-          (options.mode === 'cumulativeFunctions' ? options.cumulative : options.window) ?? {};
+        const {
+          field: wanted,
+          reducer = 'sum',
+          windowSize,
+          windowAlignment,
+          windowSizeMode,
+        } = (options.mode === 'cumulativeFunctions' ? options.cumulative : options.window) ?? {};
         const field = byName(wanted) ?? numbers[0];
         const size = windowSizeMode === 'percentage' ? (Number(windowSize) || 0) * frame.length : Number(windowSize);
         const window =

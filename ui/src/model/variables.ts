@@ -137,7 +137,9 @@ export function interpolate(text: string, variables: Variables, options: Interpo
   return text.replace(REFERENCE, (all, plain, square, squareFormat, braced, path, bracedFormat) => {
     const name: string = plain ?? square ?? braced;
     const format: string = squareFormat ?? bracedFormat ?? '';
-    const special = options.more?.(name, path, format) ?? (options.step && (builtin(name, format, options.step) ?? addressPart(name, variables, options.step)));
+    const special =
+      options.more?.(name, path, format) ??
+      (options.step && (builtin(name, format, options.step) ?? addressPart(name, variables, options.step)));
     if (special !== undefined) return special;
     const state = variables.get(name);
     if (!state) return all;

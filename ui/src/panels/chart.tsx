@@ -422,8 +422,7 @@ export function TimeSeries({ panel, data, width, height, sync, onZoom, theme, ma
                 top: Math.max((top ?? 0) + self.over.offsetTop - 10, 0),
                 index: idx,
                 marks: latest.current.marks.filter(
-                  ({ fromMs, toMs }) =>
-                    self.valToPos(fromMs, 'x') - 5 <= left && left <= self.valToPos(toMs, 'x') + 5,
+                  ({ fromMs, toMs }) => self.valToPos(fromMs, 'x') - 5 <= left && left <= self.valToPos(toMs, 'x') + 5,
                 ),
                 nearest: nearestSeries(self, latest.current.model, idx, top ?? 0),
               });

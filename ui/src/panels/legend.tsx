@@ -43,7 +43,9 @@ function Entry({ one, onToggle }: { one: SeriesModel; onToggle: Props['onToggle'
 function inLegendOrder(series: SeriesModel[], { sortBy, sortDesc }: LegendOptions, calcs: string[]): SeriesModel[] {
   const calc = calcs.find((id) => reducerName(id) === sortBy);
   if (!calc && sortBy !== 'Name') return series;
-  const keys = new Map(series.map((one): [SeriesModel, Cell] => [one, calc ? (reduce(one.field, calc) ?? null) : one.label]));
+  const keys = new Map(
+    series.map((one): [SeriesModel, Cell] => [one, calc ? (reduce(one.field, calc) ?? null) : one.label]),
+  );
   return [...series].sort((a, b) => compare(keys.get(a)!, keys.get(b)!) * (sortDesc ? -1 : 1));
 }
 

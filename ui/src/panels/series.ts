@@ -237,7 +237,6 @@ export function plotModel(frames: Frame[], hidden: ReadonlySet<string>): PlotMod
       };
     });
   stack(series, times);
-  for (const one of series)
-    if (one.custom.fillBelowTo) one.below = indexOfLabel(series, one.custom.fillBelowTo);
+  for (const one of series) if (one.custom.fillBelowTo) one.below = indexOfLabel(series, one.custom.fillBelowTo);
   return { times, series, scales: [...scales.values()] };
 }

@@ -152,7 +152,9 @@ const BARS_MAX = 200;
 function bucketsOf(frame: Frame): Bars {
   const [low, high, ...counts] = frame.fields as [Field, Field, ...Field[]];
   return {
-    names: low.values.slice(0, BARS_MAX).map((from, i) => `${shownText(show(low, from))}–${shownText(show(high, high.values[i]))}`),
+    names: low.values
+      .slice(0, BARS_MAX)
+      .map((from, i) => `${shownText(show(low, from))}–${shownText(show(high, high.values[i]))}`),
     series: counts.map((field, i) => ({
       field,
       color: fieldColor(field, i),

@@ -116,7 +116,10 @@ export function Stat({ panel, data, width, height, fill }: PanelProps) {
             style={{ height: `${h}px`, background: onColor ? value.color : undefined, color }}
           >
             {hasTitle && mode !== 'name' && (
-              <div class="stat-title" style={{ fontSize: `${letters(value.title, w - 24, isFlat ? 14 : h * 0.2, 18)}px` }}>
+              <div
+                class="stat-title"
+                style={{ fontSize: `${letters(value.title, w - 24, isFlat ? 14 : h * 0.2, 18)}px` }}
+              >
                 {value.title}
               </div>
             )}

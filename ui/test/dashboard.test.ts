@@ -402,3 +402,32 @@ test('mappings of Grafana 7, in the defaults and in overrides', () => {
     { id: 'unit', value: 's' },
   ]);
 });
+
+test('the second schema: grids that lay themselves out, switches, sources of variables', () => {
+  const item = (name: string) => ({ spec: { element: { name } } });
+  const element = (id: number) => ({ kind: 'Panel', spec: { id, vizConfig: { kind: 'stat', spec: {} } } });
+  const { panels, variables } = readDashboard({
+    elements: { a: element(1), b: element(2) },
+    layout: {
+      kind: 'AutoGridLayout',
+      spec: { maxColumnCount: 4, rowHeightMode: 'short', items: [item('a'), item('b')] },
+    },
+    variables: [
+      { kind: 'SwitchVariable', spec: { name: 's', current: 'no', enabledValue: 'yes', disabledValue: 'no' } },
+      { kind: 'QueryVariable', spec: { name: 'q', query: { kind: 'DataQuery', group: 'loki', spec: { expr: 'x' } } } },
+    ],
+  });
+  assert.deepEqual(
+    panels.map(({ gridPos }) => gridPos),
+    [
+      { x: 0, y: 0, w: 12, h: 4 },
+      { x: 12, y: 0, w: 12, h: 4 },
+    ],
+  );
+  const [one, two] = variables;
+  assert.deepEqual(
+    [one!.kind, one!.options.map(({ value }) => value), one!.current!.value],
+    ['custom', ['yes', 'no'], 'no'],
+  );
+  assert.equal(two!.sourceType, 'loki');
+});

@@ -141,3 +141,17 @@ test('a variable that may be all is a pattern also with one value; sources of ot
   assert.equal(interpolate('x{d=~"$disk"}', statesOf(variables, span), { promql: true }), 'x{d=~"sd\\\\(a\\\\)"}');
   assert.equal(variables.get('logs')!.choices[0]!.text, 'no loki here');
 });
+
+test('legends: what has no labels is named by its question; a legend that comes out empty, by the labels', () => {
+  const name = (metric: Record<string, string>, legendFormat?: string) =>
+    framesOf(
+      { refId: 'A', expr: 'sum(x)', legendFormat },
+      { resultType: 'vector', result: [{ metric, value: [1, '2'] }] },
+      none,
+      0,
+    )[0]!.name;
+  assert.equal(name({}), 'sum(x)');
+  assert.equal(name({}, '__auto'), 'sum(x)');
+  assert.equal(name({ a: '1' }, '{{nope}}'), '{a="1"}');
+  assert.equal(name({ a: '1' }, '{{a}}'), '1');
+});

@@ -92,3 +92,9 @@ test('addresses carry the time and the variables on', () => {
     '/d/x?from=1000&to=2000&var-host=a&var-host=b%20c&var-all=%24__all',
   );
 });
+
+test('what a text says of the dashboard; texts for HTML', () => {
+  const step = { fromMs: 0, toMs: 1, stepMs: 1, scrapeMs: 1, dashboard: 'T', dashboardUid: 'u' };
+  assert.equal(interpolate('${__dashboard} ${__dashboard.uid} ${__user.login}.', new Map(), { step }), 'T u .');
+  assert.equal(interpolate('${v:html}', new Map([['v', { value: ['<b>', 'c'] }]])), '&lt;b&gt;, c');
+});

@@ -5,7 +5,7 @@ import type { Frame } from '../model/frames';
 import { framesOf } from '../model/prometheus';
 import { panelSpan, parseInterval, stepFor, type Span } from '../model/time';
 import { transform } from '../model/transform';
-import { interpolate, type StepContext, type VariableState } from '../model/variables';
+import { interpolate, type StepContext, type Variables, type VariableState } from '../model/variables';
 import { Problem } from './client';
 import { queryInstant, queryRange } from './prometheus';
 
@@ -40,6 +40,7 @@ const typeOf = (datasource: unknown): { type: string; uid: string } => {
   return { type: typeof type === 'string' ? type : '', uid: typeof uid === 'string' ? uid : '' };
 };
 
+const NO_VARIABLES: Variables = new Map();
 const NO_KINDS: ReadonlyMap<string, string> = new Map();
 
 /** A source that a variable names is of the kind that the variable offers. */
@@ -94,7 +95,10 @@ async function askTarget(
     : undefined;
   const stepMs = Math.max(step.stepMs, own ?? 0) * Math.max(Math.round(target.intervalFactor ?? 1), 1);
   const exact = { ...step, stepMs };
-  const expr = interpolate(target.expr, variables, { step: exact, promql: true });
+  // Twice: a variable's value may be a query that asks for $__rate_interval, too.
+  const expr = interpolate(interpolate(target.expr, variables, { step: exact, promql: true }), NO_VARIABLES, {
+    step: exact,
+  });
   const isInstant = target.instant === true && target.range !== true;
   const asked = isInstant ? ['instant'] : target.instant ? ['range', 'instant'] : ['range'];
   const frames: Frame[] = [];
@@ -102,7 +106,7 @@ async function askTarget(
     const { data, warnings } =
       kind === 'instant' ? await queryInstant(expr, span.toMs, signal) : await queryRange(expr, span, stepMs, signal);
     notes.push(...warnings.map((warning) => `${target.refId}: ${warning}`));
-    frames.push(...framesOf(target, data, variables, kind === 'instant' ? 0 : stepMs, valueName));
+    frames.push(...framesOf({ ...target, expr }, data, variables, kind === 'instant' ? 0 : stepMs, valueName));
   }
   return frames;
 }
@@ -112,7 +116,9 @@ export async function loadPanel(panel: Panel, context: PanelContext, signal?: Ab
   const failures: string[] = [],
     notes: string[] = [...panel.problems];
   const variables = new Map(context.variables);
-  for (const [name, { text, value }] of Object.entries(panel.scope ?? {})) variables.set(name, { value, text });
+  // One of several is matched as a pattern, as several would be.
+  for (const [name, { text, value }] of Object.entries(panel.scope ?? {}))
+    variables.set(name, { value: [value], text: [text] });
   let targets = panel.targets;
   // "-- Dashboard --": what another panel of this dashboard asks.
   const other = (panel.targets[0] as { panelId?: unknown } | undefined)?.panelId;

@@ -103,7 +103,12 @@ export async function loadVariables(
     const variable: Variable = { model, choices: fixedChoices(model), chosen: [] };
     if (cyclic.includes(model.name))
       variable.problem = `it refers to itself by way of ${othersOf(cyclic, model.name) || 'its own query'}`;
-    if (model.kind === 'query' && model.query) {
+    const isForeign = model.kind === 'query' && !isPrometheusLike(model.sourceType);
+    if (isForeign) {
+      variable.problem = `it asks a ${model.sourceType.slice(0, 40)} datasource; only Prometheus is asked here`;
+      variable.choices = model.options.filter(({ value }) => value !== ALL);
+    }
+    if (model.kind === 'query' && model.query && !isForeign) {
       try {
         const query = interpolate(model.query, states, { step, promql: true });
         const found = await answerQuestion(parseQuestion(query), span, signal);

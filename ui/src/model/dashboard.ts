@@ -83,6 +83,8 @@ export interface VariableModel {
   options: { text: string; value: string }[];
   current?: { text: string | string[]; value: string | string[] };
   refresh: number;
+  /** What kind of source a query asks; empty: the usual one. */
+  sourceType: string;
   auto: boolean;
   autoCount: number;
   autoMin: string;
@@ -319,7 +321,8 @@ export function customOptions(query: string): { text: string; value: string }[] 
 
 function readVariable(value: unknown): VariableModel {
   const from = object(value);
-  const kind = (KINDS.includes(from.type) ? from.type : 'unknown') as VariableKind;
+  // A switch is a choice of two.
+  const kind = (KINDS.includes(from.type) ? from.type : from.type === 'switch' ? 'custom' : 'unknown') as VariableKind;
   const query =
     typeof from.query === 'object' && from.query ? text(from.query.query ?? from.query.expr) : text(from.query);
   const current = object(from.current);
@@ -342,6 +345,7 @@ function readVariable(value: unknown): VariableModel {
     current:
       current.value === undefined ? undefined : { text: textOrList(current.text), value: textOrList(current.value) },
     refresh: number(from.refresh) ?? 0,
+    sourceType: text(object(from.datasource).type),
     auto: from.auto === true,
     autoCount: within(from.auto_count, 1, 500, 30),
     autoMin: text(from.auto_min, '10s'),

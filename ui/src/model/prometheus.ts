@@ -51,7 +51,7 @@ export function seriesText(labels: Labels): string {
   return inside || !name ? `${name}{${inside}}` : name;
 }
 
-/** {{label}} of a legend; `__auto`: what tells the series apart. */
+/** {{label}} of a legend; `__auto`: what tells the series apart. What would be empty is named by its labels. */
 export function legendText(
   format: string | undefined,
   labels: Labels,
@@ -59,9 +59,10 @@ export function legendText(
   variables: Variables,
 ): string {
   if (format && format !== '__auto') {
-    return interpolate(format, variables).replace(/\{\{\s*(.+?)\s*\}\}/g, (_all, name) =>
+    const text = interpolate(format, variables).replace(/\{\{\s*(.+?)\s*\}\}/g, (_all, name) =>
       Object.hasOwn(labels, name) ? labels[name]! : '',
     );
+    return text || seriesText(labels);
   }
   if (format === '__auto' && differing) {
     if (differing.length === 1) return labels[differing[0]!] ?? '';
@@ -165,7 +166,9 @@ export function framesOf(
       times.push(ms);
       values.push(promNumber(text));
     }
-    const name = legendText(target.legendFormat, series.metric, differing, variables);
+    const named = legendText(target.legendFormat, series.metric, differing, variables);
+    // Without labels the question itself is the name.
+    const name = named === '{}' ? target.expr : named;
     const value = makeField('Value', 'number', values, series.metric);
     value.config.displayNameFromDS = name;
     return makeFrame(target.refId, [makeField('Time', 'time', times), value], name);

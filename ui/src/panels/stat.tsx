@@ -267,8 +267,9 @@ export function Gauge({ panel, data, width, height, fill }: PanelProps) {
 // --- bar gauge --------------------------------------------------------------------------------------
 
 function barColor(value: Value, mode: string, share: number): string {
-  if (mode === 'gradient') {
-    const scale = value.field.config.color?.mode;
+  const scale = value.field.config.color?.mode;
+  // A colour of its own, from a palette or fixed, has no steps to run through.
+  if (mode === 'gradient' && (!scale || scale === 'thresholds' || isScale(scale))) {
     const bounds = boundsOf(value.field);
     const stops = isScale(scale)
       ? [0, 0.25, 0.5, 0.75, 1].map((part) => scaleColor(scale!, part * share))

@@ -45,6 +45,7 @@ test('times have round ticks at any range', () => {
 
 test('labels of ticks differ', () => {
   assert.deepEqual(numberLabels([99.95, 99.955, 99.96], 'percent', undefined), ['99.950%', '99.955%', '99.960%']);
+  assert.deepEqual(numberLabels([0, 1, 2], 'bool', undefined), ['False', 'True', '']);
   assert.deepEqual(numberLabels([0, 50, 100], 'percent', undefined), ['0%', '50%', '100%']);
 });
 

@@ -108,11 +108,11 @@ export function timeTicks(fromMs: number, toMs: number, count: number): { ticks:
 
 export const timeLabels = (ticks: number[], format: string) => ticks.map((tick) => dateText(tick, format));
 
-/** Ticks as texts, with as many decimals as tell them apart. */
+/** Ticks as texts, with as many decimals as tell them apart; what is alike all the same (True) stands once. */
 export function numberLabels(ticks: number[], unit: string | undefined, decimals: number | undefined): string[] {
   const withPlaces = (places: number | undefined) => ticks.map((tick) => shownText(showNumber(tick, unit, places)));
   let texts = withPlaces(decimals);
   for (let places = (decimals ?? 0) + 1; places <= 6 && new Set(texts).size < new Set(ticks).size; places++)
     texts = withPlaces(places);
-  return texts;
+  return texts.map((text, i) => (text === texts[i - 1] ? '' : text));
 }

@@ -320,6 +320,7 @@ test('sources: what a variable or an input stands for; annotations that Promethe
         { builtIn: 1, enable: true, name: 'Annotations & Alerts' },
         { name: 'deploys', enable: true, expr: 'changes(v[1m])', iconColor: 'blue', useValueForTime: 'on' },
         { name: 'off', enable: false, expr: 'x' },
+        { name: 'logs', enable: true, expr: '{a="b"}', datasource: { type: 'loki', uid: 'l' } },
       ],
     },
   });

@@ -403,7 +403,10 @@ export const isPrometheusLike = (type: string): boolean =>
     'datasource',
   ].includes(type);
 
-const isAsked = (from: Json): boolean => from.enable !== false && text(from.expr ?? object(from.target).expr) !== '';
+const isAsked = (from: Json): boolean =>
+  from.enable !== false &&
+  text(from.expr ?? object(from.target).expr) !== '' &&
+  isPrometheusLike(text(object(from.datasource).type));
 
 function readAnnotation(from: Json): Annotation {
   return {

@@ -142,7 +142,14 @@ function lay(layout: Json, elements: Json, y: number, panels: Json[], depth: num
 function annotationOf(value: unknown): Json {
   const spec = object(object(value).spec),
     query = object(object(spec.query).spec);
-  return { ...object(spec.legacyOptions), ...spec, ...query, expr: query.expr ?? object(spec.legacyOptions).expr };
+  const datasource = sourceOf(spec, object(spec.query));
+  return {
+    ...object(spec.legacyOptions),
+    ...spec,
+    ...query,
+    datasource,
+    expr: query.expr ?? object(spec.legacyOptions).expr,
+  };
 }
 
 const VARIABLE_TYPES: Record<string, string> = {

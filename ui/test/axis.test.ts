@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { niceStep, numberScale, timeTicks } from '../src/view/axis';
+import { niceStep, numberLabels, numberScale, timeTicks } from '../src/view/axis';
 
 test('steps are round in their unit', () => {
   assert.equal(niceStep(100, 5, undefined), 20);
@@ -41,4 +41,15 @@ test('times have round ticks at any range', () => {
     assert.ok(ticks.every((tick) => tick >= 1.7e12 && tick <= 1.7e12 + range));
   }
   assert.equal(timeTicks(0, 3600e3, 6).format, 'HH:mm');
+});
+
+test('labels of ticks differ', () => {
+  assert.deepEqual(numberLabels([99.95, 99.955, 99.96], 'percent', undefined), ['99.950%', '99.955%', '99.960%']);
+  assert.deepEqual(numberLabels([0, 1, 2], 'bool', undefined), ['False', 'True', '']);
+  assert.deepEqual(numberLabels([0, 50, 100], 'percent', undefined), ['0%', '50%', '100%']);
+});
+
+test('all of it above the greatest that is shown', () => {
+  const { min, max } = numberScale(1331, 1332, { max: 100 });
+  assert.deepEqual([min <= 0, max], [true, 100]);
 });

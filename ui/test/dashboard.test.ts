@@ -113,7 +113,7 @@ test('rows and graphs of long ago', () => {
   );
   assert.deepEqual(
     graph!.fieldConfig.overrides![0]!.properties.map(({ id }) => id),
-    ['color', 'custom.axisPlacement', 'unit'],
+    ['color', 'custom.axisPlacement', 'custom.axisLabel', 'unit', 'min', 'max', 'decimals'],
   );
   assert.deepEqual(graph!.options.legend, {
     showLegend: true,
@@ -248,4 +248,187 @@ test('values of custom variables', () => {
     { text: 'b', value: '2' },
     { text: 'c,d', value: 'c,d' },
   ]);
+});
+
+test('singlestats of long ago: which mappings count, and that none of them means everything', () => {
+  const old = (more: object) =>
+    readDashboard({
+      panels: [
+        {
+          type: 'singlestat',
+          valueMaps: [
+            { op: '=', text: 'N/A', value: 'null' },
+            { op: '=', text: 'OK', value: '0' },
+          ],
+          rangeMaps: [{ from: 'null', to: 'null', text: 'N/A' }],
+          targets: [{ expr: 'x' }],
+          ...more,
+        },
+      ],
+    }).panels[0]!.fieldConfig.defaults!.mappings!;
+  const none = { type: 'special', options: { match: 'null', result: { text: 'N/A' } } };
+  assert.deepEqual(old({}), [none, { type: 'value', options: { '0': { text: 'OK' } } }, none]);
+  assert.deepEqual(old({ mappingType: 1 }), [none, { type: 'value', options: { '0': { text: 'OK' } } }]);
+  assert.deepEqual(old({ mappingType: 2, rangeMaps: [{ from: '1', to: 'null', text: 'up' }] }), [
+    { type: 'range', options: { from: 1, to: null, result: { text: 'up' } } },
+  ]);
+});
+
+test('graphs of long ago: order of the legend, the right axis, series that are not shown', () => {
+  const { options, fieldConfig } = readDashboard({
+    panels: [
+      {
+        type: 'graph',
+        legend: { alignAsTable: true, values: true, current: true, sort: 'current', sortDesc: true },
+        yaxes: [
+          { format: 'percent', max: '100' },
+          { format: 's', label: 'took', show: false, logBase: 10 },
+        ],
+        seriesOverrides: [
+          { alias: 'b', yaxis: 2 },
+          { alias: 'c', legend: false, fillBelowTo: 'd' },
+        ],
+      },
+    ],
+  }).panels[0]!;
+  assert.deepEqual([options.legend.sortBy, options.legend.sortDesc], ['Last *', true]);
+  const [right, hidden] = fieldConfig.overrides!.map(({ properties }) =>
+    Object.fromEntries(properties.map(({ id, value }) => [id, value])),
+  );
+  assert.deepEqual(right, {
+    'custom.axisPlacement': 'hidden',
+    'custom.axisLabel': 'took',
+    unit: 's',
+    min: undefined,
+    max: undefined, // not the left one's
+    decimals: undefined,
+    'custom.scaleDistribution': { type: 'log', log: 10 },
+  });
+  assert.deepEqual(hidden, {
+    'custom.fillBelowTo': 'd',
+    'custom.hideFrom': { legend: true, viz: false, tooltip: false },
+  });
+});
+
+test('sources: what a variable or an input stands for; annotations that Prometheus is asked for', () => {
+  const dashboard = readDashboard({
+    __inputs: [{ name: 'DS_LOGS', type: 'datasource', pluginId: 'loki' }],
+    panels: [],
+    templating: { list: [{ type: 'datasource', name: 'ds', query: 'prometheus' }] },
+    annotations: {
+      list: [
+        { builtIn: 1, enable: true, name: 'Annotations & Alerts' },
+        { name: 'deploys', enable: true, expr: 'changes(v[1m])', iconColor: 'blue', useValueForTime: 'on' },
+        { name: 'off', enable: false, expr: 'x' },
+        { name: 'logs', enable: true, expr: '{a="b"}', datasource: { type: 'loki', uid: 'l' } },
+      ],
+    },
+  });
+  assert.deepEqual(
+    [...dashboard.sourceKinds],
+    [
+      ['DS_LOGS', 'loki'],
+      ['ds', 'prometheus'],
+    ],
+  );
+  assert.deepEqual(
+    dashboard.annotations.map(({ name, color, useValueForTime }) => [name, color, useValueForTime]),
+    [['deploys', 'blue', true]],
+  );
+});
+
+test('the second schema: kinds of sources, annotations', () => {
+  const query = (inner: object) => ({ kind: 'PanelQuery', spec: { refId: 'A', query: inner } });
+  const read = readDashboard({
+    elements: {
+      a: {
+        kind: 'Panel',
+        spec: {
+          data: {
+            spec: {
+              queries: [
+                query({ kind: 'DataQuery', group: 'loki', datasource: { name: 'l' }, spec: { expr: '{a="b"}' } }),
+                query({ kind: 'prometheus', spec: { expr: 'up' } }),
+              ],
+            },
+          },
+          vizConfig: { kind: 'VizConfig', group: 'timeseries', spec: {} },
+        },
+      },
+    },
+    layout: { kind: 'GridLayout', spec: { items: [{ spec: { element: { name: 'a' }, width: 12, height: 8 } }] } },
+    annotations: [
+      {
+        kind: 'AnnotationQuery',
+        spec: { name: 'n', enable: true, iconColor: 'red', query: { spec: { expr: 'up == 0' } } },
+      },
+    ],
+  });
+  assert.deepEqual(
+    read.panels[0]!.targets.map(({ datasource }) => datasource),
+    [
+      { name: 'l', type: 'loki', uid: 'l' },
+      { type: 'prometheus', uid: undefined },
+    ],
+  );
+  assert.deepEqual(
+    read.annotations.map(({ name, expr }) => [name, expr]),
+    [['n', 'up == 0']],
+  );
+});
+
+test('mappings of Grafana 7, in the defaults and in overrides', () => {
+  const { defaults, overrides } = readDashboard({
+    panels: [
+      {
+        type: 'stat',
+        fieldConfig: {
+          defaults: { mappings: [{ id: 1, type: 1, value: '1', text: 'up' }] },
+          overrides: [
+            {
+              matcher: { id: 'byName', options: 'a' },
+              properties: [
+                { id: 'mappings', value: [{ type: 2, from: '1', to: '5', text: 'few' }] },
+                { id: 'unit', value: 's' },
+              ],
+            },
+          ],
+        },
+      },
+    ],
+  }).panels[0]!.fieldConfig;
+  assert.deepEqual(defaults!.mappings, [{ type: 'value', options: { '1': { text: 'up' } } }]);
+  assert.deepEqual(overrides![0]!.properties, [
+    { id: 'mappings', value: [{ type: 'range', options: { from: 1, to: 5, result: { text: 'few' } } }] },
+    { id: 'unit', value: 's' },
+  ]);
+});
+
+test('the second schema: grids that lay themselves out, switches, sources of variables', () => {
+  const item = (name: string) => ({ spec: { element: { name } } });
+  const element = (id: number) => ({ kind: 'Panel', spec: { id, vizConfig: { kind: 'stat', spec: {} } } });
+  const { panels, variables } = readDashboard({
+    elements: { a: element(1), b: element(2) },
+    layout: {
+      kind: 'AutoGridLayout',
+      spec: { maxColumnCount: 4, rowHeightMode: 'short', items: [item('a'), item('b')] },
+    },
+    variables: [
+      { kind: 'SwitchVariable', spec: { name: 's', current: 'no', enabledValue: 'yes', disabledValue: 'no' } },
+      { kind: 'QueryVariable', spec: { name: 'q', query: { kind: 'DataQuery', group: 'loki', spec: { expr: 'x' } } } },
+    ],
+  });
+  assert.deepEqual(
+    panels.map(({ gridPos }) => gridPos),
+    [
+      { x: 0, y: 0, w: 12, h: 4 },
+      { x: 12, y: 0, w: 12, h: 4 },
+    ],
+  );
+  const [one, two] = variables;
+  assert.deepEqual(
+    [one!.kind, one!.options.map(({ value }) => value), one!.current!.value],
+    ['custom', ['yes', 'no'], 'no'],
+  );
+  assert.equal(two!.sourceType, 'loki');
 });

@@ -227,3 +227,135 @@ test('formatTime: times become text, in UTC when asked', () => {
   assert.deepEqual(frames[0]!.fields[0]!.values, ['2026-07-11 12:00']);
   assert.equal(frames[0]!.fields[0]!.type, 'string');
 });
+
+test('joined columns of one name are numbered, each of them, as other steps refer to them', () => {
+  const frames = [
+    table('A', { Time: [1], host: ['a'], 'Value #A': [5] }),
+    table('B', { Time: [2], host: ['a'], 'Value #B': [6] }),
+  ];
+  assert.deepEqual(
+    run(
+      frames,
+      { id: 'joinByField', options: { byField: 'host' } },
+      {
+        id: 'organize',
+        options: { excludeByName: { 'Time 1': true }, renameByName: { 'Value #A': 'a', 'Value #B': 'b' } },
+      },
+    ),
+    [{ host: ['a'], a: [5], 'Time 2': [2], b: [6] }],
+  );
+});
+
+test('tables side by side: columns of one name are numbered, but for the times', () => {
+  const frames = [
+    table('A', { Time: [1], peer: ['n1'], 'Value #A': [5] }),
+    table('B', { Time: [1], peer: ['n1'], 'Value #B': [6] }),
+  ];
+  assert.deepEqual(
+    run(
+      frames,
+      { id: 'concatenate' },
+      {
+        id: 'organize',
+        options: {
+          excludeByName: { Time: true, 'peer 2': true },
+          renameByName: { 'peer 1': 'Peer', 'Value #A': 'Online' },
+        },
+      },
+    ),
+    [{ Peer: ['n1'], Online: [5], 'Value #B': [6] }],
+  );
+});
+
+test('texts and labels taken apart', () => {
+  const logs = table('A', { line: ['{"a":{"b":1},"c":"x"}', 'no'], n: [1, 2] });
+  assert.deepEqual(
+    run([logs], {
+      id: 'extractFields',
+      options: {
+        source: 'line',
+        format: 'json',
+        replace: true,
+        jsonPaths: [{ path: 'a.b', alias: 'B' }, { path: 'c' }],
+      },
+    }),
+    [{ B: [1, null], c: ['x', null] }],
+  );
+  assert.deepEqual(
+    run([table('A', { line: ['a=1 b="two words"'] })], {
+      id: 'extractFields',
+      options: { source: 'line', format: 'kvp' },
+    }),
+    [{ line: ['a=1 b="two words"'], a: ['1'], b: ['two words'] }],
+  );
+  const frames = [
+    series('A', { host: 'x', mode: 'user' }, [[1, 5]]),
+    series('A', { host: 'x', mode: 'idle' }, [[1, 6]]),
+    series('A', { host: 'y', mode: 'idle' }, [[1, 7]]),
+  ];
+  assert.deepEqual(run(frames, { id: 'joinByLabels', options: { value: 'mode', join: ['host'] } }), [
+    { host: ['x', 'y'], user: [5, null], idle: [6, 7] },
+  ]);
+  assert.deepEqual(run(frames.slice(1), { id: 'prepareTimeSeries', options: { format: 'long' } }), [
+    { Time: [1, 1], host: ['x', 'y'], mode: ['idle', 'idle'], Value: [6, 7] },
+  ]);
+});
+
+test('settings from what a query gave', () => {
+  const { frames } = transform(
+    [table('A', { v: [1] }), table('config', { limit: [10], colour: ['red'] })],
+    [
+      {
+        id: 'configFromData',
+        options: {
+          configRefId: 'config',
+          mappings: [
+            { fieldName: 'limit', handlerKey: 'max' },
+            { fieldName: 'colour', handlerKey: 'color' },
+          ],
+        },
+      },
+    ],
+  );
+  assert.equal(frames.length, 1);
+  assert.deepEqual(frames[0]!.fields[0]!.config, { max: 10, color: { mode: 'fixed', fixedColor: 'red' } });
+});
+
+test('sums and means along a column; variables in options', () => {
+  const frame = table('A', { v: [1, 2, 3, 4] });
+  const one = (options: object) => run([frame], { id: 'calculateField', options: { alias: 'n', ...options } })[0]!.n;
+  assert.deepEqual(one({ mode: 'cumulativeFunctions', cumulative: { field: 'v', reducer: 'sum' } }), [1, 3, 6, 10]);
+  assert.deepEqual(
+    one({
+      mode: 'windowFunctions',
+      window: { field: 'v', windowSize: 2, reducer: 'mean', windowAlignment: 'trailing' },
+    }),
+    [1, 1.5, 2.5, 3.5],
+  );
+  const { frames } = transform(
+    [frame],
+    [
+      {
+        id: 'filterByValue',
+        options: {
+          type: 'include',
+          filters: [{ fieldName: 'v', config: { id: 'greater', options: { value: '$least' } } }],
+        },
+      },
+    ],
+    (text) => text.replace('$least', '2'),
+  );
+  assert.deepEqual(frames[0]!.fields[0]!.values, [3, 4]);
+});
+
+test('histograms may take all series together', () => {
+  const frames = [
+    series('A', { a: '1' }, [
+      [1, 1],
+      [2, 1],
+    ]),
+    series('A', { a: '2' }, [[1, 3]]),
+  ];
+  const [made] = run(frames, { id: 'histogram', options: { bucketSize: 1, combine: true } });
+  assert.deepEqual(made, { xMin: [1, 2, 3], xMax: [2, 3, 4], Count: [2, 0, 1] });
+});

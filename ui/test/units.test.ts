@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { plainNumber, showNumber, shownText, dateText, ago } from '../src/model/units';
+import { plainNumber, showNumber, shownText, dateText, ago, useUtc } from '../src/model/units';
 
 const shown = (value: number, unit?: string, decimals?: number) => shownText(showNumber(value, unit, decimals));
 
@@ -74,6 +74,29 @@ test('units', () => {
   ] as [number, string, string, number?][]) {
     assert.equal(shown(value, unit, decimals), text, `${value} ${unit}`);
   }
+});
+
+test('units that few have', () => {
+  for (const [value, unit, text] of [
+    [1500, 'Hs', '1.5 kH/s'],
+    [2, 'THs', '2 TH/s'],
+    [3, 'tflops', '3 TFLOPS'],
+    [5, 'Tbits', '5 Tb/s'],
+    [12.5, 'currencyPLN', '12.5 zł'],
+    [5, 'currencyINR', '₹5'],
+    [30, 'pressurekpa', '30 kPa'],
+    [0.5, 'radsvh', '500 mSv/h'],
+    [3, 'Wm2', '3 W/m²'],
+  ] as [number, string, string][])
+    assert.equal(shown(value, unit), text, unit);
+  assert.equal(shown(90_061, 'dtdurations'), '1 day 1 hour');
+  assert.equal(shown(90_061, 'dtdurations', 0), '1 day');
+});
+
+test('a dashboard in UTC', () => {
+  useUtc(true);
+  assert.equal(dateText(0, 'HH:mm'), '00:00');
+  useUtc(false);
 });
 
 test('names of objects are no units', () => {

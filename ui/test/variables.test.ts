@@ -80,3 +80,21 @@ test('order of chained variables, and cycles', () => {
   const deep = Array.from({ length: 20_000 }, (_, i) => item(`v${i}`, `v${i + 1}`));
   assert.equal(inOrder(deep, (one) => one.needs).order.length, 20_000);
 });
+
+test('addresses carry the time and the variables on', () => {
+  const step = { fromMs: 1000, toMs: 2000, stepMs: 1, scrapeMs: 1 };
+  const states = new Map([
+    ['host', { value: ['a', 'b c'] }],
+    ['all', { value: ['x', 'y'], isAll: true, allValue: '.*' }],
+  ]);
+  assert.equal(
+    interpolate('/d/x?${__url_time_range}&${__all_variables}', states, { step }),
+    '/d/x?from=1000&to=2000&var-host=a&var-host=b%20c&var-all=%24__all',
+  );
+});
+
+test('what a text says of the dashboard; texts for HTML', () => {
+  const step = { fromMs: 0, toMs: 1, stepMs: 1, scrapeMs: 1, dashboard: 'T', dashboardUid: 'u' };
+  assert.equal(interpolate('${__dashboard} ${__dashboard.uid} ${__user.login}.', new Map(), { step }), 'T u .');
+  assert.equal(interpolate('${v:html}', new Map([['v', { value: ['<b>', 'c'] }]])), '&lt;b&gt;, c');
+});

@@ -1,5 +1,5 @@
 // The variables of a dashboard: their choices and what is chosen, each behind those that it refers to.
-import { customOptions, type Dashboard, type VariableModel } from '../model/dashboard';
+import { customOptions, isPrometheusLike, type Dashboard, type VariableModel } from '../model/dashboard';
 import { intervalText, parseInterval, type Span } from '../model/time';
 import { inOrder, interpolate, references, type VariableState, type VariableValue } from '../model/variables';
 import { answerQuestion, choicesOf, parseQuestion, type Choice } from './prometheus';
@@ -51,7 +51,8 @@ export function stateOf({ model, choices, chosen }: Variable): VariableState {
     return { value: choices.map(({ value }) => value), text: 'All', isAll: true, allValue: model.allValue };
   }
   const textOf = (value: string) => choices.find((choice) => choice.value === value)?.text ?? value;
-  if (model.multi) return { value: chosen, text: chosen.map(textOf) };
+  // What may be all is matched as a pattern, also where a single value is chosen.
+  if (model.multi || (model.includeAll && chosen.length)) return { value: chosen, text: chosen.map(textOf) };
   return { value: chosen[0] ?? '', text: textOf(chosen[0] ?? '') };
 }
 
@@ -76,7 +77,10 @@ function fixedChoices(model: VariableModel): Choice[] {
       return [{ text: value, value }];
     }
     case 'datasource':
-      return [{ text: 'Prometheus', value: 'prometheus' }];
+      // Only Prometheus is here; what wants another kind says so.
+      return isPrometheusLike(model.query)
+        ? [{ text: 'Prometheus', value: 'prometheus' }]
+        : [{ text: `no ${model.query.slice(0, 40)} here`, value: model.query }];
     default:
       return [];
   }
@@ -99,7 +103,12 @@ export async function loadVariables(
     const variable: Variable = { model, choices: fixedChoices(model), chosen: [] };
     if (cyclic.includes(model.name))
       variable.problem = `it refers to itself by way of ${othersOf(cyclic, model.name) || 'its own query'}`;
-    if (model.kind === 'query' && model.query) {
+    const isForeign = model.kind === 'query' && !isPrometheusLike(model.sourceType);
+    if (isForeign) {
+      variable.problem = `it asks a ${model.sourceType.slice(0, 40)} datasource; only Prometheus is asked here`;
+      variable.choices = model.options.filter(({ value }) => value !== ALL);
+    }
+    if (model.kind === 'query' && model.query && !isForeign) {
       try {
         const query = interpolate(model.query, states, { step, promql: true });
         const found = await answerQuestion(parseQuestion(query), span, signal);

@@ -83,6 +83,8 @@ export interface VariableModel {
   options: { text: string; value: string }[];
   current?: { text: string | string[]; value: string | string[] };
   refresh: number;
+  /** What kind of source a query asks; empty: the usual one. */
+  sourceType: string;
   auto: boolean;
   autoCount: number;
   autoMin: string;
@@ -99,6 +101,17 @@ export interface DashboardLink {
   tooltip?: string;
 }
 
+/** Of Prometheus: where its series are not zero, something was. */
+export interface Annotation {
+  name: string;
+  expr: string;
+  color: string;
+  step: string;
+  titleFormat: string;
+  textFormat: string;
+  useValueForTime: boolean;
+}
+
 export interface Dashboard {
   uid: string;
   title: string;
@@ -112,6 +125,9 @@ export interface Dashboard {
   panels: Panel[];
   variables: VariableModel[];
   links: DashboardLink[];
+  /** What kind of source a variable or an input stands for. */
+  sourceKinds: Map<string, string>;
+  annotations: Annotation[];
   problems: string[];
 }
 
@@ -218,7 +234,7 @@ function readPanel(value: unknown, at: number): Panel {
     transformations: list(from.transformations).slice(0, 50).map(object) as unknown as Transformation[],
     repeat: optional(from.repeat),
     repeatDirection: from.repeatDirection === 'v' ? 'v' : 'h',
-    maxPerRow: number(from.maxPerRow),
+    maxPerRow: number(from.maxPerRow) ?? (number(from.minSpan) ? Math.floor(24 / number(from.minSpan)!) : undefined),
     links: readLinks(from.links),
     interval: optional(from.interval),
     maxDataPoints: number(from.maxDataPoints),
@@ -305,7 +321,8 @@ export function customOptions(query: string): { text: string; value: string }[] 
 
 function readVariable(value: unknown): VariableModel {
   const from = object(value);
-  const kind = (KINDS.includes(from.type) ? from.type : 'unknown') as VariableKind;
+  // A switch is a choice of two.
+  const kind = (KINDS.includes(from.type) ? from.type : from.type === 'switch' ? 'custom' : 'unknown') as VariableKind;
   const query =
     typeof from.query === 'object' && from.query ? text(from.query.query ?? from.query.expr) : text(from.query);
   const current = object(from.current);
@@ -328,6 +345,7 @@ function readVariable(value: unknown): VariableModel {
     current:
       current.value === undefined ? undefined : { text: textOrList(current.text), value: textOrList(current.value) },
     refresh: number(from.refresh) ?? 0,
+    sourceType: text(object(from.datasource).type),
     auto: from.auto === true,
     autoCount: within(from.auto_count, 1, 500, 30),
     autoMin: text(from.auto_min, '10s'),
@@ -373,6 +391,46 @@ function fillInputs(value: Json): Json {
   return JSON.parse(source);
 }
 
+/** Kinds of sources that speak PromQL. */
+export const isPrometheusLike = (type: string): boolean =>
+  [
+    '',
+    'prometheus',
+    'grafana-amazonprometheus-datasource',
+    'grafana-azureprometheus-datasource',
+    'victoriametrics-metrics-datasource',
+    'mimir',
+    'datasource',
+  ].includes(type);
+
+const isAsked = (from: Json): boolean =>
+  from.enable !== false &&
+  text(from.expr ?? object(from.target).expr) !== '' &&
+  isPrometheusLike(text(object(from.datasource).type));
+
+function readAnnotation(from: Json): Annotation {
+  return {
+    name: text(from.name, 'Annotation').slice(0, 200),
+    expr: text(from.expr ?? object(from.target).expr),
+    color: text(from.iconColor, 'red'),
+    step: text(from.step),
+    titleFormat: text(from.titleFormat),
+    textFormat: text(from.textFormat),
+    useValueForTime: from.useValueForTime === true || from.useValueForTime === 'on',
+  };
+}
+
+function sourceKinds(from: Json, variables: VariableModel[]): Map<string, string> {
+  const inputs = list(from.__inputs)
+    .map(object)
+    .filter((one) => one.type === 'datasource')
+    .map((one): [string, string] => [text(one.name), text(one.pluginId)]);
+  const chosen = variables
+    .filter(({ kind }) => kind === 'datasource')
+    .map(({ name, query }): [string, string] => [name, query]);
+  return new Map([...inputs, ...chosen]);
+}
+
 export function readDashboard(value: unknown, uid = ''): Dashboard {
   const problems: string[] = [];
   const from = fillInputs(unwrap(object(value)));
@@ -408,6 +466,8 @@ export function readDashboard(value: unknown, uid = ''): Dashboard {
     panels,
     variables,
     links: list(from.links).slice(0, 30).map(readLink),
+    sourceKinds: sourceKinds(from, variables),
+    annotations: list(object(from.annotations).list).slice(0, 20).map(object).filter(isAsked).map(readAnnotation),
     problems,
   };
 }

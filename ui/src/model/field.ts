@@ -1,5 +1,5 @@
 // Field options: defaults and overrides of a panel on its frames; the name, colour and text of a value.
-import { FALLBACK_COLOR, colorOfName, isScale, namedColor, scaleColor, seriesColor } from './color';
+import { colorOfName, isScale, namedColor, scaleColor, seriesColor } from './color';
 import type { Cell, Field, FieldConfig, Frame, Mapping, MappingResult, Threshold } from './frames';
 import { reduce } from './reduce';
 import { seriesText } from './prometheus';
@@ -48,7 +48,7 @@ function compares(op: string, a: number, b: number): boolean {
   }
 }
 
-function matches({ id, options }: Override['matcher'], frame: Frame, field: Field): boolean {
+export function matches({ id, options }: Override['matcher'], frame: Frame, field: Field): boolean {
   const names = [field.name, field.title ?? ''];
   switch (id) {
     case 'byName':
@@ -280,8 +280,9 @@ export function valueColor(field: Field, value: Cell, index = 0): string {
   if (mode === 'fixed' || mode === 'shades') return namedColor(field.config.color?.fixedColor);
   if (mode === 'palette-classic') return seriesColor(index);
   if (mode === 'palette-classic-by-name') return colorOfName(field.title ?? field.name);
+  // What is no number has the colour of the least one.
   if (typeof value !== 'number' || Number.isNaN(value))
-    return mode ? FALLBACK_COLOR : namedColor(steps(field.config)[0]!.color);
+    return isScale(mode) ? scaleColor(mode!, 0) : namedColor(steps(field.config)[0]!.color);
   const bounds = boundsOf(field);
   if (isScale(mode)) return scaleColor(mode!, (value - bounds.min) / (bounds.max - bounds.min || 1));
   return namedColor(thresholdOf(field.config, value, bounds).color);

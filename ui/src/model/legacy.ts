@@ -1,6 +1,7 @@
 // Panels of older Grafana versions, turned into what has replaced them: graph, singlestat, old tables, old
 // gauges, pie charts. Field names are theirs; only what changes the picture is taken over.
 import type { Json } from './dashboard';
+import { reducerName } from './reduce';
 
 const object = (value: unknown): Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {};
@@ -25,19 +26,26 @@ const CALCS: Record<string, string> = {
   last_time: 'lastNotNull',
 };
 
+const valueMapping = (value: unknown, text: unknown): Json =>
+  value === 'null'
+    ? { type: 'special', options: { match: 'null', result: { text } } }
+    : { type: 'value', options: { [String(value)]: { text } } };
+
+/** From "null" to "null" stands in every old panel, and means that there is no value: not that any fits. */
+const rangeMapping = (low: unknown, high: unknown, text: unknown): Json =>
+  number(low) === undefined && number(high) === undefined
+    ? { type: 'special', options: { match: 'null', result: { text } } }
+    : { type: 'range', options: { from: number(low) ?? null, to: number(high) ?? null, result: { text } } };
+
+/** Both lists stand in an old panel; `mappingType` tells which one counts. */
 function mappings(from: Json): Json[] {
-  const made: Json[] = [];
-  for (const { value, text, op: _op } of list(from.valueMaps).map(object)) {
-    made.push(
-      value === 'null'
-        ? { type: 'special', options: { match: 'null', result: { text } } }
-        : { type: 'value', options: { [String(value)]: { text } } },
-    );
-  }
-  for (const { from: low, to, text } of list(from.rangeMaps).map(object)) {
-    made.push({ type: 'range', options: { from: number(low) ?? null, to: number(to) ?? null, result: { text } } });
-  }
-  return made;
+  const values = list(from.valueMaps)
+    .map(object)
+    .map(({ value, text }) => valueMapping(value, text));
+  const ranges = list(from.rangeMaps)
+    .map(object)
+    .map(({ from: low, to, text }) => rangeMapping(low, to, text));
+  return from.mappingType === 1 ? values : from.mappingType === 2 ? ranges : [...values, ...ranges];
 }
 
 /** "80,90" and three colours. */
@@ -67,6 +75,9 @@ function legendOf(legend: Json): Json {
     displayMode: legend.alignAsTable ? 'table' : 'list',
     placement: legend.rightSide ? 'right' : 'bottom',
     calcs: [...new Set(calcs)],
+    ...(typeof legend.sort === 'string' && legend.sort
+      ? { sortBy: reducerName(CALCS[legend.sort] ?? legend.sort), sortDesc: legend.sortDesc === true }
+      : {}),
   };
 }
 
@@ -87,8 +98,22 @@ function seriesOverride(from: Json): Json | undefined {
   if (typeof from.stack === 'string') custom('stacking', { mode: 'normal', group: from.stack });
   if (from.transform === 'negative-Y') custom('transform', 'negative-Y');
   if (from.steppedLine) custom('lineInterpolation', 'stepAfter');
+  if (from.fillBelowTo) custom('fillBelowTo', from.fillBelowTo);
+  if (from.legend === false || from.hiddenSeries === true)
+    custom('hideFrom', { legend: from.legend === false, viz: from.hiddenSeries === true, tooltip: false });
   const matcher = alias.startsWith('/') ? { id: 'byRegexp', options: alias } : { id: 'byName', options: alias };
   return { matcher, properties };
+}
+
+/** What series on the right axis take from it. */
+function rightAxis(axis: Json): Json[] {
+  const properties: Json[] = [{ id: 'custom.axisLabel', value: axis.label ?? '' }];
+  if (axis.format) properties.push({ id: 'unit', value: axis.format });
+  for (const id of ['min', 'max', 'decimals']) properties.push({ id, value: number(axis[id]) });
+  if (axis.show === false) properties.push({ id: 'custom.axisPlacement', value: 'hidden' });
+  if ((number(axis.logBase) ?? 1) > 1)
+    properties.push({ id: 'custom.scaleDistribution', value: { type: 'log', log: number(axis.logBase) } });
+  return properties;
 }
 
 function graph(from: Json): Json {
@@ -131,7 +156,7 @@ function graph(from: Json): Json {
   const onRight = overrides.filter(({ properties }) =>
     properties.some((one: Json) => one.id === 'custom.axisPlacement'),
   );
-  for (const { properties } of onRight) if (right?.format) properties.push({ id: 'unit', value: right.format });
+  for (const { properties } of onRight) properties.push(...rightAxis(object(right)));
   const type =
     object(from.xaxis).mode === 'series'
       ? 'barchart'
@@ -246,31 +271,35 @@ function fieldOptions(from: Json): Json {
 
 /** {type: 1, value, text} and {type: 2, from, to, text} are those of 7. */
 function oldMapping(one: Json): Json {
-  if (one.type === 1)
-    return one.value === 'null'
-      ? { type: 'special', options: { match: 'null', result: { text: one.text } } }
-      : { type: 'value', options: { [String(one.value)]: { text: one.text } } };
-  if (one.type === 2)
-    return {
-      type: 'range',
-      options: { from: number(one.from) ?? null, to: number(one.to) ?? null, result: { text: one.text } },
-    };
+  if (one.type === 1) return valueMapping(one.value, one.text);
+  if (one.type === 2) return rangeMapping(one.from, one.to, one.text);
   return one;
 }
 
+/** In the defaults and in overrides: lists whose kinds are numbers. */
 function oldMappings(from: Json): Json {
   const config = object(from.fieldConfig),
     defaults = object(config.defaults);
-  const isOld = list(defaults.mappings).some((one) => typeof object(one).type === 'number');
-  return isOld
-    ? {
-        ...from,
-        fieldConfig: {
-          ...config,
-          defaults: { ...defaults, mappings: list(defaults.mappings).map(object).map(oldMapping) },
-        },
-      }
-    : from;
+  const isOld = (value: unknown) => list(value).some((one) => typeof object(one).type === 'number');
+  const mended = (value: unknown) => (isOld(value) ? list(value).map(object).map(oldMapping) : value);
+  const overrides = list(config.overrides).map(object);
+  const hasOld =
+    isOld(defaults.mappings) ||
+    overrides.some(({ properties }) => list(properties).some((one) => isOld(object(one).value)));
+  if (!hasOld) return from;
+  return {
+    ...from,
+    fieldConfig: {
+      ...config,
+      defaults: { ...defaults, mappings: mended(defaults.mappings) },
+      overrides: overrides.map((override) => ({
+        ...override,
+        properties: list(override.properties)
+          .map(object)
+          .map((one) => (one.id === 'mappings' ? { ...one, value: mended(one.value) } : one)),
+      })),
+    },
+  };
 }
 
 // --- tables and others ------------------------------------------------------------------------------

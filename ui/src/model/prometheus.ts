@@ -51,7 +51,7 @@ export function seriesText(labels: Labels): string {
   return inside || !name ? `${name}{${inside}}` : name;
 }
 
-/** {{label}} of a legend; `__auto`: what tells the series apart. */
+/** {{label}} of a legend; `__auto`: what tells the series apart. What would be empty is named by its labels. */
 export function legendText(
   format: string | undefined,
   labels: Labels,
@@ -59,9 +59,10 @@ export function legendText(
   variables: Variables,
 ): string {
   if (format && format !== '__auto') {
-    return interpolate(format, variables).replace(/\{\{\s*(.+?)\s*\}\}/g, (_all, name) =>
+    const text = interpolate(format, variables).replace(/\{\{\s*(.+?)\s*\}\}/g, (_all, name) =>
       Object.hasOwn(labels, name) ? labels[name]! : '',
     );
+    return text || seriesText(labels);
   }
   if (format === '__auto' && differing) {
     if (differing.length === 1) return labels[differing[0]!] ?? '';
@@ -88,8 +89,8 @@ const seriesOf = (data: PromData): PromSeries[] => {
   return data.result as PromSeries[];
 };
 
-/** Columns: Time, each label, Value. */
-function tableOf(target: PromTarget, all: PromSeries[]): Frame[] {
+/** Columns: Time, each label, and the value: with the query's name, where other queries give tables, too. */
+function tableOf(target: PromTarget, all: PromSeries[], valueName: string): Frame[] {
   const names = [...new Set(all.flatMap(({ metric }) => Object.keys(metric)))].sort();
   const times: Cell[] = [],
     values: Cell[] = [],
@@ -106,7 +107,7 @@ function tableOf(target: PromTarget, all: PromSeries[]): Frame[] {
     makeFrame(target.refId, [
       makeField('Time', 'time', times),
       ...names.map((name, i) => makeField(name, 'string', labels[i]!)),
-      makeField('Value', 'number', values),
+      makeField(valueName, 'number', values),
     ]),
   ];
 }
@@ -138,10 +139,19 @@ function heatmapOf(target: PromTarget, frames: Frame[]): Frame[] {
   return [makeFrame(target.refId, fields)];
 }
 
-/** `stepMs`: holes of more than one step become a null, so that a line breaks there. */
-export function framesOf(target: PromTarget, data: PromData, variables: Variables, stepMs: number): Frame[] {
+/**
+ * `stepMs`: holes of more than one step become a null, so that a line breaks there. `valueName`: of a table's
+ * values.
+ */
+export function framesOf(
+  target: PromTarget,
+  data: PromData,
+  variables: Variables,
+  stepMs: number,
+  valueName = 'Value',
+): Frame[] {
   const all = seriesOf(data).filter((series) => series.values || series.value);
-  if (target.format === 'table') return tableOf(target, all);
+  if (target.format === 'table') return tableOf(target, all, valueName);
   const differing = differingLabels(all.map(({ metric }) => metric));
   const frames = all.map((series) => {
     const times: Cell[] = [],
@@ -156,7 +166,9 @@ export function framesOf(target: PromTarget, data: PromData, variables: Variable
       times.push(ms);
       values.push(promNumber(text));
     }
-    const name = legendText(target.legendFormat, series.metric, differing, variables);
+    const named = legendText(target.legendFormat, series.metric, differing, variables);
+    // Without labels the question itself is the name.
+    const name = named === '{}' ? target.expr : named;
     const value = makeField('Value', 'number', values, series.metric);
     value.config.displayNameFromDS = name;
     return makeFrame(target.refId, [makeField('Time', 'time', times), value], name);

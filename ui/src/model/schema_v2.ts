@@ -13,6 +13,13 @@ interface Place {
   repeat?: Json;
 }
 
+/** Since v2beta1 the kind of source stands in the query's group, and the source has a name; before, in its kind. */
+function sourceOf(one: Json, inner: Json): Json {
+  const type = inner.kind === 'DataQuery' ? inner.group : inner.kind;
+  const given = object(one.datasource ?? inner.datasource);
+  return { ...given, type: given.type ?? type, uid: given.uid ?? given.name };
+}
+
 function panelOf(element: Json, place: Place): Json {
   const spec = object(element.spec);
   const data = object(object(spec.data).spec),
@@ -26,7 +33,7 @@ function panelOf(element: Json, place: Place): Json {
       ...object(inner.spec),
       refId: one.refId,
       hide: one.hidden === true,
-      datasource: one.datasource ?? inner.datasource,
+      datasource: sourceOf(one, inner),
     };
   });
   return {
@@ -56,6 +63,14 @@ function panelOf(element: Json, place: Place): Json {
   };
 }
 
+/** Of a grid that lays itself out: named, or in pixels. */
+function autoHeight(spec: Json): number {
+  const named: Record<string, number> = { short: 4, standard: 8, tall: 13 };
+  const pixels = Number(spec.rowHeight);
+  if (pixels > 0) return Math.min(Math.max(Math.round(pixels / 38), 2), 60);
+  return named[String(spec.rowHeightMode ?? spec.rowHeight)] ?? 8;
+}
+
 /** Appends what the layout holds, from row y on; the row behind it. Layouts in layouts, to a depth. */
 function lay(layout: Json, elements: Json, y: number, panels: Json[], depth: number): number {
   const spec = object(layout.spec);
@@ -80,24 +95,26 @@ function lay(layout: Json, elements: Json, y: number, panels: Json[], depth: num
       }
       return below;
     case 'AutoGridLayout': {
-      const columns = Math.min(Math.max(Number(spec.maxColumnCount) || 3, 1), 24),
-        w = Math.floor(24 / columns);
+      const most = Math.min(Math.max(Number(spec.maxColumnCount) || 3, 1), 24),
+        columns = Math.min(most, Math.max(list(spec.items).length, 1)),
+        w = Math.floor(24 / columns),
+        h = autoHeight(spec);
       list(spec.items)
         .map((one) => object(object(one).spec))
         .forEach((item, i) => {
           const name = String(object(item.element).name ?? '');
           if (!Object.hasOwn(elements, name)) return;
-          const top = y + Math.floor(i / columns) * 8;
+          const top = y + Math.floor(i / columns) * h;
           panels.push(
             panelOf(object(elements[name]), {
               x: (i % columns) * w,
               y: top,
               w,
-              h: 8,
+              h,
               repeat: item.repeat && object(item.repeat),
             }),
           );
-          below = Math.max(below, top + 8);
+          below = Math.max(below, top + h);
         });
       return below;
     }
@@ -122,6 +139,19 @@ function lay(layout: Json, elements: Json, y: number, panels: Json[], depth: num
   }
 }
 
+function annotationOf(value: unknown): Json {
+  const spec = object(object(value).spec),
+    query = object(object(spec.query).spec);
+  const datasource = sourceOf(spec, object(spec.query));
+  return {
+    ...object(spec.legacyOptions),
+    ...spec,
+    ...query,
+    datasource,
+    expr: query.expr ?? object(spec.legacyOptions).expr,
+  };
+}
+
 const VARIABLE_TYPES: Record<string, string> = {
   QueryVariable: 'query',
   CustomVariable: 'custom',
@@ -130,8 +160,17 @@ const VARIABLE_TYPES: Record<string, string> = {
   ConstantVariable: 'constant',
   TextVariable: 'textbox',
   AdhocVariable: 'adhoc',
+  SwitchVariable: 'switch',
 };
 const HIDES: Record<string, number> = { hideLabel: 1, hideVariable: 2 };
+
+function switchOf(spec: Json): Json {
+  const [yes, no] = [String(spec.enabledValue ?? 'true'), String(spec.disabledValue ?? 'false')];
+  return {
+    options: [yes, no].map((value) => ({ text: value, value })),
+    current: { text: spec.current, value: spec.current },
+  };
+}
 
 export function fromV2(value: Json): Json {
   const panels: Json[] = [];
@@ -148,6 +187,7 @@ export function fromV2(value: Json): Json {
     time: { from: time.from, to: time.to },
     timepicker: { refresh_intervals: time.autoRefreshIntervals },
     graphTooltip: value.cursorSync === 'Crosshair' ? 1 : value.cursorSync === 'Tooltip' ? 2 : 0,
+    annotations: { list: list(value.annotations).map(annotationOf) },
     templating: {
       list: list(value.variables)
         .map(object)
@@ -159,8 +199,12 @@ export function fromV2(value: Json): Json {
             type: VARIABLE_TYPES[String(kind)],
             hide: HIDES[one.hide] ?? 0,
             ...(kind === 'QueryVariable'
-              ? { query: object(query.spec).query ?? object(query.spec).expr ?? one.definition }
+              ? {
+                  query: object(query.spec).query ?? object(query.spec).expr ?? one.definition,
+                  datasource: sourceOf(one, query),
+                }
               : {}),
+            ...(kind === 'SwitchVariable' ? switchOf(one) : {}),
           };
         }),
     },

@@ -3,6 +3,7 @@
 import { patternOf } from './field';
 import { copyFrame, guessType, makeField, makeFrame, timeField, type Cell, type Field, type Frame } from './frames';
 import { reduce, reducerName } from './reduce';
+import { configFromData, extractFields, joinByLabels, toLong } from './transform_more';
 import { dateText } from './units';
 import {
   type Step,
@@ -101,6 +102,20 @@ const merge: Step = (frames) => {
   return [makeFrame(used[0]!.refId, fields)];
 };
 
+/** Of columns of one name the first is "name 1", the second "name 2": what steps behind call them. */
+function numbered(fields: Field[], keeps: (field: Field) => boolean = () => false): Field[] {
+  const counts = new Map<string, number>(),
+    seen = new Map<string, number>();
+  for (const { name } of fields) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return fields.map((field) => {
+    if (counts.get(field.name) === 1 || keeps(field)) return field;
+    const at = (seen.get(field.name) ?? 0) + 1;
+    seen.set(field.name, at);
+    const name = `${field.name} ${at}`;
+    return { ...field, name, config: { ...field.config, displayNameFromDS: field.config.displayNameFromDS && name } };
+  });
+}
+
 /** One row for each value of the field (time, unless named); the other columns beside each other. */
 const joinByField: Step = (frames, { byField, mode = 'outer' }) => {
   const used = frames
@@ -132,11 +147,9 @@ const joinByField: Step = (frames, { byField, mode = 'outer' }) => {
     by.values.forEach((value, row) => rowOf.set(keyOf(value), row));
     for (const field of frame.fields) {
       if (field === by) continue;
-      const name = nameOf(frame, field, frames);
-      const taken = fields.some((other) => other.name === name);
       fields.push({
         ...field,
-        name: taken ? `${name} ${frame.refId}` : name,
+        name: nameOf(frame, field, frames),
         values: all.map(([key]) => {
           const row = rowOf.get(key);
           return row === undefined ? null : (field.values[row] ?? null);
@@ -144,7 +157,7 @@ const joinByField: Step = (frames, { byField, mode = 'outer' }) => {
       });
     }
   }
-  return [makeFrame(used[0]!.frame.refId, fields)];
+  return [makeFrame(used[0]!.frame.refId, numbered(fields))];
 };
 
 const seriesToRows: Step = (frames) => {
@@ -189,7 +202,9 @@ const concatenate: Step = (frames) => {
       values: Array.from({ length }, (_, row) => field.values[row] ?? null),
     })),
   );
-  return fields.length ? [{ ...makeFrame(frames[0]!.refId, fields), length }] : [];
+  // Times stay "Time", all of them, as one name takes them all away.
+  const apart = numbered(fields, (field) => field.type === 'time');
+  return apart.length ? [{ ...makeFrame(frames[0]!.refId, apart), length }] : [];
 };
 
 const reduceFrames: Step = (
@@ -443,8 +458,11 @@ const timeSeriesTable: Step = (frames) => {
   ];
 };
 
-const histogram: Step = (frames, { bucketSize, bucketCount = 30 }) => {
-  const fields = frames.flatMap((frame) => frame.fields.filter((field) => field.type === 'number'));
+const histogram: Step = (frames, { bucketSize, bucketCount = 30, combine }) => {
+  const all = frames.flatMap((frame) => frame.fields.filter((field) => field.type === 'number'));
+  if (!all.length) return [];
+  const together = { ...makeField('Count', 'number', combine ? all.flatMap(({ values }) => values) : []) };
+  const fields = combine ? [{ ...together, config: { ...all[0]!.config, displayNameFromDS: undefined } }] : all;
   const numbers = fields.flatMap((field) =>
     field.values.filter((value): value is number => typeof value === 'number' && Number.isFinite(value)),
   );
@@ -456,14 +474,18 @@ const histogram: Step = (frames, { bucketSize, bucketCount = 30 }) => {
     first = Math.floor(low / size) * size,
     count = Math.floor((high - first) / size) + 1;
   const bounds = Array.from({ length: count }, (_, i) => first + i * size);
+  const { unit, decimals } = fields[0]!.config;
   return [
     makeFrame(frames[0]!.refId, [
-      makeField('xMin', 'number', bounds),
-      makeField(
-        'xMax',
-        'number',
-        bounds.map((bound) => bound + size),
-      ),
+      { ...makeField('xMin', 'number', bounds), config: { unit, decimals } },
+      {
+        ...makeField(
+          'xMax',
+          'number',
+          bounds.map((bound) => bound + size),
+        ),
+        config: { unit, decimals },
+      },
       ...fields.map((field) => {
         const counts = bounds.map(() => 0);
         for (const value of field.values) {
@@ -472,7 +494,7 @@ const histogram: Step = (frames, { bucketSize, bucketCount = 30 }) => {
         }
         return {
           ...makeField(field.title ?? field.config.displayNameFromDS ?? field.name, 'number', counts),
-          config: { ...field.config, unit: undefined },
+          config: { ...field.config, unit: undefined, decimals: undefined, displayName: undefined },
         };
       }),
     ]),
@@ -480,7 +502,7 @@ const histogram: Step = (frames, { bucketSize, bucketCount = 30 }) => {
 };
 
 /** A time as text: in the browser's zone, or in UTC. Other zones are not known here. */
-const formatTime: Step = (frames, { timeField: name, outputFormat = 'YYYY-MM-DD HH:mm:ss', timezone = 'browser' }) =>
+const formatTime: Step = (frames, { timeField: name, outputFormat = 'YYYY-MM-DD HH:mm:ss', timezone }) =>
   frames.map((frame) => ({
     ...frame,
     fields: frame.fields.map((field) =>
@@ -490,13 +512,27 @@ const formatTime: Step = (frames, { timeField: name, outputFormat = 'YYYY-MM-DD 
             ...field,
             type: 'string' as const,
             values: field.values.map((at) =>
-              typeof at === 'number' ? dateText(at, outputFormat, timezone.toLowerCase() === 'utc') : at,
+              typeof at === 'number'
+                ? dateText(
+                    at,
+                    outputFormat,
+                    timezone === undefined ? undefined : String(timezone).toLowerCase() === 'utc',
+                  )
+                : at,
             ),
           },
     ),
   }));
 
+/** Series are "many" as they come; "wide" is one table by time. */
+const prepareTimeSeries: Step = (frames, { format = 'wide' }) =>
+  format === 'long' ? toLong(frames, {}) : format === 'wide' ? joinByField(frames, {}) : frames;
+
 const STEPS: Record<string, Step> = {
+  configFromData,
+  extractFields,
+  joinByLabels,
+  prepareTimeSeries,
   organize,
   filterFieldsByName,
   renameByRegex,
@@ -525,7 +561,20 @@ const STEPS: Record<string, Step> = {
   noop: (frames) => frames,
 };
 
-export function transform(frames: Frame[], all: readonly Transformation[] | undefined): Transformed {
+/** All texts in it, with variables filled in. */
+function filled(value: any, fill: (text: string) => string): any {
+  if (typeof value === 'string') return value.includes('$') || value.includes('[[') ? fill(value) : value;
+  if (Array.isArray(value)) return value.map((one) => filled(one, fill));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, filled(one, fill)]));
+}
+
+/** `fill`: for variables in the options. */
+export function transform(
+  frames: Frame[],
+  all: readonly Transformation[] | undefined,
+  fill: (text: string) => string = (text) => text,
+): Transformed {
   const problems: string[] = [];
   let now = frames;
   for (const one of Array.isArray(all) ? all : []) {
@@ -538,7 +587,7 @@ export function transform(frames: Frame[], all: readonly Transformation[] | unde
     const wanted = one.filter?.id === 'byRefId' ? new Set(String(one.filter.options ?? '').split('|')) : undefined;
     const used = wanted ? now.filter((frame) => wanted.has(frame.refId)) : now;
     try {
-      const made = step(used.map(copyFrame), one.options ?? {});
+      const made = step(used.map(copyFrame), filled(one.options ?? {}, fill));
       now = wanted ? [...now.filter((frame) => !wanted.has(frame.refId)), ...made] : made;
     } catch (error) {
       problems.push(`the transformation "${one.id}" failed: ${(error as Error).message}`);

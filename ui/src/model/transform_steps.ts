@@ -149,6 +149,15 @@ export const UNARY: Record<string, (value: number) => number> = {
   round: Math.round,
 };
 
+/** A column that adds up, or looks at the rows around each row. */
+export function running(values: Cell[], reducer: string, window?: { size: number; centered: boolean }): Cell[] {
+  return values.map((_value, row) => {
+    const from = window ? row - (window.centered ? Math.floor(window.size / 2) : window.size - 1) : 0;
+    const to = window?.centered ? from + window.size : row + 1;
+    return reduce({ values: values.slice(Math.max(from, 0), to) }, reducer) ?? null;
+  });
+}
+
 export const calculateField: Step = (frames, options) =>
   frames.map((frame) => {
     const numbers = frame.fields.filter((field) => field.type === 'number');
@@ -177,6 +186,25 @@ export const calculateField: Step = (frames, options) =>
           typeof field?.values[row] === 'number' ? apply(field.values[row] as number) : null,
         );
         name = `${operator}(${fieldName})`;
+        break;
+      }
+      case 'cumulativeFunctions':
+      case 'windowFunctions': {
+        const {
+          field: wanted,
+          reducer = 'sum',
+          windowSize,
+          windowAlignment,
+          windowSizeMode,
+        } = (options.mode === 'cumulativeFunctions' ? options.cumulative : options.window) ?? {};
+        const field = byName(wanted) ?? numbers[0];
+        const size = windowSizeMode === 'percentage' ? (Number(windowSize) || 0) * frame.length : Number(windowSize);
+        const window =
+          options.mode === 'windowFunctions'
+            ? { size: Math.max(Math.round(size || 10), 1), centered: windowAlignment === 'centered' }
+            : undefined;
+        values = field ? running(field.values, reducer, window) : rowsOf(frame).map(() => null);
+        name = `${window ? 'window' : 'cumulative'} ${reducerName(reducer)}(${wanted ?? ''})`;
         break;
       }
       case 'index':

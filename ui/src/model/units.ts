@@ -122,9 +122,9 @@ function clock(toMs: number): Format {
   };
 }
 
-/** 1 day 2 hours: the two largest parts. */
+/** 1 day 2 hours: the two largest parts; with decimals given, one more than those. */
 function duration(toSeconds: number): Format {
-  return (value) => {
+  return (value, decimals = 1) => {
     let rest = Math.abs(value) * toSeconds;
     const parts: string[] = [];
     for (const [size, name] of [
@@ -139,7 +139,7 @@ function duration(toSeconds: number): Format {
     ] as const) {
       const whole = Math.floor(rest / size + 1e-9);
       rest -= whole * size;
-      if (whole && parts.length < 2) parts.push(`${whole} ${name}${whole === 1 ? '' : 's'}`);
+      if (whole && parts.length <= decimals) parts.push(`${whole} ${name}${whole === 1 ? '' : 's'}`);
       else if (parts.length) break;
     }
     return { prefix: value < 0 ? '-' : '', text: parts.join(' ') || '0', suffix: '' };
@@ -161,8 +161,17 @@ function hms(days: boolean): Format {
 
 const two = (value: number) => String(value).padStart(2, '0');
 
+let inUtc = false;
+
+/** For a dashboard in UTC: all times, and the ticks of the axes. */
+export function useUtc(utc: boolean): void {
+  inUtc = utc;
+}
+
+export const isUtc = () => inUtc;
+
 /** moment.js tokens, as far as dashboards use them. */
-export function dateText(ms: number, format: string, utc = false): string {
+export function dateText(ms: number, format: string, utc = inUtc): string {
   const date = new Date(ms);
   if (Number.isNaN(date.getTime())) return 'Invalid date';
   const part = utc
@@ -271,6 +280,38 @@ const currency =
       : { prefix: symbol, text: shown.text, suffix: shown.suffix.trim() };
   };
 
+const SYMBOLS = {
+  USD: '$',
+  EUR: '€',
+  GBP: '£',
+  JPY: '¥',
+  RUB: '₽',
+  UAH: '₴',
+  BRL: 'R$',
+  INR: '₹',
+  KRW: '₩',
+  IDR: 'Rp',
+  PHP: 'PHP',
+  VND: 'đ',
+  TRY: '₺',
+  MYR: 'RM',
+  XPF: 'XPF',
+  BGN: 'BGN',
+  PYG: '₲',
+  UYU: 'UYU',
+  ILS: '₪',
+  ZAR: 'R',
+  CNY: '¥',
+  BTC: '฿',
+  mBTC: 'mBTC',
+  μBTC: 'μBTC',
+};
+const SYMBOLS_BEHIND = { CHF: 'CHF', SEK: 'kr', NOK: 'kr', DKK: 'kr', ISK: 'kr', CZK: 'czk', PLN: 'zł', HUF: 'HUF' };
+
+/** One unit under several ids: megaflops is "mflops", and counts from the second step on. */
+const powersOf = (id: string, unit: string, letters: string[], steps: number[]): Record<string, Format> =>
+  Object.fromEntries(letters.map((letter, i) => [letter + id, metric(unit, steps[i])]));
+
 const FORMATS: Record<string, Format> = {
   none: plain(''),
   short: count(),
@@ -319,12 +360,18 @@ const FORMATS: Record<string, Format> = {
   MBs: metric('B/s', 2),
   GBs: metric('B/s', 3),
   TBs: metric('B/s', 4),
+  PiBs: binary('B/s', 5),
+  PBs: metric('B/s', 5),
   Kibits: binary('b/s', 1),
   Mibits: binary('b/s', 2),
   Gibits: binary('b/s', 3),
   Kbits: metric('b/s', 1),
   Mbits: metric('b/s', 2),
   Gbits: metric('b/s', 3),
+  Tibits: binary('b/s', 4),
+  Tbits: metric('b/s', 4),
+  Pibits: binary('b/s', 5),
+  Pbits: metric('b/s', 5),
 
   ns: span(1e-9),
   µs: span(1e-6),
@@ -359,6 +406,7 @@ const FORMATS: Record<string, Format> = {
   eps: count('evt/s'),
   mps: count('msg/s'),
   recps: count('rec/s'),
+  rowsps: count('rows/s'),
   cpm: count('c/m'),
   opm: count('ops/m'),
   reqpm: count('req/m'),
@@ -375,6 +423,27 @@ const FORMATS: Record<string, Format> = {
   kwatt: si('W', 3),
   megwatt: si('W', 6),
   gwatt: si('W', 9),
+  Wm2: plain(' W/m²'),
+  kvoltamp: si('VA', 3),
+  voltampreact: si('VAr'),
+  kvoltampreact: si('VAr', 3),
+  mwatth: si('Wh', -3),
+  watthperkg: si('Wh/kg'),
+  kwattm: plain(' kW-Min'),
+  kamph: si('Ah', 3),
+  mamph: si('Ah', -3),
+  ev: si('eV'),
+  dBm: plain(' dBm'),
+  mohm: si('Ω', -3),
+  Mohm: si('Ω', 6),
+  µfarad: si('F', -6),
+  nfarad: si('F', -9),
+  pfarad: si('F', -12),
+  ffarad: si('F', -15),
+  mhenry: si('H', -3),
+  µhenry: si('H', -6),
+  lumens: si('Lm'),
+  lux: si('lux'),
   watth: si('Wh'),
   kwatth: si('Wh', 3),
   voltamp: si('VA'),
@@ -394,14 +463,17 @@ const FORMATS: Record<string, Format> = {
   rothz: si('Hz'),
   rotrpm: plain(' rpm'),
   rotrads: plain(' rad/s'),
+  rotdegs: plain(' °/s'),
   lengthmm: si('m', -3),
   lengthm: si('m'),
   lengthkm: si('m', 3),
+  lengthin: plain(' in'),
   lengthft: plain(' ft'),
   lengthmi: plain(' mi'),
   massmg: si('g', -3),
   massg: si('g'),
   masskg: si('g', 3),
+  masslb: plain(' lb'),
   masst: plain(' t'),
   velocityms: plain(' m/s'),
   velocitykmh: plain(' km/h'),
@@ -410,29 +482,72 @@ const FORMATS: Record<string, Format> = {
   pressurembar: si('bar', -3),
   pressurebar: si('bar'),
   pressurepa: si('Pa'),
+  pressurekbar: si('bar', 3),
   pressurehpa: plain(' hPa'),
+  pressurekpa: plain(' kPa'),
+  pressurehg: plain(' "Hg'),
+  pressurepsi: scaled(1000, ['psi', 'ksi', 'Mpsi'], ''),
+  forceNm: si('Nm'),
+  forcekNm: si('Nm', 3),
+  forceN: si('N'),
+  forcekN: si('N', 3),
+  flowgpm: plain(' gpm'),
+  flowcms: plain(' cms'),
+  flowcfs: plain(' cfs'),
+  flowcfm: plain(' cfm'),
+  litreh: plain(' L/h'),
+  flowlpm: plain(' L/min'),
+  flowmlpm: plain(' mL/min'),
   degree: plain('°'),
   radian: plain(' rad'),
   grad: plain(' grad'),
+  arcmin: plain(' arcmin'),
+  arcsec: plain(' arcsec'),
+  areaM2: plain(' m²'),
+  areaF2: plain(' ft²'),
+  areaMI2: plain(' mi²'),
+  acres: plain(' ac'),
+  hectares: plain(' ha'),
   mlitre: si('L', -3),
   litre: si('L'),
   m3: plain(' m³'),
+  Nm3: plain(' Nm³'),
+  dm3: plain(' dm³'),
+  gallons: plain(' gal'),
   ppm: plain(' ppm'),
   conppm: plain(' ppm'),
   conppb: plain(' ppb'),
+  conngm3: plain(' ng/m³'),
+  conngNm3: plain(' ng/Nm³'),
+  conμgm3: plain(' μg/m³'),
+  conμgNm3: plain(' μg/Nm³'),
+  conmgm3: plain(' mg/m³'),
+  conmgNm3: plain(' mg/Nm³'),
+  congm3: plain(' g/m³'),
+  congNm3: plain(' g/Nm³'),
+  conmgdL: plain(' mg/dL'),
+  conmmolL: plain(' mmol/L'),
+  radbq: si('Bq'),
+  radci: si('Ci'),
+  radgy: si('Gy'),
+  radrad: si('rad'),
+  radsv: si('Sv'),
+  radmsv: si('Sv', -3),
+  radusv: si('Sv', -6),
+  radrem: si('rem'),
+  radexpckg: si('C/kg'),
+  radr: si('R'),
+  radsvh: si('Sv/h'),
+  radmsvh: si('Sv/h', -3),
+  radusvh: si('Sv/h', -6),
   accMS2: plain(' m/s²'),
+  accFS2: plain(' f/s²'),
   accG: plain(' g'),
-  flops: metric('FLOPS'),
-  mflops: metric('FLOPS', 2),
-  gflops: metric('FLOPS', 3),
-  currencyUSD: currency('$'),
-  currencyEUR: currency('€'),
-  currencyGBP: currency('£'),
-  currencyJPY: currency('¥'),
-  currencyCHF: currency('CHF', true),
-  currencySEK: currency('kr', true),
-  currencyBTC: currency('฿'),
+  ...powersOf('flops', 'FLOPS', ['', 'm', 'g', 't', 'p', 'e', 'z', 'y'], [0, 2, 3, 4, 5, 6, 7, 8]),
+  ...powersOf('Hs', 'H/s', ['', 'K', 'M', 'G', 'T', 'P', 'E'], [0, 1, 2, 3, 4, 5, 6]),
 };
+for (const [id, symbol] of Object.entries(SYMBOLS)) FORMATS[`currency${id}`] = currency(symbol);
+for (const [id, symbol] of Object.entries(SYMBOLS_BEHIND)) FORMATS[`currency${id}`] = currency(symbol, true);
 FORMATS.sishort = (value, decimals) => {
   const shown = si('')(value, decimals);
   return { ...shown, suffix: shown.suffix.trimEnd() };

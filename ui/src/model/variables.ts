@@ -32,6 +32,9 @@ const escapePromRegex = (text: string) =>
   escapeRegex(text).replace(/\\\//g, '/').replace(/\\/g, '\\\\').replace(/"/g, '\\"');
 const escapeProm = (text: string) => text.replace(/\\/g, '\\\\').replace(/"/g, '\\"');
 
+const HTML: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const escapeHtml = (text: string) => text.replace(/[&<>"']/g, (character) => HTML[character]!);
+
 type Formatter = (values: string[], name: string, args: string) => string;
 
 const join = (values: string[], separator: string, each: (text: string) => string = (text) => text) =>
@@ -53,6 +56,7 @@ const FORMATTERS: Record<string, Formatter> = {
   uriencode: (values) => encodeURI(values.length > 1 ? `{${join(values, ',')}}` : (values[0] ?? '')),
   queryparam: (values, name) =>
     join(values, '&', (text) => `var-${encodeURIComponent(name)}=${encodeURIComponent(text)}`),
+  html: (values) => join(values, ', ', escapeHtml),
   join: (values, _name, args) => join(values, args || ','),
   date: (values, _name, args) => dateOf(Number(values[0]), args),
 };
@@ -78,7 +82,7 @@ export function rateIntervalMs(stepMs: number, scrapeMs: number): number {
   return Math.max(stepMs + scrapeMs, 4 * scrapeMs);
 }
 
-function builtin(name: string, format: string, step: StepContext): string | undefined {
+function builtin(name: string, path: string | undefined, format: string, step: StepContext): string | undefined {
   const rangeMs = step.toMs - step.fromMs;
   switch (name) {
     case '__interval':
@@ -101,9 +105,13 @@ function builtin(name: string, format: string, step: StepContext): string | unde
       return format.startsWith('date') ? dateOf(ms, format.slice(5)) : String(Math.round(ms));
     }
     case '__dashboard':
-      return step.dashboard;
+      return path === 'uid' ? step.dashboardUid : step.dashboard;
     case '__dashboard_uid':
       return step.dashboardUid;
+    case '__org': // there is but one, and nobody is known by name
+      return path === 'id' ? '1' : '';
+    case '__user':
+      return '';
     case '__timezone':
       return 'browser';
     case '__timeFilter':
@@ -124,11 +132,22 @@ export interface InterpolateOptions {
   more?: (name: string, path: string | undefined, format: string) => string | undefined;
 }
 
+/** For links: what this dashboard is asked for, as a query of an address. */
+function addressPart(name: string, variables: Variables, step: StepContext): string | undefined {
+  if (name === '__url_time_range') return `from=${Math.round(step.fromMs)}&to=${Math.round(step.toMs)}`;
+  if (name !== '__all_variables') return undefined;
+  return [...variables]
+    .map(([key, { value, isAll }]) => FORMATTERS.queryparam!(isAll ? ['$__all'] : listOf(value), key, ''))
+    .join('&');
+}
+
 export function interpolate(text: string, variables: Variables, options: InterpolateOptions = {}): string {
   return text.replace(REFERENCE, (all, plain, square, squareFormat, braced, path, bracedFormat) => {
     const name: string = plain ?? square ?? braced;
     const format: string = squareFormat ?? bracedFormat ?? '';
-    const special = options.more?.(name, path, format) ?? (options.step && builtin(name, format, options.step));
+    const special =
+      options.more?.(name, path, format) ??
+      (options.step && (builtin(name, path, format, options.step) ?? addressPart(name, variables, options.step)));
     if (special !== undefined) return special;
     const state = variables.get(name);
     if (!state) return all;

@@ -2,10 +2,11 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 
+import type { Mark } from '../data/annotations';
 import { namedColor } from '../model/color';
 import { show, steps } from '../model/field';
-import { dateText, showNumber, shownText } from '../model/units';
-import { numberScale, timeLabels, timeTicks } from '../view/axis';
+import { dateText, shownText } from '../model/units';
+import { numberLabels, numberScale, timeLabels, timeTicks } from '../view/axis';
 import { Legend, type LegendOptions } from './legend';
 import type { PanelProps } from './panel';
 import { plotModel, type PlotModel, type ScaleModel, type SeriesModel } from './series';
@@ -149,7 +150,7 @@ function axisOf(scale: ScaleModel, look: Look, isFirst: boolean): uPlot.Axis {
       scale.log
         ? logTicks(min, max, scale.log)
         : numberScale(min, max, { unit: scale.unit, min, max, count: Math.max(Math.floor(plot.height / 36), 2) }).ticks,
-    values: (_plot, ticks) => ticks.map((tick) => shownText(showNumber(tick, scale.unit, scale.decimals))),
+    values: (_plot, ticks) => numberLabels(ticks, scale.unit, scale.decimals),
     size: (_plot, values) => Math.ceil(Math.max(24, ...(values ?? []).map((value) => textWidth(String(value))))) + 10,
   };
 }
@@ -204,6 +205,7 @@ interface Hover {
   top: number;
   index: number;
   nearest: number;
+  marks: Mark[];
 }
 
 function Tooltip({
@@ -242,6 +244,12 @@ function Tooltip({
       }
     >
       <div class="tooltip-time">{dateText(model.times[hover.index] ?? NaN, 'YYYY-MM-DD HH:mm:ss')}</div>
+      {hover.marks.slice(0, 5).map(({ color, title, text }, i) => (
+        <div class="tooltip-row" key={`mark${i}`}>
+          <span class="swatch" style={{ background: color }} />
+          <span class="tooltip-name">{[title, text].filter(Boolean).join(': ')}</span>
+        </div>
+      ))}
       {shown.map(({ series, i, value }) => (
         <div class={i === hover.nearest ? 'tooltip-row nearest' : 'tooltip-row'} key={i}>
           <span class="swatch" style={{ background: series.color }} />
@@ -266,7 +274,32 @@ function nearestSeries(plot: uPlot, model: PlotModel, index: number, top: number
   return best;
 }
 
-export function TimeSeries({ panel, data, width, height, sync, onZoom, theme }: PanelProps) {
+/** Annotations: a dashed line for a moment, a shade for a span. */
+function drawMarks(plot: uPlot, marks: Mark[]): void {
+  const { ctx, bbox } = plot,
+    place = (ms: number) => Math.min(Math.max(plot.valToPos(ms, 'x', true), bbox.left), bbox.left + bbox.width);
+  ctx.save();
+  for (const { fromMs, toMs, color } of marks) {
+    const [left, right] = [place(fromMs), place(toMs)];
+    ctx.fillStyle = ctx.strokeStyle = color;
+    ctx.globalAlpha = 0.12;
+    if (right > left) ctx.fillRect(left, bbox.top, right - left, bbox.height);
+    ctx.globalAlpha = 0.9;
+    ctx.lineWidth = devicePixelRatio;
+    ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
+    ctx.beginPath();
+    for (const x of right > left ? [left, right] : [left]) {
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+    }
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+const NO_MARKS: Mark[] = [];
+
+export function TimeSeries({ panel, data, width, height, sync, onZoom, theme, marks = NO_MARKS }: PanelProps) {
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const [hover, setHover] = useState<Hover>();
   const host = useRef<HTMLDivElement>(null),
@@ -313,8 +346,8 @@ export function TimeSeries({ panel, data, width, height, sync, onZoom, theme }: 
   ]);
 
   // The chart is made once for many answers: what it asks for while it draws is that of the last one.
-  const latest = useRef({ span: data.span, onZoom, model });
-  latest.current = { span: data.span, onZoom, model };
+  const latest = useRef({ span: data.span, onZoom, model, marks });
+  latest.current = { span: data.span, onZoom, model, marks };
 
   useEffect(() => {
     const element = host.current!;
@@ -362,7 +395,12 @@ export function TimeSeries({ panel, data, width, height, sync, onZoom, theme }: 
         },
         hooks: {
           drawClear: [(self) => drawThresholds(self, latest.current.model, true)],
-          draw: [(self) => drawThresholds(self, latest.current.model, false)],
+          draw: [
+            (self) => {
+              drawThresholds(self, latest.current.model, false);
+              drawMarks(self, latest.current.marks);
+            },
+          ],
           setSelect: [
             (self) => {
               if (self.select.width < 4) return;
@@ -383,6 +421,9 @@ export function TimeSeries({ panel, data, width, height, sync, onZoom, theme }: 
                 left: left + self.over.offsetLeft,
                 top: Math.max((top ?? 0) + self.over.offsetTop - 10, 0),
                 index: idx,
+                marks: latest.current.marks.filter(
+                  ({ fromMs, toMs }) => self.valToPos(fromMs, 'x') - 5 <= left && left <= self.valToPos(toMs, 'x') + 5,
+                ),
                 nearest: nearestSeries(self, latest.current.model, idx, top ?? 0),
               });
             },
@@ -424,6 +465,8 @@ export function TimeSeries({ panel, data, width, height, sync, onZoom, theme }: 
     if (!isDragging.current)
       plot.current?.setData([model.times, ...model.series.map(({ drawn }) => drawn)] as uPlot.AlignedData);
   }, [model, data.span.fromMs, data.span.toMs, released]);
+
+  useEffect(() => plot.current?.redraw(false), [marks]);
 
   useEffect(() => {
     plot.current?.setSize({ width: plotWidth, height: plotHeight });

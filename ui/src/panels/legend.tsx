@@ -1,6 +1,8 @@
 // Legends: a list, or a table with calculations.
 import { reduce, reducerName } from '../model/reduce';
 import { show } from '../model/field';
+import type { Cell } from '../model/frames';
+import { compare } from '../model/transform_steps';
 import { shownText } from '../model/units';
 import type { SeriesModel } from './series';
 
@@ -10,6 +12,9 @@ export interface LegendOptions {
   placement?: string;
   calcs?: string[];
   width?: number;
+  /** The name of a column. */
+  sortBy?: string;
+  sortDesc?: boolean;
 }
 
 interface Props {
@@ -34,9 +39,20 @@ function Entry({ one, onToggle }: { one: SeriesModel; onToggle: Props['onToggle'
   );
 }
 
+/** By the column that the panel names, as tables of legends are sorted. */
+function inLegendOrder(series: SeriesModel[], { sortBy, sortDesc }: LegendOptions, calcs: string[]): SeriesModel[] {
+  const calc = calcs.find((id) => reducerName(id) === sortBy);
+  if (!calc && sortBy !== 'Name') return series;
+  const keys = new Map(
+    series.map((one): [SeriesModel, Cell] => [one, calc ? (reduce(one.field, calc) ?? null) : one.label]),
+  );
+  return [...series].sort((a, b) => compare(keys.get(a)!, keys.get(b)!) * (sortDesc ? -1 : 1));
+}
+
 export function Legend({ series, options, height, onToggle }: Props) {
-  const shown = series.filter(({ custom }) => custom.hideFrom?.legend !== true);
   const calcs = Array.isArray(options.calcs) ? options.calcs : [];
+  const visible = series.filter(({ custom }) => custom.hideFrom?.legend !== true);
+  const shown = options.displayMode === 'table' ? inLegendOrder(visible, options, calcs) : visible;
   const value = (one: SeriesModel, calc: string) => shownText(show(one.field, reduce(one.field, calc) ?? null));
   if (options.displayMode !== 'table') {
     return (

@@ -175,6 +175,11 @@ function stack(series: SeriesModel[], times: number[]): void {
   }
 }
 
+function indexOfLabel(series: SeriesModel[], label: string): number | undefined {
+  const at = series.findIndex((one) => one.label === label);
+  return at < 0 ? undefined : at;
+}
+
 export function plotModel(frames: Frame[], hidden: ReadonlySet<string>): PlotModel {
   const { times, columns } = joined(frames);
   const scales = new Map<string, ScaleModel>();
@@ -232,5 +237,6 @@ export function plotModel(frames: Frame[], hidden: ReadonlySet<string>): PlotMod
       };
     });
   stack(series, times);
+  for (const one of series) if (one.custom.fillBelowTo) one.below = indexOfLabel(series, one.custom.fillBelowTo);
   return { times, series, scales: [...scales.values()] };
 }

@@ -3,8 +3,8 @@ import { useState } from 'preact/hooks';
 
 import { fieldColor, show, valueColor } from '../model/field';
 import type { Field, Frame } from '../model/frames';
-import { shownText, showNumber } from '../model/units';
-import { numberScale } from '../view/axis';
+import { shownText } from '../model/units';
+import { numberLabels, numberScale } from '../view/axis';
 import type { PanelProps } from './panel';
 import { valuesOf, type Value } from './values';
 
@@ -148,8 +148,25 @@ interface Bars {
 
 const BARS_MAX = 200;
 
+/** Of a histogram each bar is named by the bounds of its bucket. */
+function bucketsOf(frame: Frame): Bars {
+  const [low, high, ...counts] = frame.fields as [Field, Field, ...Field[]];
+  return {
+    names: low.values
+      .slice(0, BARS_MAX)
+      .map((from, i) => `${shownText(show(low, from))}–${shownText(show(high, high.values[i]))}`),
+    series: counts.map((field, i) => ({
+      field,
+      color: fieldColor(field, i),
+      values: field.values.slice(0, BARS_MAX) as (number | null)[],
+    })),
+  };
+}
+
 /** A table's texts name the bars; of series the newest values are taken, or their calculation. */
 function barsOf(frames: Frame[], options: Record<string, any>): Bars {
+  const buckets = frames.find(({ fields }) => fields[0]?.name === 'xMin' && fields[1]?.name === 'xMax');
+  if (buckets) return bucketsOf(buckets);
   const table = frames.find(
     (frame) =>
       frame.fields.some((field) => field.type === 'string') && frame.fields.some((field) => field.type === 'number'),
@@ -226,14 +243,15 @@ export function BarChart({ panel, data, width, height }: PanelProps) {
     max: options.stacking === 'percent' ? 1 : config.max,
     count: Math.max(Math.floor(flat ? width / 80 : plotHeight / 40), 2),
   });
+  const tickTexts = numberLabels(scale.ticks, unit, config.decimals);
   const labelRoom = flat
     ? Math.min(Math.max(...names.map((name) => name.length)) * 6.5 + 10, width * 0.4)
-    : Math.max(...scale.ticks.map((tick) => shownText(showNumber(tick, unit, config.decimals)).length)) * 6.5 + 10;
+    : Math.max(...tickTexts.map(({ length }) => length)) * 6.5 + 10;
   const box = flat
     ? { x: labelRoom, y: 4, w: width - labelRoom - 40, h: plotHeight - 26 }
     : { x: labelRoom, y: 8, w: width - labelRoom - 8, h: plotHeight - 30 };
   const across = (flat ? box.h : box.w) / names.length,
-    group = across * (options.groupWidth ?? 0.7),
+    group = across * (panel.type === 'histogram' ? 0.98 : (options.groupWidth ?? 0.7)),
     thick = stacked ? group : group / series.length;
   const place = (value: number) => ((value - scale.min) / (scale.max - scale.min || 1)) * (flat ? box.w : box.h);
   const every = flat
@@ -244,13 +262,13 @@ export function BarChart({ panel, data, width, height }: PanelProps) {
   return (
     <div class="chart">
       <svg width={width} height={plotHeight} role="img" aria-label={`${panel.title}: ${names.length} bars`}>
-        {scale.ticks.map((tick) => {
+        {scale.ticks.map((tick, n) => {
           const at = place(tick);
           return flat ? (
             <g key={tick}>
               <line x1={box.x + at} x2={box.x + at} y1={box.y} y2={box.y + box.h} stroke="var(--grid)" />
               <text class="tick" x={box.x + at} y={box.y + box.h + 14} text-anchor="middle">
-                {shownText(showNumber(tick, unit, config.decimals))}
+                {tickTexts[n]}
               </text>
             </g>
           ) : (
@@ -263,7 +281,7 @@ export function BarChart({ panel, data, width, height }: PanelProps) {
                 stroke="var(--grid)"
               />
               <text class="tick" x={box.x - 6} y={box.y + box.h - at + 4} text-anchor="end">
-                {shownText(showNumber(tick, unit, config.decimals))}
+                {tickTexts[n]}
               </text>
             </g>
           );

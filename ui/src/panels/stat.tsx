@@ -1,9 +1,39 @@
 // Stat, gauge and bar gauge: single values, large.
 import { readableOn, namedColor, scaleColor, isScale } from '../model/color';
 import { boundsOf, steps, thresholdOf } from '../model/field';
+import { reduce } from '../model/reduce';
 import { shownText, showNumber } from '../model/units';
 import type { PanelProps } from './panel';
+import { linkOf } from './links';
 import { gridOf, valuesOf, type Value } from './values';
+
+/** What it points to lies over all of it. */
+function Follow({ value, fill }: { value: Value; fill: (text: string) => string }) {
+  const found = linkOf(value, fill);
+  return found ? (
+    <a
+      class="follow"
+      href={found.href}
+      target={found.link.targetBlank ? '_blank' : undefined}
+      rel="noopener noreferrer"
+      title={found.link.title}
+      aria-label={found.link.title || value.title}
+    />
+  ) : null;
+}
+
+/** How much it has changed over the range. */
+function Change({ value, mode }: { value: Value; mode: string }) {
+  const share = reduce(value.field, 'diffperc');
+  if (typeof share !== 'number' || !Number.isFinite(share)) return null;
+  const good = mode === 'inverted' ? share <= 0 : share >= 0;
+  const color = mode === 'same_as_value' ? undefined : namedColor(share === 0 ? 'text' : good ? 'green' : 'red');
+  return (
+    <div class="stat-change" style={{ color }}>
+      {share < 0 ? '▼' : '▲'} {Math.abs(share * 100).toFixed(1)}%
+    </div>
+  );
+}
 
 const NOTHING = <div class="nothing">No data</div>;
 
@@ -49,13 +79,13 @@ function Sparkline({ value, width, height }: { value: Value; width: number; heig
   );
 }
 
-export function Stat({ panel, data, width, height }: PanelProps) {
+export function Stat({ panel, data, width, height, fill }: PanelProps) {
   const { options } = panel;
   const values = valuesOf(data.frames, options.reduceOptions);
   if (!values.length) return NOTHING;
   const { columns, rows } = gridOf(values.length, width, height, options.orientation);
   const w = width / columns,
-    h = Math.max(height / rows, 36);
+    h = Math.max(height / rows, 26);
   const mode = options.textMode ?? 'auto',
     affix = options.affix ?? {};
   const hasTitle = mode === 'value_and_name' || mode === 'name' || (mode === 'auto' && values.length > 1);
@@ -70,27 +100,36 @@ export function Stat({ panel, data, width, height }: PanelProps) {
               : `${affix.prefix ?? ''}${shownText(value.shown)}${affix.postfix ?? ''}`;
         const onColor = options.colorMode === 'background' || options.colorMode === 'background_solid';
         const color = onColor ? readableOn(value.color) : options.colorMode === 'none' ? 'var(--text)' : value.color;
+        // A low and wide one has its name beside it.
+        const isFlat = hasTitle && mode !== 'name' && h < 48 && w > 110;
         const size = letters(
           text,
-          w - 24,
-          h * (hasTitle && mode !== 'name' ? 0.5 : 0.62),
+          isFlat ? (w - 30) / 2 : w - 24,
+          h * (hasTitle && mode !== 'name' && !isFlat ? 0.5 : 0.62),
           options.text?.valueSize || 120,
         );
         const centered = options.justifyMode === 'center' || (values.length === 1 && options.graphMode === 'none');
         return (
           <div
-            class={centered ? 'stat centered' : 'stat'}
+            class={isFlat ? 'stat flat' : centered ? 'stat centered' : 'stat'}
             key={i}
             style={{ height: `${h}px`, background: onColor ? value.color : undefined, color }}
           >
             {hasTitle && mode !== 'name' && (
-              <div class="stat-title" style={{ fontSize: `${letters(value.title, w - 24, h * 0.2, 18)}px` }}>
+              <div
+                class="stat-title"
+                style={{ fontSize: `${letters(value.title, w - 24, isFlat ? 14 : h * 0.2, 18)}px` }}
+              >
                 {value.title}
               </div>
             )}
-            <div class="stat-value" style={{ fontSize: `${size}px` }}>
+            <div class="stat-value" style={{ fontSize: `${size}px`, whiteSpace: size < 13 ? 'normal' : undefined }}>
               {text}
             </div>
+            {options.showPercentChange === true && value.course && (
+              <Change value={value} mode={onColor ? 'same_as_value' : (options.percentChangeColorMode ?? 'standard')} />
+            )}
+            <Follow value={value} fill={fill} />
             {options.graphMode === 'area' && h > 60 && (
               <Sparkline value={onColor ? { ...value, color } : value} width={w} height={h * 0.32} />
             )}
@@ -129,7 +168,8 @@ function Dial({
     size = Math.max(Math.min(width, (height - (hasTitle ? 22 : 0)) * 1.2), 40);
   const radius = size * 0.4,
     x = width / 2,
-    y = size * 0.49,
+    spare = height - size * 0.84 - (hasTitle ? 22 : 0),
+    y = size * 0.49 + Math.max(spare / 2, 0),
     thick = radius * 0.24;
   const angle = (share: number) => START + Math.min(Math.max(share, 0), 1) * (END - START);
   const share = typeof value.value === 'number' ? (value.value - bounds.min) / range : 0;
@@ -195,7 +235,7 @@ function Dial({
   );
 }
 
-export function Gauge({ panel, data, width, height }: PanelProps) {
+export function Gauge({ panel, data, width, height, fill }: PanelProps) {
   const values = valuesOf(data.frames, panel.options.reduceOptions);
   if (!values.length) return NOTHING;
   const { columns, rows } = gridOf(
@@ -210,13 +250,15 @@ export function Gauge({ panel, data, width, height }: PanelProps) {
   return (
     <div class="values" style={{ gridTemplateColumns: `repeat(${columns}, 1fr)` }}>
       {values.map((value, i) => (
-        <Dial
-          key={i}
-          value={values.length > 1 || panel.options.textMode === 'value_and_name' ? value : { ...value, title: '' }}
-          width={w}
-          height={h}
-          options={panel.options}
-        />
+        <div class="dial" key={i}>
+          <Dial
+            value={values.length > 1 || panel.options.textMode === 'value_and_name' ? value : { ...value, title: '' }}
+            width={w}
+            height={h}
+            options={panel.options}
+          />
+          <Follow value={value} fill={fill} />
+        </div>
       ))}
     </div>
   );
@@ -225,8 +267,9 @@ export function Gauge({ panel, data, width, height }: PanelProps) {
 // --- bar gauge --------------------------------------------------------------------------------------
 
 function barColor(value: Value, mode: string, share: number): string {
-  if (mode === 'gradient') {
-    const scale = value.field.config.color?.mode;
+  const scale = value.field.config.color?.mode;
+  // A colour of its own, from a palette or fixed, has no steps to run through.
+  if (mode === 'gradient' && (!scale || scale === 'thresholds' || isScale(scale))) {
     const bounds = boundsOf(value.field);
     const stops = isScale(scale)
       ? [0, 0.25, 0.5, 0.75, 1].map((part) => scaleColor(scale!, part * share))
@@ -240,7 +283,7 @@ function barColor(value: Value, mode: string, share: number): string {
   return value.color;
 }
 
-export function BarGauge({ panel, data, width, height }: PanelProps) {
+export function BarGauge({ panel, data, width, height, fill }: PanelProps) {
   const { options } = panel;
   const values = valuesOf(data.frames, options.reduceOptions);
   if (!values.length) return NOTHING;
@@ -275,6 +318,7 @@ export function BarGauge({ panel, data, width, height }: PanelProps) {
             <div class="bar-value" style={{ color: value.color }}>
               {text}
             </div>
+            <Follow value={value} fill={fill} />
           </div>
         );
       })}

@@ -2,11 +2,12 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
 
 import { readableOn } from '../model/color';
-import { safeUrl } from '../model/dashboard';
 import { boundsOf, show, valueColor } from '../model/field';
-import type { Field, Frame, Link } from '../model/frames';
+import type { Field, Frame } from '../model/frames';
+import { reduce, reducerName } from '../model/reduce';
 import { compare } from '../model/transform_steps';
 import { shownText } from '../model/units';
+import { linkOf } from './links';
 import type { PanelProps } from './panel';
 
 const ROW = 28;
@@ -30,34 +31,6 @@ const customOf = (field: Field) =>
 function kindOf(field: Field): string {
   const { cellOptions, displayMode } = customOf(field);
   return cellOptions?.type ?? displayMode ?? 'auto';
-}
-
-function linkOf(
-  field: Field,
-  frame: Frame,
-  row: number,
-  fill: (text: string) => string,
-): { href: string; link: Link } | undefined {
-  const link = Array.isArray(field.config.links) ? field.config.links[0] : undefined;
-  if (!link?.url) return undefined;
-  const url = String(link.url).replace(
-    /\$\{__(value|data|field|series)(?:\.([\w.]+)|\.fields(?:\.([^}]+)|\[["']?([^\]"']+)["']?\]))?(?::\w+)?\}/g,
-    (_all, what, path, dotted, bracket) => {
-      const name = dotted ?? bracket ?? (path?.startsWith('fields.') ? path.slice(7) : undefined);
-      if (what === 'value')
-        return encodeURIComponent(
-          path === 'text' ? shownText(show(field, field.values[row])) : String(field.values[row] ?? ''),
-        );
-      if (what === 'data' && name) {
-        const other = frame.fields.find((one) => (one.title ?? one.name) === name || one.name === name);
-        return encodeURIComponent(String(other?.values[row] ?? ''));
-      }
-      if (path?.startsWith('labels.')) return encodeURIComponent(field.labels?.[path.slice(7)] ?? '');
-      return encodeURIComponent(field.title ?? field.name);
-    },
-  );
-  const href = safeUrl(fill(url));
-  return href === undefined ? undefined : { href, link };
 }
 
 function Cell({
@@ -95,7 +68,7 @@ function Cell({
       </span>
     );
   }
-  const found = linkOf(field, frame, row, fill);
+  const found = linkOf({ field, frame, row, value }, fill);
   return (
     <td style={style} title={text}>
       {found ? (
@@ -134,6 +107,7 @@ export function Table({ panel, data, height, fill }: PanelProps) {
     const by = fields[column];
     return by ? all.sort((a, b) => compare(by.values[a] ?? null, by.values[b] ?? null) * (desc ? -1 : 1)) : all;
   }, [frame, fields, order, panel.options]);
+  const footer = useMemo(() => frame && footerOf(fields, frame.length, panel.options.footer), [frame, fields, panel]);
   if (!frame || !fields.length) return <div class="nothing">No data</div>;
   const room = Math.ceil(height / ROW) + 12,
     first = Math.max(Math.floor(top / ROW) - 6, 0),
@@ -185,6 +159,17 @@ export function Table({ panel, data, height, fill }: PanelProps) {
             ))}
             {first + room < rows.length && <tr style={{ height: `${(rows.length - first - room) * ROW}px` }} />}
           </tbody>
+          {footer && (
+            <tfoot>
+              <tr>
+                {fields.map((field, i) => (
+                  <td key={i} style={{ textAlign: field.type === 'number' ? 'right' : 'left' }}>
+                    {footer[i]}
+                  </td>
+                ))}
+              </tr>
+            </tfoot>
+          )}
         </table>
       </div>
       {frames.length > 1 && (
@@ -203,6 +188,34 @@ export function Table({ panel, data, height, fill }: PanelProps) {
       )}
     </div>
   );
+}
+
+interface Footer {
+  show?: boolean;
+  reducer?: unknown;
+  fields?: unknown;
+  countRows?: boolean;
+}
+
+/** A text below each column: what the footer makes of its numbers. Since 12.2 each column has its own. */
+function footerOf(fields: Field[], length: number, footer: Footer | undefined): string[] | undefined {
+  const own = (field: Field) => (field.config.custom?.footer as { reducers?: unknown } | undefined)?.reducers;
+  const idsOf = (field: Field): string[] => {
+    const wanted = Array.isArray(footer?.fields) && footer.fields.length ? footer.fields.map(String) : undefined;
+    const fits = !wanted || [field.title, field.name].some((name) => name !== undefined && wanted.includes(name));
+    const given = own(field) ?? (footer?.show && fits ? footer.reducer : undefined);
+    return Array.isArray(given) && field.type === 'number' ? given.map(String) : [];
+  };
+  if (footer?.show && footer.countRows) return fields.map((_field, i) => (i ? '' : `Count: ${length}`));
+  if (!fields.some((field) => idsOf(field).length)) return undefined;
+  return fields.map((field, i) => {
+    const ids = idsOf(field);
+    const words = ids.map((id) => {
+      const text = shownText(show(field, reduce(field, id) ?? null));
+      return ids.length > 1 ? `${reducerName(id)}: ${text}` : text;
+    });
+    return words.join(', ') || (i ? '' : [...new Set(fields.flatMap(idsOf))].map(reducerName).join(', '));
+  });
 }
 
 function tablesOf(frames: Frame[]): Frame[] {

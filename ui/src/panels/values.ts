@@ -2,7 +2,7 @@
 import { fieldColor, show, valueColor } from '../model/field';
 import type { Cell, Field, Frame } from '../model/frames';
 import { patternOf } from '../model/field';
-import { reduce } from '../model/reduce';
+import { reduce, reducerName } from '../model/reduce';
 import type { Shown } from '../model/units';
 
 export interface Value {
@@ -11,6 +11,9 @@ export interface Value {
   shown: Shown;
   color: string;
   field: Field;
+  frame: Frame;
+  /** Of a table's row. */
+  row?: number;
   /** Its course over time, where it has one. */
   times?: number[];
   course?: (number | null)[];
@@ -27,13 +30,14 @@ const VALUES_MAX = 200;
 
 function wanted(field: Field, fields: string | undefined): boolean {
   if (!fields) return field.type === 'number';
-  const pattern = patternOf(fields);
-  return field.type !== 'time' && (pattern?.test(field.title ?? field.name) ?? false);
+  // A name as it is, or a pattern between strokes.
+  if (!fields.startsWith('/')) return [field.title, field.name].includes(fields);
+  return field.type !== 'time' && (patternOf(fields)?.test(field.title ?? field.name) ?? false);
 }
 
-/** Of several calculations the first. */
+/** One value for each field and calculation; with several calculations each says which it is. */
 export function valuesOf(frames: Frame[], options: ReduceOptions = {}): Value[] {
-  const calc = Array.isArray(options.calcs) && options.calcs.length ? String(options.calcs[0]) : 'lastNotNull';
+  const calcs = Array.isArray(options.calcs) && options.calcs.length ? options.calcs.map(String) : ['lastNotNull'];
   const values: Value[] = [];
   for (const frame of frames) {
     const time = frame.fields.find((field) => field.type === 'time');
@@ -52,25 +56,31 @@ export function valuesOf(frames: Frame[], options: ReduceOptions = {}): Value[] 
             shown: show(field, value),
             color: valueColor(field, value, values.length),
             field,
+            frame,
+            row,
           });
         }
         continue;
       }
-      const value = reduce(field, calc) ?? null;
-      const byValue =
-        field.config.color?.mode === undefined ||
-        field.config.color.mode === 'thresholds' ||
-        field.config.color.mode.startsWith('continuous');
-      values.push({
-        title: field.title ?? field.name,
-        value,
-        shown: show(field, value),
-        field,
-        color: byValue ? valueColor(field, value, values.length) : fieldColor(field, values.length),
-        ...(time && field.type === 'number' && frame.length > 1
-          ? { times: time.values as number[], course: field.values as (number | null)[] }
-          : {}),
-      });
+      for (const calc of calcs) {
+        const value = reduce(field, calc) ?? null;
+        const byValue =
+          field.config.color?.mode === undefined ||
+          field.config.color.mode === 'thresholds' ||
+          field.config.color.mode.startsWith('continuous');
+        const title = field.title ?? field.name;
+        values.push({
+          title: calcs.length > 1 ? `${reducerName(calc)}: ${title}` : title,
+          value,
+          shown: show(field, value),
+          field,
+          frame,
+          color: byValue ? valueColor(field, value, values.length) : fieldColor(field, values.length),
+          ...(time && field.type === 'number' && frame.length > 1
+            ? { times: time.values as number[], course: field.values as (number | null)[] }
+            : {}),
+        });
+      }
     }
   }
   return values;

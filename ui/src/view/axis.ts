@@ -1,5 +1,5 @@
 // Axes: where the ticks of numbers and times go, and the room that their labels take.
-import { dateText } from '../model/units';
+import { dateText, isUtc, showNumber, shownText } from '../model/units';
 
 /** Round steps by the unit: 1-2-5 of tens; of 1024 for bytes; of minutes and hours for durations. */
 export function niceStep(range: number, count: number, unit: string | undefined): number {
@@ -56,6 +56,8 @@ export function numberScale(
   if (to < 0 && -to < (to - from) * 0.6) to = 0;
   if (min !== undefined) from = min;
   if (max !== undefined) to = max;
+  // All of it above a given end: down from there.
+  if (to <= from && max !== undefined && min === undefined) from = Math.min(0, to - 1);
   if (to <= from) to = from + 1;
   const step = niceStep(to - from, count, unit);
   if (min === undefined) from = Math.floor(from / step + 1e-9) * step;
@@ -87,8 +89,8 @@ export function timeTicks(fromMs: number, toMs: number, count: number): { ticks:
       if (at.getTime() >= fromMs) ticks.push(at.getTime());
     return { ticks, format: nice >= 12 ? 'YYYY' : 'YYYY-MM' };
   }
-  // The clock's own zero: days begin at midnight here, not in Greenwich.
-  const shift = new Date(fromMs).getTimezoneOffset() * 60e3;
+  // The clock's own zero: days begin at midnight here, not in Greenwich (unless all is told in UTC).
+  const shift = isUtc() ? 0 : new Date(fromMs).getTimezoneOffset() * 60e3;
   for (let at = Math.ceil((fromMs - shift) / step) * step + shift; at <= toMs && ticks.length < 200; at += step)
     ticks.push(at);
   const format =
@@ -105,3 +107,12 @@ export function timeTicks(fromMs: number, toMs: number, count: number): { ticks:
 }
 
 export const timeLabels = (ticks: number[], format: string) => ticks.map((tick) => dateText(tick, format));
+
+/** Ticks as texts, with as many decimals as tell them apart; what is alike all the same (True) stands once. */
+export function numberLabels(ticks: number[], unit: string | undefined, decimals: number | undefined): string[] {
+  const withPlaces = (places: number | undefined) => ticks.map((tick) => shownText(showNumber(tick, unit, places)));
+  let texts = withPlaces(decimals);
+  for (let places = (decimals ?? 0) + 1; places <= 6 && new Set(texts).size < new Set(ticks).size; places++)
+    texts = withPlaces(places);
+  return texts.map((text, i) => (text === texts[i - 1] ? '' : text));
+}

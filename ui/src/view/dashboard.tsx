@@ -1,12 +1,14 @@
 // A dashboard: its variables, its rows, its panels.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
+import { loadMarks, type Mark } from '../data/annotations';
 import { getJson } from '../data/client';
 import { scrapeInterval } from '../data/prometheus';
 import { layout } from '../data/repeat';
 import { ALL, loadVariables, statesOf, type Variable } from '../data/variables';
 import { readDashboard, safeUrl, type Dashboard, type Panel } from '../model/dashboard';
 import { parseInterval, spanOf } from '../model/time';
+import { useUtc } from '../model/units';
 import { interpolate, references } from '../model/variables';
 import { RangePicker, VariableBar } from './controls';
 import { PanelFrame } from './panel_frame';
@@ -49,6 +51,7 @@ export function DashboardView({ uid, place, theme }: { uid: string; place: Place
     ]).then(
       ([json, ms]) => {
         const read = readDashboard(json, uid);
+        useUtc(/^(utc|etc\/utc|gmt)$/i.test(read.timezone));
         setScrapeMs(ms);
         setClosed(new Set(read.panels.filter((panel) => panel.type === 'row' && panel.collapsed).map(({ id }) => id)));
         setDashboard(read);
@@ -58,7 +61,10 @@ export function DashboardView({ uid, place, theme }: { uid: string; place: Place
         if (!stop.signal.aborted) setProblem(error.message);
       },
     );
-    return () => stop.abort();
+    return () => {
+      stop.abort();
+      useUtc(false);
+    };
   }, [uid]);
 
   // Choices are asked for anew when another variable is chosen; those that depend on the range, with it.
@@ -88,6 +94,14 @@ export function DashboardView({ uid, place, theme }: { uid: string; place: Place
   }, [refresh]);
 
   const states = useMemo(() => (variables ? statesOf(variables, span) : undefined), [variables, span]);
+  const [marks, setMarks] = useState<Mark[]>();
+  useEffect(() => {
+    setMarks(undefined);
+    if (!dashboard?.annotations.length || !states) return undefined;
+    const stop = new AbortController();
+    loadMarks(dashboard.annotations, span, states, scrapeMs, stop.signal).then(setMarks, () => {});
+    return () => stop.abort();
+  }, [dashboard, states]);
   const panels = useMemo(() => new Map(dashboard?.panels.map((panel) => [panel.id, panel]) ?? []), [dashboard]);
   const sections = useMemo(
     () => (dashboard && variables ? layout(dashboard.panels, variables) : []),
@@ -127,6 +141,7 @@ export function DashboardView({ uid, place, theme }: { uid: string; place: Place
     dashboard: dashboard.title,
     dashboardUid: dashboard.uid,
     panels,
+    sourceKinds: dashboard.sourceKinds,
   };
   const frame = (panel: Panel) =>
     context && (
@@ -136,6 +151,7 @@ export function DashboardView({ uid, place, theme }: { uid: string; place: Place
         context={context}
         turn={turn}
         theme={theme}
+        marks={marks}
         sync={dashboard.graphTooltip ? dashboard.uid : undefined}
         onZoom={(a, b) => setRange(String(a), String(b))}
       />

@@ -2,6 +2,7 @@
 import type { ComponentType } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
+import type { Mark } from '../data/annotations';
 import { loadPanel, type PanelContext, type PanelData } from '../data/panel';
 import { safeUrl, type Panel } from '../model/dashboard';
 import { interpolate } from '../model/variables';
@@ -30,16 +31,31 @@ const KINDS: Record<string, ComponentType<PanelProps>> = {
   text: Text,
 };
 
+/** Kinds that are drawn as their nearest relative. */
+const NEAR: Record<string, string> = {
+  'heatmap-new': 'heatmap',
+  candlestick: 'timeseries',
+  'natel-discrete-panel': 'state-timeline',
+  'flant-statusmap-panel': 'status-history',
+  'grafana-polystat-panel': 'stat',
+  'vonage-status-panel': 'stat',
+  'michaeldmoore-multistat-panel': 'bargauge',
+};
+
 interface Props {
   panel: Panel;
   context: Omit<PanelContext, 'width' | 'panels'> & { panels: PanelContext['panels'] };
   /** Another number: ask again. */
   turn: number;
+  marks?: Mark[];
   sync?: string;
   theme: string;
   onZoom: (fromMs: number, toMs: number) => void;
   onLoaded?: (id: number, data: PanelData) => void;
 }
+
+/** Who scrolls past and back is not asked for twice: a query given up goes on in Prometheus all the same. */
+const OUT_OF_SIGHT_MS = 3000;
 
 /** Seen, or nearly so: then data is asked for. */
 function useSeen(ref: { current: HTMLElement | null }): boolean {
@@ -86,14 +102,15 @@ function Notes({ failures, notes }: { failures: string[]; notes: string[] }) {
   );
 }
 
-export function PanelFrame({ panel, context, turn, sync, theme, onZoom, onLoaded }: Props) {
+export function PanelFrame({ panel, context, turn, marks, sync, theme, onZoom, onLoaded }: Props) {
   const frame = useRef<HTMLElement>(null),
     body = useRef<HTMLDivElement>(null);
   const seen = useSeen(frame),
     size = useSize(body);
   const [data, setData] = useState<PanelData>(),
     [loading, setLoading] = useState(false),
-    asked = useRef('');
+    asked = useRef(''),
+    asking = useRef<{ wants: string; stop: AbortController } | undefined>(undefined);
   const states = useMemo(() => {
     const all = new Map(context.variables);
     for (const [name, { text, value }] of Object.entries(panel.scope ?? {})) all.set(name, { value, text });
@@ -117,25 +134,42 @@ export function PanelFrame({ panel, context, turn, sync, theme, onZoom, onLoaded
   const wide = Math.ceil(size.width / 200) * 200,
     wants = `${turn}/${context.span.fromMs}/${context.span.toMs}/${wide}/${JSON.stringify([...states])}/${panel.id}`;
   useEffect(() => {
-    if (!seen || !size.width || asked.current === wants) return undefined;
-    const stop = new AbortController();
-    setLoading(true);
-    loadPanel(panel, { ...context, width: size.width }, stop.signal).then(
-      (loaded) => {
-        asked.current = wants;
-        setData(loaded);
+    const giveUp = () => {
+      asking.current?.stop.abort();
+      asking.current = undefined;
+    };
+    if (asking.current && asking.current.wants !== wants) giveUp();
+    if (!seen) {
+      const timer = setTimeout(() => {
+        giveUp();
         setLoading(false);
-        onLoaded?.(panel.id, loaded);
-      },
-      () => {
-        if (!stop.signal.aborted) setLoading(false);
-      },
-    );
-    return () => stop.abort();
+      }, OUT_OF_SIGHT_MS);
+      return () => clearTimeout(timer);
+    }
+    if (!size.width || asked.current === wants || asking.current) return undefined;
+    const stop = new AbortController();
+    asking.current = { wants, stop };
+    setLoading(true);
+    const ended = () => {
+      if (stop.signal.aborted) return false;
+      asking.current = undefined;
+      setLoading(false);
+      return true;
+    };
+    loadPanel(panel, { ...context, width: size.width }, stop.signal).then((loaded) => {
+      if (!ended()) return;
+      asked.current = wants;
+      setData(loaded);
+      onLoaded?.(panel.id, loaded);
+    }, ended);
+    return undefined;
   }, [seen, wants, size.width > 0]);
+  useEffect(() => () => asking.current?.stop.abort(), []);
 
-  const known = Object.hasOwn(KINDS, panel.type);
-  const Kind = known ? KINDS[panel.type]! : Table;
+  const near = Object.hasOwn(NEAR, panel.type) ? NEAR[panel.type]! : undefined,
+    kind = near ?? panel.type,
+    known = Object.hasOwn(KINDS, kind);
+  const Kind = known ? KINDS[kind]! : Table;
   const shown = useMemo(
     () =>
       data && panel.type === 'histogram' && !data.frames.some((one) => one.fields[0]?.name === 'xMin')
@@ -145,6 +179,7 @@ export function PanelFrame({ panel, context, turn, sync, theme, onZoom, onLoaded
   );
   const notes = [
     ...(data?.notes ?? panel.problems),
+    ...(near ? [`panels of the kind "${panel.type}" are not drawn here; it is shown as a ${near}`] : []),
     ...(known ? [] : [`panels of the kind "${panel.type}" are not drawn here; this is its data as a table`]),
   ];
   const isText = panel.type === 'text',
@@ -209,6 +244,7 @@ export function PanelFrame({ panel, context, turn, sync, theme, onZoom, onLoaded
           <Kind
             panel={panel}
             data={shown}
+            marks={panel.timeFrom || panel.timeShift ? undefined : marks}
             width={size.width}
             height={size.height}
             sync={sync}

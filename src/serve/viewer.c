@@ -9,6 +9,7 @@
 #include "serve/assets.h"
 #include "serve/live.h"
 #include "serve/search.h"
+#include "serve/replays.h"
 #include "serve/streams.h"
 
 struct viewer {
@@ -176,6 +177,13 @@ static void streams(void *context, const struct http_request *request,
         streams_list(viewer->pool, response);
 }
 
+static void replays(void *context, const struct http_request *request,
+                    struct http_response *response)
+{
+    (void)request;
+    replays_list(((struct viewer *)context)->pool, response);
+}
+
 static void stack(void *context, const struct http_request *request, struct http_response *response)
 {
     const struct viewer_options *options = &((struct viewer *)context)->options;
@@ -200,6 +208,7 @@ static const struct http_route routes[] = {
     {"GET", "/events*", "events", page},
     {"GET", "/alerts*", "alerts and their runbooks", page},
     {"GET", "/streams*", "streams and consumers", page},
+    {"GET", "/replays", "replays", page},
     {"GET", "/sources", "sources", page},
     {"GET", "/stack", "the local stack", page},
     {"GET", "/healthz", "200 while the process is alive", healthz},
@@ -209,6 +218,7 @@ static const struct http_route routes[] = {
     {"GET", "/api/events/tail", "events as they come (server-sent events)", tail},
     {"GET", "/api/events*", "stored events", events},
     {"GET", "/api/streams*", "streams; the consumers of one", streams},
+    {"GET", "/api/replays", "records of replays", replays},
     {"GET", "/api/stack", "the parts of the local stack", stack},
     {"GET", "/api/runbooks/*", "the runbook of an alert", runbook},
     {"GET", "/api/prometheus/api/v1/*", "queries", prometheus},

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import { jetstream } from '@nats-io/jetstream';
 
-import { connectNats, query, startWeb, tempDir, until } from '../system/lib/index.mjs';
+import { cimOps, connectNats, query, startWeb, tempDir, until } from '../system/lib/index.mjs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BOARDS, openPage, panelsOf, shot, startBrowser, startStack } from './lib.mjs';
@@ -131,6 +131,7 @@ test('the viewer', { timeout: 600_000 }, async (t) => {
           '/events?since=5m',
           '/alerts',
           '/streams',
+          '/replays',
           '/streams/CIM-EVENTS',
           '/sources',
           '/stack',
@@ -151,6 +152,24 @@ test('the viewer', { timeout: 600_000 }, async (t) => {
         await page.context().close();
       }
     }
+  });
+
+  await t.test('a replay is on its page, with what it has done', async (t) => {
+    const done = await cimOps(['replay', '--nats', stack.nats, '--stream', 'CIM-EVENTS', '--domain', 'workflow', '--target',
+      'stream:REPLAYED']);
+    assert.equal(done.code, 0, done.stderr);
+    const id = /^id (\S+)$/m.exec(done.stdout)[1],
+      replayed = /^done: ([\d,]+) events/m.exec(done.stdout)[1];
+    const page = await openPage(t, browser, `${web.url}/replays`);
+    const row = page.locator(`[data-replay="${id}"]`);
+    await row.waitFor();
+    const text = await row.innerText();
+    assert.match(text, /done\s+stream:REPLAYED\s+CIM-EVENTS; domain workflow/);
+    assert.ok(text.includes(replayed) && text.includes('100 %'), text);
+    await shot(page, 'replays');
+    await row.getByRole('link', { name: id }).click();
+    await page.getByRole('link', { name: 'ReplayCompleted' }).waitFor();
+    assert.deepEqual(page.wrong, []);
   });
 
   await t.test('the theme is switched, and kept', async (t) => {

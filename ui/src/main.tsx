@@ -10,6 +10,7 @@ import { DashboardView } from './view/dashboard';
 import { EventPage } from './view/event';
 import { EventsPage } from './view/events';
 import { OverviewPage } from './view/overview';
+import { ReplaysPage } from './view/replays';
 import { SourcesPage, StackPage } from './view/sources';
 import { StreamPage, StreamsPage } from './view/streams';
 import { usePlace, type Place } from './view/route';
@@ -20,6 +21,7 @@ const PAGES: [string, string][] = [
   ['/events', 'Events'],
   ['/alerts', 'Alerts'],
   ['/streams', 'Streams'],
+  ['/replays', 'Replays'],
   ['/sources', 'Sources'],
   ['/stack', 'Stack'],
 ];
@@ -83,6 +85,7 @@ const TITLES: Record<string, string> = {
   events: 'Events',
   alerts: 'Alerts',
   streams: 'Streams',
+  replays: 'Replays',
   sources: 'Sources',
   stack: 'Stack',
 };
@@ -100,6 +103,7 @@ function Page({ place, theme }: { place: Place; theme: Theme }) {
     return second && third ? <EventPage stream={second} seq={third} /> : <EventsPage place={place} />;
   if (first === 'alerts') return second ? <RunbookPage name={second} /> : <AlertsPage />;
   if (first === 'streams') return second ? <StreamPage name={second} /> : <StreamsPage />;
+  if (first === 'replays') return <ReplaysPage />;
   if (first === 'sources') return <SourcesPage />;
   if (first === 'stack') return <StackPage />;
   return (

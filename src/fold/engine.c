@@ -608,10 +608,11 @@ struct slice engine_payload(const struct engine *engine)
     return engine->payload;
 }
 
-void engine_domain_of(struct engine *engine, struct slice subject, char *out)
+/* What is known of a message by its subject alone; `input` has nothing else. */
+static const struct plan_group *group_of_subject(struct engine *engine,
+                                                 const struct event_input *input)
 {
-    struct event_input input = {.subject = subject};
-    engine->eval.input = &input;
+    engine->eval.input = input;
     engine->eval.view = NULL;
     engine->eval.values = NULL;
     engine->eval.scratch_used = 0;
@@ -619,6 +620,13 @@ void engine_domain_of(struct engine *engine, struct slice subject, char *out)
     const struct plan_group *group =
         plan_find(engine->plan, engine->eval.tokens, engine->eval.token_count);
     engine->eval.slot_of = group->slot_of;
+    return group;
+}
+
+void engine_domain_of(struct engine *engine, struct slice subject, char *out)
+{
+    struct event_input input = {.subject = subject};
+    const struct plan_group *group = group_of_subject(engine, &input);
     struct slice domain = SLICE_ABSENT;
     if (group->envelope_count) {
         /* What wants more than the subject may not be meant: the first that wants no more. */
@@ -658,14 +666,7 @@ bool engine_subject_may(struct engine *engine, struct slice subject, enum event_
     struct event_input input = {.subject = subject};
     if (!list)
         return true;
-    engine->eval.input = &input;
-    engine->eval.view = NULL;
-    engine->eval.values = NULL;
-    engine->eval.scratch_used = 0;
-    eval_split_subject(&engine->eval);
-    const struct plan_group *group =
-        plan_find(engine->plan, engine->eval.tokens, engine->eval.token_count);
-    engine->eval.slot_of = group->slot_of;
+    const struct plan_group *group = group_of_subject(engine, &input);
     for (size_t i = 0; i < group->envelope_count; i++) {
         bool open = false;
         struct slice text = field_of_subject(engine, group->envelopes[i], field, &open);

@@ -6,6 +6,7 @@
 
 #include "base/instant.h"
 
+enum { BAR_WIDTH = 24 };
 static const int64_t interval_ns = 100 * NS_PER_MS;
 
 const char *number_text(uint64_t value, char out[static NUMBER_TEXT_MAX])
@@ -28,6 +29,16 @@ void progress_begin(struct progress *progress, const char *what)
                                   .on_terminal = isatty(STDERR_FILENO) == 1};
 }
 
+static void show_bar(double share)
+{
+    char bar[BAR_WIDTH + 1];
+    int filled = (int)(share * BAR_WIDTH);
+    memset(bar, '.', BAR_WIDTH);
+    memset(bar, '#', (size_t)filled);
+    bar[BAR_WIDTH] = 0;
+    (void)fprintf(stderr, "%s ", bar);
+}
+
 void progress_show(struct progress *progress, uint64_t done, uint64_t total)
 {
     if (!progress->on_terminal)
@@ -39,12 +50,14 @@ void progress_show(struct progress *progress, uint64_t done, uint64_t total)
     double seconds = (double)(now - progress->begun_ns + 1) / 1e9;
     progress->shown_ns = now;
     progress->shown = true;
-    (void)fprintf(stderr, "\r\033[K%s %s, %s/s", number_text(done, number), progress->what,
+    double share = total && done < total ? (double)done / (double)total : 1.0;
+    (void)fputs("\r\033[K", stderr);
+    if (total)
+        show_bar(share);
+    (void)fprintf(stderr, "%s %s, %s/s", number_text(done, number), progress->what,
                   number_text((uint64_t)((double)done / seconds), rate));
-    if (total && done) {
-        double share = done < total ? (double)done / (double)total : 1.0;
+    if (total && done)
         (void)fprintf(stderr, ", %.0f %%, %.0f s left", share * 100, seconds / share * (1 - share));
-    }
     (void)fflush(stderr);
 }
 

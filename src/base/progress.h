@@ -1,7 +1,7 @@
 /*
  * progress: one line on stderr that long work keeps up to date, only when stderr is a terminal.
  *
- *     1,203,411 events, 214,332/s, 37 %, 9 s left
+ *     ########................ 1,203,411 events, 214,332/s, 37 %, 9 s left
  *
  * Zero-initialised is silent until progress_begin(). At most ten updates a second; a call costs a
  * look at the clock. One thread.

@@ -84,7 +84,7 @@ struct replay {
     struct u64map blocked; /* aggregates with a parked event: to its sequence */
     struct progress progress;
     int64_t checkpoint_ns, told_ns, began_ns, last_stored_ns;
-    uint64_t told_replayed, story_sequence, expected;
+    uint64_t began_read, told_replayed, story_sequence, expected;
     bool looking; /* the target is opened to be looked at, not to be written to */
     bool resumed, interrupted, cancelled, live, complained;
 };
@@ -99,6 +99,8 @@ void target_close(struct target *target);
  * selection again. `subject` is a filter.
  */
 int target_guard_feedback(struct replay *replay, const char *subject, struct error *err);
+/* Who else writes there, and who reads: said on stderr, as stopping them is the operator's act. */
+void target_look_for_others(const struct replay *replay, const struct stream_info *info);
 /* Is the target's account the one of the selection? */
 int target_is_same_account(struct replay *replay, bool *ret, struct error *err);
 

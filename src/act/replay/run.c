@@ -250,7 +250,7 @@ static void say_end(const struct replay *replay, const char *how)
     (void)fprintf(out, "%s: %s events %s %s (of %s messages read) in %.1f s, %s/s\n", how,
                   number_text(figures->replayed, a), replay->target.kind->doing,
                   replay->target.where, number_text(figures->read, b), seconds,
-                  number_text((uint64_t)((double)figures->read / seconds), rate));
+                  number_text((uint64_t)((double)(figures->read - replay->began_read) / seconds), rate));
     if (figures->skipped || figures->parked)
         (void)fprintf(out, "%llu skipped, %llu parked; 'cim-ops replay parked %s' shows them\n",
                       (unsigned long long)figures->skipped, (unsigned long long)figures->parked,
@@ -337,6 +337,7 @@ static int run(struct replay *replay, json_t *state, struct error *err)
 {
     replay->began_ns = replay->told_ns = replay->checkpoint_ns = instant_monotonic_ns();
     replay->told_replayed = replay->figures.replayed;
+    replay->began_read = replay->figures.read;
     if (replay->target.kind->open(&replay->target, state, err) < 0)
         return -1;
     if (replay->record.id[0]) {

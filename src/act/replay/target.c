@@ -2,7 +2,9 @@
 #include <stdio.h>
 
 #include "act/replay/replay_internal.h"
+#include "base/instant.h"
 #include "base/memory.h"
+#include "base/shown.h"
 
 static const struct target_kind *const kinds[] = {
     &target_file, &target_stream, &target_subject, &target_service, &target_kv,
@@ -82,4 +84,23 @@ int target_guard_feedback(struct replay *replay, const char *subject, struct err
         }
     }
     return 0;
+}
+
+void target_look_for_others(const struct replay *replay, const struct stream_info *info)
+{
+    static const int64_t recent_ns = 60 * NS_PER_SECOND;
+    int64_t ago = instant_now_ns() - info->last_stored_at_ns;
+    if (replay->resumed || replay->options->json)
+        return;
+    if (info->last_stored_at_ns && ago < recent_ns)
+        shown_error("cim-ops replay: stream %s was written to %.0f s ago: is somebody else writing? "
+                    "This tool stops nobody\n",
+                    info->name, (double)ago / 1e9);
+    if (info->consumer_count)
+        shown_error("cim-ops replay: stream %s has %zu consumers, which will see what is replayed\n",
+                    info->name, info->consumer_count);
+    if (info->limits.bytes >= 0 && !info->limits.discard_new)
+        shown_error("cim-ops replay: stream %s keeps %lld bytes at most and then drops its oldest "
+                    "messages\n",
+                    info->name, (long long)info->limits.bytes);
 }

@@ -626,29 +626,6 @@ static int guard_stream(struct target *target, const struct stream_info *info, c
     return prefix ? target_guard_feedback(replay, filter, err) : 0;
 }
 
-static void warn_of_others(const struct target *target, const struct stream_info *info)
-{
-    const struct replay *replay = target->replay;
-    int64_t ago = instant_now_ns() - info->last_stored_at_ns;
-    if (replay->options->quiet || replay->resumed)
-        return;
-    if (info->last_stored_at_ns && ago < 60 * NS_PER_SECOND)
-        (void)fprintf(stderr,
-                      "cim-ops replay: stream %s was written to %.0f s ago: is somebody else "
-                      "writing? It is not stopped by this tool\n",
-                      info->name, (double)ago / 1e9);
-    if (info->consumer_count)
-        (void)fprintf(stderr,
-                      "cim-ops replay: stream %s has %zu consumers: they will see what is "
-                      "replayed\n",
-                      info->name, info->consumer_count);
-    if (info->limits.bytes >= 0 && !info->limits.discard_new)
-        (void)fprintf(stderr,
-                      "cim-ops replay: stream %s keeps %lld bytes at most and drops its oldest "
-                      "messages then\n",
-                      info->name, (long long)info->limits.bytes);
-}
-
 /* What the stream is, or would be; info->name is NULL when it is not there. */
 static int look_at_stream(struct target *target, const char *name, const char *prefix, bool *ret_same,
                           struct stream_info *info, char **ret_prefix, struct error *err)
@@ -709,7 +686,7 @@ static int open_stream(struct target *target, const char *name, const char *pref
         async->stream = xstrdup(name);
         async->created = xstrdup(info.created);
         async->base = async->last_seq = info.last_seq;
-        warn_of_others(target, &info);
+        target_look_for_others(target->replay, &info);
     }
     stream_info_done(&info);
     return rc;

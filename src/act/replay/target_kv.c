@@ -299,6 +299,21 @@ static int kv_check(struct target *target, struct buf *words, struct error *err)
     return 0;
 }
 
+/* As for a stream, which a bucket is. */
+static int look_for_others(const struct target *target, struct error *err)
+{
+    CLEANUP_FREE char *name = xasprintf("KV_%s", target->where);
+    struct stream_info info = {0};
+    struct error problem = ERROR_NONE;
+    if (stream_info(target->replay->to, name, &info, &problem) < 0)
+        return problem.code == EXIT_CODE_PROBLEM
+                   ? 0
+                   : error_set(err, problem.code, "%s", problem.text);
+    target_look_for_others(target->replay, &info);
+    stream_info_done(&info);
+    return 0;
+}
+
 static bool remember_key(void *context, const struct kv_entry *entry)
 {
     make_known(context, XXH3_64bits(entry->key.ptr, entry->key.len));
@@ -321,7 +336,7 @@ static int kv_open(struct target *target, json_t *state, struct error *err)
     if (replay->looking)
         return 0;
     kv->known = xcalloc(1, KV_KNOWN_BYTES);
-    if (kv_ensure(replay->to, kv->staging, &config, &created, err) < 0 ||
+    if (look_for_others(target, err) < 0 || kv_ensure(replay->to, kv->staging, &config, &created, err) < 0 ||
         (!created && kv_each(replay->to, kv->staging, NULL, remember_key, kv, err) < 0))
         return -1;
     return kv_writes_new(replay->to, kv->staging, &kv->writes, err);

@@ -40,6 +40,12 @@ static int check_named(const struct events_wanted *wanted, const struct stream_l
             return error_set(err, EXIT_CODE_REFUSED,
                              "%s is a work queue: reading it would compete with its workers",
                              found->name);
+        if (found && found->kind == STREAM_UNREADABLE)
+            return error_set(
+                err, EXIT_CODE_REFUSED,
+                "%s: nats-server sends no readable messages of a stream with a '%%' in "
+                "its name",
+                found->name);
         if (found)
             continue;
         CLEANUP_BUF struct buf names = {0};

@@ -1,4 +1,5 @@
 /* cim-ops web: the viewer. */
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -126,6 +127,13 @@ static bool read_stack(void *context, struct buf *ret)
     return alive;
 }
 
+static bool is_address(const char *text)
+{
+    struct in6_addr bytes;
+    return inet_pton(AF_INET, text, &bytes) == 1 || inet_pton(AF_INET6, text, &bytes) == 1;
+}
+
+/* Of an address. */
 static bool is_loopback(const char *address)
 {
     return !strncmp(address, "127.", 4) || !strcmp(address, "::1");
@@ -207,6 +215,10 @@ static int make_safe(const struct web_values *values, struct safety *ret, struct
     enum { PEM_BYTES_MAX = 1 << 20 };
     if (!values->web_cert != !values->web_key)
         return error_set(err, EXIT_CODE_USAGE, "--web-cert and --web-key belong together");
+    if (!is_address(values->bind))
+        return error_set(err, EXIT_CODE_USAGE,
+                         "--bind: '%s' is no IP address to listen on; for example 127.0.0.1",
+                         values->bind);
     bool has_users = values->users || values->tokens;
     if (!is_loopback(values->bind) && (!values->web_cert || !has_users))
         return error_set(err, EXIT_CODE_REFUSED,

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -227,9 +228,18 @@ static int make_safe(const struct web_values *values, struct safety *ret, struct
                          values->bind);
     if (has_users && access_load(&ret->access, values->users, values->tokens, err) < 0)
         return -1;
-    if (values->web_cert && (file_read(values->web_cert, PEM_BYTES_MAX, &ret->cert, err) < 0 ||
-                             file_read(values->web_key, PEM_BYTES_MAX, &ret->key, err) < 0))
-        return error_set(err, EXIT_CODE_USAGE, "%s", err->text);
+    if (!values->web_cert)
+        return 0;
+    struct stat info;
+    if (stat(values->web_key, &info) == 0 && info.st_mode & S_IRWXO)
+        return error_set(err, EXIT_CODE_USAGE,
+                         "--web-key: %s: everybody on this machine may read it; chmod o= %s",
+                         values->web_key, values->web_key);
+    if (file_read(values->web_cert, PEM_BYTES_MAX, &ret->cert, err) < 0 ||
+        file_read(values->web_key, PEM_BYTES_MAX, &ret->key, err) < 0) {
+        err->code = EXIT_CODE_USAGE;
+        return -1;
+    }
     return 0;
 }
 

@@ -411,11 +411,16 @@ test('safe by default: policy, loopback, foreign names and sites', async (t) => 
   assert.match(await web.get('/api/runbooks/MonitorDown').then((r) => r.text()), /^# /);
 });
 
-test('wrong options: in words, with the exit code of usage', async () => {
+test('wrong options: in words, with the exit code of usage', async (t) => {
+  const key = join(await tempDir(t, 'key'), 'key.pem');
+  await writeFile(key, '-', { mode: 0o644 });
   for (const [args, code, words] of [
     [['--prometheus', 'nowhere'], 2, /--prometheus: an address such as/],
     [['--dashboards', '/nowhere'], 2, /\/nowhere: a folder/],
     [['--rules', '/nowhere'], 2, /\/nowhere/],
+    [['--web-cert', '/nowhere', '--web-key', '/nowhere'], 2, /\/nowhere: cannot open/],
+    [['--web-cert', key, '--web-key', key], 2, /key\.pem: everybody on this machine may read it/],
+    [['--web-cert', key], 2, /belong together/],
     [['--bind', 'here'], 2, /'here' is no IP address/],
     [['--bind', 'localhost'], 2, /'localhost' is no IP address/],
   ]) {

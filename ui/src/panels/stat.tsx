@@ -1,5 +1,5 @@
 // Stat, gauge and bar gauge: single values, large.
-import { readableOn, namedColor, scaleColor, isScale } from '../model/color';
+import { asText, readableOn, namedColor, scaleColor, isScale } from '../model/color';
 import { boundsOf, steps, thresholdOf } from '../model/field';
 import { reduce } from '../model/reduce';
 import { shownText, showNumber } from '../model/units';
@@ -79,7 +79,7 @@ function Sparkline({ value, width, height }: { value: Value; width: number; heig
   );
 }
 
-export function Stat({ panel, data, width, height, fill }: PanelProps) {
+export function Stat({ panel, data, width, height, theme, fill }: PanelProps) {
   const { options } = panel;
   const values = valuesOf(data.frames, options.reduceOptions);
   if (!values.length) return NOTHING;
@@ -99,7 +99,6 @@ export function Stat({ panel, data, width, height, fill }: PanelProps) {
               ? value.title
               : `${affix.prefix ?? ''}${shownText(value.shown)}${affix.postfix ?? ''}`;
         const onColor = options.colorMode === 'background' || options.colorMode === 'background_solid';
-        const color = onColor ? readableOn(value.color) : options.colorMode === 'none' ? 'var(--text)' : value.color;
         // A low and wide one has its name beside it.
         const isFlat = hasTitle && mode !== 'name' && h < 48 && w > 110;
         const size = letters(
@@ -108,6 +107,11 @@ export function Stat({ panel, data, width, height, fill }: PanelProps) {
           h * (hasTitle && mode !== 'name' && !isFlat ? 0.5 : 0.62),
           options.text?.valueSize || 120,
         );
+        const color = onColor
+          ? readableOn(value.color)
+          : options.colorMode === 'none'
+            ? 'var(--text)'
+            : asText(value.color, theme, size);
         const centered = options.justifyMode === 'center' || (values.length === 1 && options.graphMode === 'none');
         return (
           <div
@@ -155,11 +159,13 @@ function Dial({
   value,
   width,
   height,
+  theme,
   options,
 }: {
   value: Value;
   width: number;
   height: number;
+  theme: string;
   options: Record<string, any>;
 }) {
   const bounds = boundsOf(value.field),
@@ -176,7 +182,8 @@ function Dial({
   const all = steps(value.field.config),
     isPercent = value.field.config.thresholds?.mode === 'percentage';
   const at = (step: number | null) => (step === null ? 0 : isPercent ? step / 100 : (step - bounds.min) / range);
-  const text = shownText(value.shown);
+  const text = shownText(value.shown),
+    fontPx = letters(text, radius * 1.25, radius * 0.55);
   return (
     <svg width={width} height={height} role="img" aria-label={`${value.title}: ${text}`}>
       <path d={arc(x, y, radius, START, END)} fill="none" stroke="var(--track)" stroke-width={thick} />
@@ -220,9 +227,9 @@ function Dial({
         x={x}
         y={y + radius * 0.12}
         text-anchor="middle"
-        fill={value.color}
+        fill={asText(value.color, theme, fontPx)}
         font-weight="600"
-        font-size={letters(text, radius * 1.25, radius * 0.55)}
+        font-size={fontPx}
       >
         {text}
       </text>
@@ -235,7 +242,7 @@ function Dial({
   );
 }
 
-export function Gauge({ panel, data, width, height, fill }: PanelProps) {
+export function Gauge({ panel, data, width, height, theme, fill }: PanelProps) {
   const values = valuesOf(data.frames, panel.options.reduceOptions);
   if (!values.length) return NOTHING;
   const { columns, rows } = gridOf(
@@ -255,6 +262,7 @@ export function Gauge({ panel, data, width, height, fill }: PanelProps) {
             value={values.length > 1 || panel.options.textMode === 'value_and_name' ? value : { ...value, title: '' }}
             width={w}
             height={h}
+            theme={theme}
             options={panel.options}
           />
           <Follow value={value} fill={fill} />
@@ -283,7 +291,7 @@ function barColor(value: Value, mode: string, share: number): string {
   return value.color;
 }
 
-export function BarGauge({ panel, data, width, height, fill }: PanelProps) {
+export function BarGauge({ panel, data, width, height, theme, fill }: PanelProps) {
   const { options } = panel;
   const values = valuesOf(data.frames, options.reduceOptions);
   if (!values.length) return NOTHING;
@@ -315,7 +323,7 @@ export function BarGauge({ panel, data, width, height, fill }: PanelProps) {
                 }}
               />
             </div>
-            <div class="bar-value" style={{ color: value.color }}>
+            <div class="bar-value" style={{ color: asText(value.color, theme) }}>
               {text}
             </div>
             <Follow value={value} fill={fill} />

@@ -23,11 +23,12 @@ function Follow({ value, fill }: { value: Value; fill: (text: string) => string 
 }
 
 /** How much it has changed over the range. */
-function Change({ value, mode }: { value: Value; mode: string }) {
+function Change({ value, mode, theme }: { value: Value; mode: string; theme: string }) {
   const share = reduce(value.field, 'diffperc');
   if (typeof share !== 'number' || !Number.isFinite(share)) return null;
   const good = mode === 'inverted' ? share <= 0 : share >= 0;
-  const color = mode === 'same_as_value' ? undefined : namedColor(share === 0 ? 'text' : good ? 'green' : 'red');
+  const hue = namedColor(share === 0 ? 'text' : good ? 'green' : 'red'),
+    color = mode === 'same_as_value' ? undefined : asText(hue, theme);
   return (
     <div class="stat-change" style={{ color }}>
       {share < 0 ? '▼' : '▲'} {Math.abs(share * 100).toFixed(1)}%
@@ -88,6 +89,7 @@ export function Stat({ panel, data, width, height, theme, fill }: PanelProps) {
     h = Math.max(height / rows, 26);
   const mode = options.textMode ?? 'auto',
     affix = options.affix ?? {};
+  const hasGraph = options.graphMode === 'area' && h > 60;
   const hasTitle = mode === 'value_and_name' || mode === 'name' || (mode === 'auto' && values.length > 1);
   return (
     <div class="values" style={{ gridTemplateColumns: `repeat(${columns}, 1fr)` }}>
@@ -104,7 +106,7 @@ export function Stat({ panel, data, width, height, theme, fill }: PanelProps) {
         const size = letters(
           text,
           isFlat ? (w - 30) / 2 : w - 24,
-          h * (hasTitle && mode !== 'name' && !isFlat ? 0.5 : 0.62),
+          h * (hasGraph ? 0.44 : hasTitle && mode !== 'name' && !isFlat ? 0.5 : 0.62),
           options.text?.valueSize || 120,
         );
         const color = onColor
@@ -131,10 +133,14 @@ export function Stat({ panel, data, width, height, theme, fill }: PanelProps) {
               {text}
             </div>
             {options.showPercentChange === true && value.course && (
-              <Change value={value} mode={onColor ? 'same_as_value' : (options.percentChangeColorMode ?? 'standard')} />
+              <Change
+                value={value}
+                mode={onColor ? 'same_as_value' : (options.percentChangeColorMode ?? 'standard')}
+                theme={theme}
+              />
             )}
             <Follow value={value} fill={fill} />
-            {options.graphMode === 'area' && h > 60 && (
+            {hasGraph && (
               <Sparkline value={onColor ? { ...value, color } : value} width={w} height={h * 0.32} />
             )}
           </div>

@@ -15,7 +15,6 @@ const char *stream_kind_name(enum stream_kind kind)
     case STREAM_OBJECT: return "object";
     case STREAM_WORK_QUEUE: return "work_queue";
     case STREAM_MIRROR: return "mirror";
-    case STREAM_UNREADABLE: return "unreadable";
     }
     return "unknown";
 }
@@ -23,8 +22,6 @@ const char *stream_kind_name(enum stream_kind kind)
 static enum stream_kind classify(const char *name, json_t *config)
 {
     const char *retention = json_string_value(json_object_get(config, "retention"));
-    if (strchr(name, '%'))
-        return STREAM_UNREADABLE;
     if (!strncmp(name, "KV_", 3))
         return STREAM_KEY_VALUE;
     if (!strncmp(name, "OBJ_", 4))

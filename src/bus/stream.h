@@ -11,9 +11,6 @@ enum stream_kind {
     STREAM_OBJECT,     /* OBJ_... */
     STREAM_WORK_QUEUE, /* retention workqueue: reading would take messages from their workers */
     STREAM_MIRROR,     /* a copy of another stream: its events are counted there */
-    /* Its name has a '%', with which nats-server garbles the reply subject of its messages: each
-     * ends the connection of who reads them, and with it the reading of all others. */
-    STREAM_UNREADABLE,
 };
 
 /* -1: no limit. */

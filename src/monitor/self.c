@@ -285,7 +285,7 @@ static void set_streams(const struct self *self, struct monitor *monitor, bool c
             set1(self, SELF_LAST_EVENT, tracked->name, (double)tracked->last_stored_at_ns / 1e9);
         set_lag(self, monitor, tracked, behind, connected, now_ns);
     }
-    double kinds[STREAM_UNREADABLE + 1] = {0};
+    double kinds[STREAM_MIRROR + 1] = {0};
     for (size_t i = 0; i < monitor->known.count; i++)
         kinds[monitor->known.items[i].kind]++;
     for (size_t k = 0; k < ARRAY_LEN(kinds) && connected; k++)

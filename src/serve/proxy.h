@@ -2,9 +2,9 @@
  * proxy: what pages may ask of Prometheus, and nothing else.
  *
  * Only paths that read, only their known parameters, within the limits below; each request is made
- * anew from its checked parts. An answer is handed on as Prometheus gave it, status included; what is no
- * answer of Prometheus's (a redirect, no JSON) is said and not handed on.
- * API: prometheus.io/docs/prometheus/latest/querying/api. Thread-safe.
+ * anew from its checked parts. An answer is handed on as Prometheus gave it, status included; what
+ * is no answer of Prometheus's (a redirect, no JSON) is said and not handed on. API:
+ * prometheus.io/docs/prometheus/latest/querying/api. Thread-safe.
  */
 #pragma once
 

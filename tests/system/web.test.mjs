@@ -173,7 +173,7 @@ test('the tail is filtered by subject, too', async (t) => {
   assert.deepEqual([...new Set(shown)], ['AgentFailed']);
 });
 
-test('a stream that is deleted and made anew while it is followed: its new events come, from the first on', async (t) => {
+test('a stream that is deleted and made anew while it is followed: its events come, from the first on', async (t) => {
   const { manager, publish, web } = await setUp(t);
   for (let n = 1; n <= 20; n++) await publish(agent(n, 'AgentDeployed'));
   const tail = await listen(`${web.url}/api/events/tail`);

@@ -13,8 +13,12 @@ const number = (value: unknown) => {
 };
 const objects = (value: unknown): Json[] | undefined => (Array.isArray(value) ? value.filter(isObject) : undefined);
 
+/** Without what is undefined. */
+const there = <T extends object>(value: T): T =>
+  Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as T;
+
 function soundResult(value: unknown): MappingResult | undefined {
-  return isObject(value) ? { ...value, text: string(value.text), color: string(value.color) } : undefined;
+  return isObject(value) ? there({ ...value, text: string(value.text), color: string(value.color) }) : undefined;
 }
 
 function soundMapping(mapping: Json): Mapping {
@@ -22,7 +26,7 @@ function soundMapping(mapping: Json): Mapping {
   const type = string(mapping.type) ?? '';
   if (type === 'value')
     return { type, options: Object.fromEntries(Object.entries(options).map(([key, one]) => [key, soundResult(one)])) };
-  return { type, options: { ...options, result: soundResult(options.result) } };
+  return { type, options: there({ ...options, result: soundResult(options.result) }) };
 }
 
 const soundStep = (step: Json): Threshold => ({ value: number(step.value) ?? null, color: string(step.color) ?? '' });
@@ -48,7 +52,7 @@ export function soundConfig(config: FieldConfig): FieldConfig {
     targetBlank: one.targetBlank === true,
   }));
   sound.custom = isObject(custom) ? custom : {};
-  return sound;
+  return there(sound);
 }
 
 /** null says no more than that nothing is there. */

@@ -60,12 +60,14 @@ static void page(void *context, const struct http_request *request, struct http_
 /* A person who mistyped an address gets a page that says so. */
 static void file(void *context, const struct http_request *request, struct http_response *response)
 {
+    (void)context;
     bool is_person = strstr(request->accept, "text/html") != NULL;
     file_or_none("ui", request->path + 1, "", request, response);
     if (response->status == 404 && is_person && strncmp(request->path, "/api/", 5) != 0) {
+        const struct asset *index = asset_find("ui/index.html");
         buf_reset(&response->body);
-        page(context, request, response);
-        response->status = 404;
+        asset_plain(index, &response->body);
+        response->content_type = index->type;
     }
 }
 

@@ -393,7 +393,9 @@ test('safe by default: policy, loopback, foreign names and sites', async (t) => 
     ['none', 200],
   ])
     assert.equal((await raw(`${web.url}/api/about`, { 'Sec-Fetch-Site': site })).statusCode, status, site);
-  const mistyped = await web.get('/dashbords', { headers: { accept: 'text/html' } });
+  const known = { accept: 'text/html', 'If-None-Match': page.headers.get('etag') };
+  const mistyped = await web.get('/dashbords', { headers: known });
+  assert.match(await mistyped.clone().text(), /<div id="app">/);
   assert.deepEqual([mistyped.status, mistyped.headers.get('content-type')], [404, 'text/html; charset=utf-8']);
   for (const path of [
     '/../etc/passwd',

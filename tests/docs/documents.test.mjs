@@ -42,7 +42,7 @@ const commands = DOCUMENTS.flatMap((document) => blocks(document)
 /** Where the documents speak of another server than the local one. */
 const OTHER_SERVER = 'nats://new.example.org:4222';
 
-/** The services that the documents replay into: one takes all, the others refuse the first event of a replay once. */
+/** The services that the documents replay into: one takes all, the others refuse a first event once. */
 async function answerReplays(scope, url) {
   const connection = await connectNats(scope, url);
   const seen = new Set();

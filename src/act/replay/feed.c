@@ -32,6 +32,7 @@ void replay_aggregate_name(const struct events_row *row, struct buf *out)
 struct feeding {
     struct feed *feed;
     size_t stream; /* where one is read alone */
+    bool ours;     /* who the events are for failed, not the reading */
     struct buf block;
 };
 
@@ -63,7 +64,9 @@ static int hand_over(struct feeding *feeding, struct replay_event *event, struct
         return 0;
     if (event->row.input)
         event->aggregate = replay_aggregate_key(&event->row);
-    return feed->each(feed->context, event, err);
+    int rc = feed->each(feed->context, event, err);
+    feeding->ours = feeding->ours || rc < 0;
+    return rc;
 }
 
 static void view_event(struct events_reader *reader, const char *stream, struct replay_event *event)
@@ -108,8 +111,10 @@ static int on_message(void *context, const struct bus_message *message, struct e
 
 static int on_idle(void *context, struct error *err)
 {
-    const struct feed *feed = ((struct feeding *)context)->feed;
-    return feed->idle(feed->context, err);
+    struct feeding *feeding = context;
+    int rc = feeding->feed->idle(feeding->feed->context, err);
+    feeding->ours = feeding->ours || rc < 0;
+    return rc;
 }
 
 static uint64_t start_of(const struct feed *feed, size_t stream)
@@ -168,12 +173,30 @@ static int merge_all(struct feeding *feeding, struct events_merge *merge, struct
         if (hand_over(feeding, &event, err) < 0)
             return -1;
         feed->read[event.stream] = event.seq;
-        if (feed->idle && since_idle++ % 64 == 0 && (got = feed->idle(feed->context, err)) != 0)
+        if (feed->idle && since_idle++ % 64 == 0 && (got = on_idle(feeding, err)) != 0)
             return got;
     }
-    if (got == 0 && feed->idle)
-        return feed->idle(feed->context, err);
-    return got;
+    return got == 0 && feed->idle ? on_idle(feeding, err) : got;
+}
+
+/* Were they all the time the streams that were chosen? */
+static int check_streams(const struct selection *selection, struct error *err)
+{
+    for (size_t i = 0; i < selection->stream_count; i++) {
+        const struct selection_stream *stream = &selection->streams[i];
+        struct stream_info info = {0};
+        if (stream_info(selection->reader.bus, stream->name, &info, err) < 0)
+            return -1;
+        bool same = !strcmp(info.created, stream->created);
+        if (!same)
+            (void)error_set(err, EXIT_CODE_DAMAGED,
+                            "stream %s was created anew at %s while it was read: it is another one",
+                            stream->name, info.created);
+        stream_info_done(&info);
+        if (!same)
+            return -1;
+    }
+    return 0;
 }
 
 static int run_merged(struct feeding *feeding, struct error *err)
@@ -195,6 +218,8 @@ static int run_merged(struct feeding *feeding, struct error *err)
     int rc = events_merge_open(reader, &merge, err);
     if (rc == 0)
         rc = merge_all(feeding, merge, err);
+    if (rc == 0)
+        rc = check_streams(selection, err);
     if (merge)
         events_merge_close(merge);
     reader->streams = kept;
@@ -264,8 +289,9 @@ static int follow(struct feed *feed, struct error *err)
         uint64_t next = feed->read[i] > selection->streams[i].cut ? feed->read[i]
                                                                   : selection->streams[i].cut;
         lives[i] = (struct live){.feeding = {.feed = feed, .stream = i}, .all = &all};
-        rc = ordered_open(hub, selection->streams[i].name, selection->server_filter, next + 1,
-                          on_live, &lives[i], &lives[i].reader, err);
+        /* Not the narrowed filter: subjects that it was made of are those of then. */
+        rc = ordered_open(hub, selection->streams[i].name, selection->wanted.events.subject,
+                          next + 1, on_live, &lives[i], &lives[i].reader, err);
         if (rc == 0)
             rc = ordered_begin(lives[i].reader, err);
     }
@@ -290,6 +316,8 @@ int feed_run(struct feed *feed, struct error *err)
         rc = run_merged(&feeding, err);
     if (rc == 0 && feed->follow && feed->selection->stream_count)
         rc = follow(feed, err);
+    if (rc < 0 && !feeding.ours && err && err->code == EXIT_CODE_PROBLEM)
+        err->code = EXIT_CODE_DAMAGED; /* a stream that was there when we began */
     buf_done(&feeding.block);
     return rc;
 }

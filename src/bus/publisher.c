@@ -169,6 +169,9 @@ static int take_ack(struct publisher *publisher, int64_t wait_ms, struct error *
     natsStatus s = natsSubscription_NextMsg(&msg, publisher->acks, wait_ms);
     if (s == NATS_TIMEOUT && !natsConnection_IsClosed(publisher->link))
         return 0;
+    if (s == NATS_NO_RESPONDERS) /* the library does not say to which message */
+        return error_set(err, EXIT_CODE_UNREACHABLE, "nobody takes what is sent (%s)",
+                         publisher->bus->place);
     if (s != NATS_OK)
         return bus_error(publisher->bus, s == NATS_TIMEOUT ? NATS_CONNECTION_CLOSED : s,
                          "waiting for acknowledgements", err);

@@ -179,6 +179,10 @@ static int read_values(const struct replay_values *values, struct replay_options
     if (!ret->json && strcmp(values->output, "text") != 0)
         return error_set(err, EXIT_CODE_USAGE, "--output: '%s' is neither text nor json",
                          values->output);
+    if (values->wanted.events.subject &&
+        !subject_is_filter(slice_of(values->wanted.events.subject)))
+        return error_set(err, EXIT_CODE_USAGE, "--subject: '%s' is no filter of subjects",
+                         values->wanted.events.subject);
     if (nats_values_check(&values->nats, err) < 0 ||
         (values->to.url && nats_values_check(&values->to, err) < 0) ||
         read_number("--rate", values->rate, "", &ret->rate, err) < 0 ||

@@ -54,6 +54,27 @@ static struct slice block_of(struct feeding *feeding, const struct event_input *
     return buf_slice(block);
 }
 
+/* Headers that the client library could not tell one by one (too many, or broken): the stored block
+ * itself. 1: the message was deleted meanwhile. Costs one request. */
+static int fetch_block(struct feeding *feeding, struct replay_event *event, struct error *err)
+{
+    const struct selection *selection = feeding->feed->selection;
+    CLEANUP_BUF struct buf subject = {0}, payload = {0};
+    struct error problem = ERROR_NONE;
+    int64_t stored_at_ns;
+    buf_reset(&feeding->block);
+    if (stream_get_message(selection->reader.bus, selection->streams[event->stream].name,
+                           event->seq, &subject, &feeding->block, &payload, &stored_at_ns,
+                           &problem) == 0) {
+        event->header_block =
+            feeding->block.len ? buf_slice(&feeding->block) : SLICE_ABSENT;
+        event->input.header_block = event->header_block;
+        return 0;
+    }
+    return problem.code == EXIT_CODE_PROBLEM ? 1
+                                             : error_set(err, problem.code, "%s", problem.text);
+}
+
 static int hand_over(struct feeding *feeding, struct replay_event *event, struct error *err)
 {
     struct feed *feed = feeding->feed;
@@ -170,7 +191,10 @@ static int merge_all(struct feeding *feeding, struct events_merge *merge, struct
         };
         event.header_block = block_of(feeding, row.input);
         feed->passed++;
-        if (hand_over(feeding, &event, err) < 0)
+        int count = row.input->header_count, gone = 0;
+        if (count < 0 || count >= EVENT_HEADERS_MAX)
+            gone = fetch_block(feeding, &event, err);
+        if (gone < 0 || (gone == 0 && hand_over(feeding, &event, err) < 0))
             return -1;
         feed->read[event.stream] = event.seq;
         if (feed->idle && since_idle++ % 64 == 0 && (got = on_idle(feeding, err)) != 0)

@@ -476,16 +476,24 @@ static int plan_only(struct replay *replay, struct slice words, struct error *er
 }
 
 /* What cannot be meant together. */
+static int check_follow(const struct replay_wanted *wanted, const char *correlation, bool follow,
+                        struct error *err)
+{
+    if (follow && (wanted->until || correlation))
+        return error_set(err, EXIT_CODE_USAGE,
+                         "--follow goes on behind the cut; with %s there is an end",
+                         correlation ? "--correlation" : "--until");
+    return 0;
+}
+
 static int check_options(const struct replay *replay, struct error *err)
 {
     const struct replay_options *options = replay->options;
     const struct target *target = &replay->target;
     const struct target_kind *kind = target->kind;
     bool is_stdout = !strcmp(target->where, "-");
-    if (options->follow && (replay->selection.wanted.until || replay->selection.correlation))
-        return error_set(err, EXIT_CODE_USAGE,
-                         "--follow goes on behind the cut; with %s there is an end",
-                         replay->selection.correlation ? "--correlation" : "--until");
+    if (check_follow(&replay->selection.wanted, NULL, options->follow, err) < 0)
+        return -1; /* out of the filter's file */
     if (options->follow && kind->finish)
         return error_set(err, EXIT_CODE_USAGE,
                          "--follow never ends, and %s:%s is switched when all is there",
@@ -498,6 +506,10 @@ static int check_options(const struct replay *replay, struct error *err)
         return error_set(err, EXIT_CODE_USAGE, "--keep-old is for kv: targets");
     if (options->prefix && kind != &target_stream)
         return error_set(err, EXIT_CODE_USAGE, "--prefix is for stream: targets");
+    if (options->prefix && *options->prefix &&
+        (!subject_is_filter(slice_of(options->prefix)) || strpbrk(options->prefix, "*>")))
+        return error_set(err, EXIT_CODE_USAGE, "--prefix: '%s' cannot stand before subjects",
+                         options->prefix);
     if (options->to_nats.url && kind == &target_file)
         return error_set(err, EXIT_CODE_USAGE, "--to-nats: a file is on no server");
     return 0;
@@ -507,7 +519,8 @@ static int run_new(struct replay *replay, struct error *err)
 {
     const struct replay_options *options = replay->options;
     CLEANUP_BUF struct buf words = {0};
-    if (selection_open(&replay->selection, &options->wanted, &options->nats, options->rules_dir,
+    if (check_follow(&options->wanted, options->wanted.events.correlation, options->follow, err) < 0 ||
+        selection_open(&replay->selection, &options->wanted, &options->nats, options->rules_dir,
                        options->stopped, err) < 0 ||
         open_target(replay, options->target, err) < 0 || check_options(replay, err) < 0 ||
         replay->target.kind->check(&replay->target, &words, err) < 0)

@@ -32,7 +32,7 @@ enum {
     RETRY_MS = 200,
     WAIT_MS = 100,
     NAP_MS = 10,      /* where nothing can come */
-    BREAKS_MAX = 20,  /* then it is what we send that breaks it */
+    BREAKS_FORGIVEN = 3, /* more without an answer in between: it may be what we send */
     REPLY_SHOWN_MAX = 200,
     /* Of one connection: enough that the server never waits. More would only make each answer wait
      * longer, and with it the next event of its aggregate. */
@@ -227,7 +227,11 @@ static int find_stored(struct target *target, uint64_t floor, struct error *err)
     struct async *async = target->own;
     struct stream_info info = {0};
     if (stream_info(target->replay->to, async->stream, &info, err) < 0)
-        return -1;
+        return err->code == EXIT_CODE_PROBLEM
+                   ? error_set(err, EXIT_CODE_DAMAGED,
+                               "stream %s is no longer there: what was replayed into it is gone",
+                               async->stream)
+                   : -1;
     int rc = 0;
     if (async->created && strcmp(async->created, info.created) != 0)
         rc = error_set(err, EXIT_CODE_DAMAGED, "stream %s was created anew at %s: what was replayed "
@@ -308,11 +312,10 @@ static int recover(struct target *target, struct error *err)
     if (!async->trouble_ns)
         async->trouble_ns = instant_monotonic_ns();
     target->replay->figures.retried += async->sent;
-    if (++async->breaks > BREAKS_MAX)
-        return error_set(err, EXIT_CODE_UNREACHABLE, "the link broke %u times over what is sent: %s",
-                         async->breaks - 1, problem.text);
-    if (async->breaks > 1)
+    if (async->breaks++ && has_patience(target, async))
         (void)nanosleep(&nap, NULL);
+    if (!has_patience(target, async))
+        return error_set(err, problem.code, "%s", problem.text);
     while (reopen(target, &problem) < 0) {
         if (problem.code != EXIT_CODE_UNREACHABLE || !has_patience(target, async))
             return error_set(err, problem.code, "%s", problem.text);
@@ -320,7 +323,8 @@ static int recover(struct target *target, struct error *err)
     }
     sort_out(target);
     async->broken = false;
-    async->trouble_ns = 0; /* what breaks it again and again is counted by breaks */
+    if (async->breaks <= BREAKS_FORGIVEN || async->flight.head == async->flight.tail)
+        async->trouble_ns = 0;
     async->answer_ns = instant_monotonic_ns();
     return 0;
 }
@@ -492,7 +496,8 @@ static int async_poll(struct target *target, int wait_ms, struct error *err)
         return error_set(err, async->problem.code, "%s", async->problem.text);
     if (async->broken && recover(target, err) < 0)
         return -1;
-    if (async->trouble_ns && !has_patience(target, async))
+    if (async->trouble_ns && async->flight.head != async->flight.tail &&
+        !has_patience(target, async))
         return error_set(err, EXIT_CODE_UNREACHABLE, "%s: %s",
                          async->is_service ? async->prefix : async->stream,
                          async->reason.len ? buf_cstr(&async->reason) : "it does not answer");
@@ -639,9 +644,9 @@ static int create_stream(struct target *target, bool same, struct error *err)
     const char *subjects[256];
     size_t count = 0;
     bool created;
-    CLEANUP_FREE char *own = xasprintf(
-        "%s.>", replay->options->prefix ? replay->options->prefix : target->where);
-    if (same || (replay->options->prefix && *replay->options->prefix))
+    const char *prefix = replay->options->prefix; /* "": none at all is asked for */
+    CLEANUP_FREE char *own = xasprintf("%s.>", prefix && *prefix ? prefix : target->where);
+    if (prefix ? *prefix != 0 : same)
         subjects[count++] = own;
     for (size_t i = 0; !count && i < selection->stream_count; i++) {
         for (size_t j = 0; j < selection->streams[i].subject_count && count < 256; j++)

@@ -7,7 +7,6 @@
 #include "bus/bus_internal.h"
 
 enum {
-    SUBJECT_MAX = 1024,
     WRITE_DEADLINE_MS = 10000, /* a frozen server must not freeze us */
     INBOX_MAX = 96,
     API_CLUSTER_NOT_AVAILABLE = 10008,
@@ -170,6 +169,9 @@ static int take_ack(struct publisher *publisher, int64_t wait_ms, struct error *
     natsStatus s = natsSubscription_NextMsg(&msg, publisher->acks, wait_ms);
     if (s == NATS_TIMEOUT && !natsConnection_IsClosed(publisher->link))
         return 0;
+    if (s == NATS_NO_RESPONDERS) /* the library does not say to which message */
+        return error_set(err, EXIT_CODE_UNREACHABLE, "nobody takes what is sent (%s)",
+                         publisher->bus->place);
     if (s != NATS_OK)
         return bus_error(publisher->bus, s == NATS_TIMEOUT ? NATS_CONNECTION_CLOSED : s,
                          "waiting for acknowledgements", err);
@@ -244,10 +246,10 @@ int publisher_send(struct publisher *publisher, uint64_t tag, struct slice subje
                    const struct bus_header *headers, size_t header_count, struct slice payload,
                    int timeout_ms, struct error *err)
 {
-    char name[SUBJECT_MAX], reply[INBOX_MAX + 24];
+    char name[PUBLISHER_SUBJECT_MAX], reply[INBOX_MAX + 24];
     if (subject.len >= sizeof name)
         return error_set(err, EXIT_CODE_USAGE, "the subject is longer than %d bytes: %.80s...",
-                         SUBJECT_MAX, subject.ptr);
+                         PUBLISHER_SUBJECT_MAX, subject.ptr);
     if (!publisher->link)
         return error_set(err, EXIT_CODE_UNREACHABLE, "the link to NATS is down (%s)",
                          publisher->bus->place);

@@ -15,6 +15,9 @@
 
 #include "bus/bus.h"
 
+/* Bytes of a subject, with its end: the server's control line takes 4096 with the rest. */
+#define PUBLISHER_SUBJECT_MAX 3072
+
 struct publisher;
 
 struct publisher_ack {

@@ -179,6 +179,10 @@ static int read_values(const struct replay_values *values, struct replay_options
     if (!ret->json && strcmp(values->output, "text") != 0)
         return error_set(err, EXIT_CODE_USAGE, "--output: '%s' is neither text nor json",
                          values->output);
+    if (values->wanted.events.subject &&
+        !subject_is_filter(slice_of(values->wanted.events.subject)))
+        return error_set(err, EXIT_CODE_USAGE, "--subject: '%s' is no filter of subjects",
+                         values->wanted.events.subject);
     if (nats_values_check(&values->nats, err) < 0 ||
         (values->to.url && nats_values_check(&values->to, err) < 0) ||
         read_number("--rate", values->rate, "", &ret->rate, err) < 0 ||
@@ -187,17 +191,70 @@ static int read_values(const struct replay_values *values, struct replay_options
     return read_on_error(values->on_error, ret, err);
 }
 
+/* --- what goes together ----------------------------------------------------------------------- */
+
+/* The first option given that only a new replay takes; NULL: none. `selecting`: or a checksum. */
+static const char *given_for_new(const struct replay_values *values, bool selecting)
+{
+    const struct replay_wanted *wanted = &values->wanted;
+    const struct {
+        const char *name;
+        bool given, selects;
+    } all[] = {
+        {"--stream", wanted->events.stream, true},
+        {"--aggregate", wanted->events.aggregate, true},
+        {"--domain", wanted->events.domain, true},
+        {"--type", wanted->events.type, true},
+        {"--from", wanted->from, true},
+        {"--until", wanted->until, true},
+        {"--correlation", wanted->events.correlation, true},
+        {"--where", wanted->events.where, true},
+        {"--subject", wanted->events.subject, true},
+        {"--filter", wanted->filter_file, true},
+        {"--target", values->target, false},
+        {"--prefix", values->prefix, false},
+        {"--rate", values->rate, false},
+        {"--speed", values->speed, false},
+        {"--dry-run", values->dry_run, false},
+        {"--follow", values->follow, false},
+        {"--keep-old", values->keep_old, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        if (all[i].given && (selecting || !all[i].selects))
+            return all[i].name;
+    }
+    return NULL;
+}
+
+static int check_together(const struct replay_values *values, const char *word, struct error *err)
+{
+    bool is_checksum = word && !strcmp(word, "checksum");
+    const char *other = values->resume || word ? given_for_new(values, !is_checksum) : NULL;
+    if (word && values->resume)
+        return error_set(err, EXIT_CODE_USAGE, "'%s' and --resume: one of them", word);
+    if (other && values->resume)
+        return error_set(err, EXIT_CODE_USAGE,
+                         "--resume goes on with what its record says; leave %s out", other);
+    if (other)
+        return error_set(err, EXIT_CODE_USAGE, "'%s' does not take %s", word, other);
+    if (values->file && !is_checksum)
+        return error_set(err, EXIT_CODE_USAGE, "--out is for 'checksum'; say --target file:%s",
+                         values->file);
+    if (values->retry && (!word || strcmp(word, "parked") != 0))
+        return error_set(err, EXIT_CODE_USAGE, "--retry is for 'parked ID'");
+    if ((values->to.creds || values->to.tls_ca) && !values->to.url)
+        return error_set(err, EXIT_CODE_USAGE, "%s is for the server that --to-nats names",
+                         values->to.creds ? "--to-creds" : "--to-tls-ca");
+    return 0;
+}
+
 /* --- the verb --------------------------------------------------------------------------------- */
 
 static int replay_it(const struct replay_values *values, const struct replay_options *wanted,
                      struct error *err)
 {
     if (values->resume)
-        return values->target ? (error_set(err, EXIT_CODE_USAGE,
-                                           "--resume goes on with the target of its record; leave "
-                                           "--target out"),
-                                 EXIT_CODE_USAGE)
-                              : replay_resume(wanted, values->resume, err);
+        return replay_resume(wanted, values->resume, err);
     if (!values->target) {
         (void)error_set(err, EXIT_CODE_USAGE,
                         "say where to: --target file:PATH, -, stream:NAME, subject:PREFIX, "
@@ -244,7 +301,8 @@ static int run_verb(const void *opaque, int count, char **operands, struct error
                         "the shipped rules were not found; name the folder by --rules DIR");
         return EXIT_CODE_USAGE;
     }
-    if (read_values(values, &wanted, err) < 0)
+    if (check_together(values, count ? operands[0] : NULL, err) < 0 ||
+        read_values(values, &wanted, err) < 0)
         return (int)err->code;
     wanted.rules_dir = folder;
     watch_signals();

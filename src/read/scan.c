@@ -7,6 +7,7 @@
 
 enum { WAIT_MS = 200, CONNECT_MS = 2000, APART_MS = 300 };
 static const int64_t patience_default_ns = 30 * NS_PER_SECOND;
+static const int64_t gone_after_ns = 3 * NS_PER_SECOND; /* not at once: a cluster may be electing */
 
 struct scan {
     const struct scan_options *options;
@@ -69,6 +70,16 @@ static int begin(struct scan *scan, struct error *err)
     return ordered_begin(scan->reader, err);
 }
 
+/* Its server answers, and knows of none: it was removed while it was read. */
+static bool is_gone(const struct scan *scan)
+{
+    struct stream_info info = {0};
+    struct error problem = ERROR_NONE;
+    int rc = stream_info(scan->options->bus, scan->options->stream, &info, &problem);
+    stream_info_done(&info);
+    return rc < 0 && problem.code == EXIT_CODE_PROBLEM;
+}
+
 static int mend(struct scan *scan, struct error *err)
 {
     const struct scan_options *options = scan->options;
@@ -82,6 +93,8 @@ static int mend(struct scan *scan, struct error *err)
     /* A server that has just started refuses what it will take in a moment. */
     bool passes = problem.code == EXIT_CODE_UNREACHABLE ||
                   (problem.code == EXIT_CODE_REFUSED && scan->reader);
+    if (passes && scan->reader && now - scan->lost_ns > gone_after_ns && is_gone(scan))
+        return error_set(err, EXIT_CODE_DAMAGED, "stream %s is no longer there", options->stream);
     if (!passes || now - scan->lost_ns > patience || bus_is_closed(options->bus))
         return error_set(err, problem.code, "stream %s: %s", options->stream, problem.text);
     (void)ordered_hub_wait(scan->hub, APART_MS);

@@ -79,10 +79,18 @@ static int by_name(const void *a, const void *b)
     return order ? order : (x->key > y->key) - (x->key < y->key);
 }
 
+/* Where keys are not known, two of the same name are told apart by what is in them. */
+static int by_all(const void *a, const void *b)
+{
+    const struct digest_entry *x = a, *y = b;
+    int order = by_name(a, b);
+    return order ? order : memcmp(x->chain, y->chain, DIGEST_BYTES);
+}
+
 void digest_sort(struct digest *digest)
 {
     if (digest->count)
-        qsort(digest->entries, digest->count, sizeof *digest->entries, by_name);
+        qsort(digest->entries, digest->count, sizeof *digest->entries, by_all);
     u64map_done(&digest->by_key);
     digest->by_key = (struct u64map){0};
 }

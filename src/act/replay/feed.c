@@ -32,6 +32,7 @@ void replay_aggregate_name(const struct events_row *row, struct buf *out)
 struct feeding {
     struct feed *feed;
     size_t stream; /* where one is read alone */
+    bool ours;     /* who the events are for failed, not the reading */
     struct buf block;
 };
 
@@ -53,6 +54,27 @@ static struct slice block_of(struct feeding *feeding, const struct event_input *
     return buf_slice(block);
 }
 
+/* Headers that the client library could not tell one by one (too many, or broken): the stored block
+ * itself. 1: the message was deleted meanwhile. Costs one request. */
+static int fetch_block(struct feeding *feeding, struct replay_event *event, struct error *err)
+{
+    const struct selection *selection = feeding->feed->selection;
+    CLEANUP_BUF struct buf subject = {0}, payload = {0};
+    struct error problem = ERROR_NONE;
+    int64_t stored_at_ns;
+    buf_reset(&feeding->block);
+    if (stream_get_message(selection->reader.bus, selection->streams[event->stream].name,
+                           event->seq, &subject, &feeding->block, &payload, &stored_at_ns,
+                           &problem) == 0) {
+        event->header_block =
+            feeding->block.len ? buf_slice(&feeding->block) : SLICE_ABSENT;
+        event->input.header_block = event->header_block;
+        return 0;
+    }
+    return problem.code == EXIT_CODE_PROBLEM ? 1
+                                             : error_set(err, problem.code, "%s", problem.text);
+}
+
 static int hand_over(struct feeding *feeding, struct replay_event *event, struct error *err)
 {
     struct feed *feed = feeding->feed;
@@ -63,7 +85,9 @@ static int hand_over(struct feeding *feeding, struct replay_event *event, struct
         return 0;
     if (event->row.input)
         event->aggregate = replay_aggregate_key(&event->row);
-    return feed->each(feed->context, event, err);
+    int rc = feed->each(feed->context, event, err);
+    feeding->ours = feeding->ours || rc < 0;
+    return rc;
 }
 
 static void view_event(struct events_reader *reader, const char *stream, struct replay_event *event)
@@ -108,8 +132,10 @@ static int on_message(void *context, const struct bus_message *message, struct e
 
 static int on_idle(void *context, struct error *err)
 {
-    const struct feed *feed = ((struct feeding *)context)->feed;
-    return feed->idle(feed->context, err);
+    struct feeding *feeding = context;
+    int rc = feeding->feed->idle(feeding->feed->context, err);
+    feeding->ours = feeding->ours || rc < 0;
+    return rc;
 }
 
 static uint64_t start_of(const struct feed *feed, size_t stream)
@@ -165,15 +191,36 @@ static int merge_all(struct feeding *feeding, struct events_merge *merge, struct
         };
         event.header_block = block_of(feeding, row.input);
         feed->passed++;
-        if (hand_over(feeding, &event, err) < 0)
+        int count = row.input->header_count, gone = 0;
+        if (count < 0 || count >= EVENT_HEADERS_MAX)
+            gone = fetch_block(feeding, &event, err);
+        if (gone < 0 || (gone == 0 && hand_over(feeding, &event, err) < 0))
             return -1;
         feed->read[event.stream] = event.seq;
-        if (feed->idle && since_idle++ % 64 == 0 && (got = feed->idle(feed->context, err)) != 0)
+        if (feed->idle && since_idle++ % 64 == 0 && (got = on_idle(feeding, err)) != 0)
             return got;
     }
-    if (got == 0 && feed->idle)
-        return feed->idle(feed->context, err);
-    return got;
+    return got == 0 && feed->idle ? on_idle(feeding, err) : got;
+}
+
+/* Were they all the time the streams that were chosen? */
+static int check_streams(const struct selection *selection, struct error *err)
+{
+    for (size_t i = 0; i < selection->stream_count; i++) {
+        const struct selection_stream *stream = &selection->streams[i];
+        struct stream_info info = {0};
+        if (stream_info(selection->reader.bus, stream->name, &info, err) < 0)
+            return -1;
+        bool same = !strcmp(info.created, stream->created);
+        if (!same)
+            (void)error_set(err, EXIT_CODE_DAMAGED,
+                            "stream %s was created anew at %s while it was read: it is another one",
+                            stream->name, info.created);
+        stream_info_done(&info);
+        if (!same)
+            return -1;
+    }
+    return 0;
 }
 
 static int run_merged(struct feeding *feeding, struct error *err)
@@ -195,6 +242,8 @@ static int run_merged(struct feeding *feeding, struct error *err)
     int rc = events_merge_open(reader, &merge, err);
     if (rc == 0)
         rc = merge_all(feeding, merge, err);
+    if (rc == 0)
+        rc = check_streams(selection, err);
     if (merge)
         events_merge_close(merge);
     reader->streams = kept;
@@ -264,8 +313,9 @@ static int follow(struct feed *feed, struct error *err)
         uint64_t next = feed->read[i] > selection->streams[i].cut ? feed->read[i]
                                                                   : selection->streams[i].cut;
         lives[i] = (struct live){.feeding = {.feed = feed, .stream = i}, .all = &all};
-        rc = ordered_open(hub, selection->streams[i].name, selection->server_filter, next + 1,
-                          on_live, &lives[i], &lives[i].reader, err);
+        /* Not the narrowed filter: subjects that it was made of are those of then. */
+        rc = ordered_open(hub, selection->streams[i].name, selection->wanted.events.subject,
+                          next + 1, on_live, &lives[i], &lives[i].reader, err);
         if (rc == 0)
             rc = ordered_begin(lives[i].reader, err);
     }
@@ -290,6 +340,8 @@ int feed_run(struct feed *feed, struct error *err)
         rc = run_merged(&feeding, err);
     if (rc == 0 && feed->follow && feed->selection->stream_count)
         rc = follow(feed, err);
+    if (rc < 0 && !feeding.ours && err && err->code == EXIT_CODE_PROBLEM)
+        err->code = EXIT_CODE_DAMAGED; /* a stream that was there when we began */
     buf_done(&feeding.block);
     return rc;
 }

@@ -39,7 +39,7 @@ bool projecting_in_scope(const struct selection *selection, struct slice key)
 
 /* --- writes ----------------------------------------------------------------------------------- */
 
-enum { SEND_TIMEOUT_MS = 5000, WAIT_MS = 100, RETRY_MS = 200 };
+enum { SEND_TIMEOUT_MS = 5000, WAIT_MS = 100, RETRY_MS = 200, HEADER_ROOM = 64 };
 static const int64_t patience_ns = 60 * NS_PER_SECOND;
 
 struct write {
@@ -49,6 +49,7 @@ struct write {
 
 struct kv_writes {
     struct bus *bus;
+    bool (*stopped)(void); /* then it is not waited for so long; or NULL */
     char *bucket;
     struct publisher *link;
     struct write ring[KV_PENDING_MAX];
@@ -92,10 +93,13 @@ static void on_ack(void *context, const struct publisher_ack *ack)
     writes->refused = writes->refused || !(ack->no_stream || ack->transient);
 }
 
-int kv_writes_new(struct bus *bus, const char *bucket, struct kv_writes **ret, struct error *err)
+int kv_writes_new(const struct replay *replay, const char *bucket, struct kv_writes **ret,
+                  struct error *err)
 {
     struct kv_writes *writes = xcalloc(1, sizeof *writes);
+    struct bus *bus = replay->to;
     writes->bus = bus;
+    writes->stopped = replay->options->stopped;
     writes->bucket = xstrdup(bucket);
     *ret = writes;
     return publisher_new(bus, KV_PENDING_MAX, on_ack, writes, &writes->link, err);
@@ -145,7 +149,9 @@ static int mend(struct kv_writes *writes, struct error *problem, struct error *e
     if (!writes->trouble_ns)
         writes->trouble_ns = now;
     do {
-        if (instant_monotonic_ns() - writes->trouble_ns > patience_ns ||
+        bool is_stopped = writes->stopped && writes->stopped();
+        if (instant_monotonic_ns() - writes->trouble_ns >
+                (is_stopped ? patience_ns / 12 : patience_ns) ||
             bus_is_closed(writes->bus))
             return error_set(err, EXIT_CODE_UNREACHABLE, "bucket %s: %s", writes->bucket,
                              problem->text[0] ? problem->text : writes->reason);
@@ -157,7 +163,11 @@ static int mend(struct kv_writes *writes, struct error *problem, struct error *e
 int kv_writes_poll(struct kv_writes *writes, int wait_ms, struct error *err)
 {
     struct error problem = ERROR_NONE;
-    int rc = publisher_poll(writes->link, publisher_in_flight(writes->link) ? wait_ms : 0, &problem);
+    const struct timespec nap = {.tv_nsec = (wait_ms < 10 ? wait_ms : 10) * NS_PER_MS};
+    bool waits = publisher_in_flight(writes->link) > 0;
+    if (!waits && wait_ms > 0)
+        (void)nanosleep(&nap, NULL); /* nothing can come; a signal ends it */
+    int rc = publisher_poll(writes->link, waits ? wait_ms : 0, &problem);
     return rc < 0 || writes->again ? mend(writes, &problem, err) : 0;
 }
 
@@ -180,6 +190,12 @@ int kv_writes_put(struct kv_writes *writes, const char *key, struct slice value,
                   struct error *err)
 {
     struct error problem = ERROR_NONE;
+    size_t most = bus_payload_max(writes->bus);
+    if (most && value.len + HEADER_ROOM > most)
+        return error_set(err, EXIT_CODE_DAMAGED,
+                         "bucket %s: the document %s has %zu bytes, and the server takes messages "
+                         "of %zu: raise its max_payload",
+                         writes->bucket, key, value.len, most);
     while (writes->tail - writes->head == KV_PENDING_MAX || writes->bytes > KV_PENDING_BYTES) {
         if (kv_writes_poll(writes, WAIT_MS, err) < 0)
             return -1;
@@ -260,8 +276,13 @@ static int refold(void *context, const struct replay_event *event, struct error 
 static int look(void *context, struct error *err)
 {
     const struct verifying *verifying = context;
-    (void)err;
-    return replay_is_stopped(verifying->replay);
+    struct replay *replay = verifying->replay;
+    if (!replay->looking && replay_keep(replay, err) < 0)
+        return -1;
+    if (!replay_is_stopped(replay))
+        return 0;
+    replay->interrupted = !replay->cancelled;
+    return 1;
 }
 
 static void differs(struct verifying *verifying, struct slice key, const char *how)

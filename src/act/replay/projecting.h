@@ -26,7 +26,8 @@ bool projecting_in_scope(const struct selection *selection, struct slice key);
 #define KV_PENDING_BYTES ((size_t)32 << 20)
 
 struct kv_writes;
-int kv_writes_new(struct bus *bus, const char *bucket, struct kv_writes **ret, struct error *err);
+int kv_writes_new(const struct replay *replay, const char *bucket, struct kv_writes **ret,
+                  struct error *err);
 void kv_writes_free(struct kv_writes *writes); /* NULL is allowed */
 int kv_writes_put(struct kv_writes *writes, const char *key, struct slice value, bool is_delete,
                   struct error *err);

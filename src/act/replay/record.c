@@ -76,34 +76,82 @@ const char *replay_record_state(const struct replay_record *record)
         return state;
     bool stale = instant_parse_rfc3339(slice_of(replay_record_text(record, "updated_at")), &at_ns) &&
                  instant_now_ns() - at_ns > RECORD_STALE_NS;
-    return stale || process_is_gone(record) ? "broken off" : state;
+    if (!stale && !process_is_gone(record))
+        return state;
+    return !strcmp(state, "running") ? "broken off" : "cancelled"; /* nobody is left to stop */
 }
 
 bool replay_record_is_open(const struct replay_record *record)
 {
     const char *state = replay_record_text(record, "state");
-    return strcmp(state, "done") != 0 && strcmp(state, "cancelled") != 0;
+    return strcmp(state, "done") != 0 && strcmp(state, "cancelled") != 0 &&
+           strcmp(state, "cancelling") != 0;
+}
+
+static int store(struct replay_record *record, struct bus *bus, struct error *err)
+{
+    struct kv_config config = {.history = 1, .description = "replays of cim-ops"};
+    bool created;
+    CLEANUP_FREE char *text = json_dumps(record->root, JSON_COMPACT);
+    if (!record->revision && kv_ensure(bus, REPLAY_BUCKET, &config, &created, err) < 0)
+        return -1;
+    return kv_update(bus, REPLAY_BUCKET, record->id, slice_of(text ? text : "{}"),
+                     record->revision, &record->revision, err);
+}
+
+/* The bucket was removed under a replay that runs: all that it takes to go on is here. */
+static bool is_bucket_gone(struct bus *bus)
+{
+    struct kv_info info;
+    struct error problem = ERROR_NONE;
+    return kv_info(bus, REPLAY_BUCKET, &info, &problem) < 0 && problem.code == EXIT_CODE_PROBLEM;
+}
+
+int replay_record_put(struct replay_record *record, struct bus *bus, struct error *err)
+{
+    struct error problem = ERROR_NONE;
+    int rc = store(record, bus, &problem);
+    if (rc < 0 && problem.code == EXIT_CODE_PROBLEM && is_bucket_gone(bus)) {
+        record->revision = 0;
+        rc = store(record, bus, &problem);
+    }
+    if (rc == 0)
+        return 0;
+    return problem.code == EXIT_CODE_REFUSED
+               ? error_set(err, EXIT_CODE_REFUSED,
+                           "another process has taken replay %s over, or cancelled it", record->id)
+               : error_set(err, problem.code, "%s", problem.text);
 }
 
 int replay_record_write(struct replay_record *record, struct bus *bus, struct error *err)
 {
-    struct kv_config config = {.history = 1, .description = "replays of cim-ops"};
     char when[INSTANT_TEXT_MAX], host[256] = "";
-    bool created;
     (void)instant_format(instant_now_ns(), when);
     (void)gethostname(host, sizeof host - 1);
     replay_record_set(record, "updated_at", json_string(when));
     replay_record_set(record, "by", json_pack("{s:s, s:i}", "host", host, "pid", (int)getpid()));
-    CLEANUP_FREE char *text = json_dumps(record->root, JSON_COMPACT);
-    if (!record->revision && kv_ensure(bus, REPLAY_BUCKET, &config, &created, err) < 0)
-        return -1;
-    if (kv_update(bus, REPLAY_BUCKET, record->id, slice_of(text ? text : "{}"), record->revision,
-                  &record->revision, err) == 0)
-        return 0;
-    return err && err->code == EXIT_CODE_REFUSED
-               ? error_set(err, EXIT_CODE_REFUSED,
-                           "another process has taken replay %s over, or cancelled it", record->id)
-               : -1;
+    return replay_record_put(record, bus, err);
+}
+
+/* As replay_record_write() makes it: a target, streams with their cuts, places within them. */
+static bool is_record(json_t *root)
+{
+    json_t *streams = json_object_get(json_object_get(root, "selection"), "streams");
+    json_t *positions = json_object_get(root, "positions");
+    const char *target = json_string_value(json_object_get(root, "target"));
+    bool is_good = target && *target && json_string_value(json_object_get(root, "state")) &&
+                   json_array_size(streams) > 0;
+    for (size_t i = 0; is_good && i < json_array_size(streams); i++) {
+        json_t *stream = json_array_get(streams, i);
+        const char *name = json_string_value(json_object_get(stream, "name"));
+        json_t *place = name ? json_object_get(positions, name) : NULL;
+        is_good = name && json_is_integer(json_object_get(stream, "first")) &&
+                  json_is_integer(json_object_get(stream, "cut")) &&
+                  (!place || (json_is_integer(place) &&
+                              json_integer_value(place) >=
+                                  json_integer_value(json_object_get(stream, "first"))));
+    }
+    return is_good;
 }
 
 int replay_record_load(struct replay_record *record, struct bus *bus, const char *id, struct error *err)
@@ -118,11 +166,13 @@ int replay_record_load(struct replay_record *record, struct bus *bus, const char
                    ? error_set(err, EXIT_CODE_PROBLEM,
                                "there is no replay '%s'; 'cim-ops replay list' shows them", id)
                    : -1;
-    record->root = json_loadb(text.ptr, text.len, 0, NULL);
+    record->root = json_loadb(text.len ? text.ptr : "", text.len, 0, NULL);
     (void)snprintf(record->id, sizeof record->id, "%s", id);
-    return json_is_object(record->root)
+    return is_record(record->root)
                ? 0
-               : error_set(err, EXIT_CODE_DAMAGED, "the record of replay %s cannot be read", id);
+               : error_set(err, EXIT_CODE_DAMAGED,
+                           "what is in bucket " REPLAY_BUCKET " under %s is no record of a replay",
+                           id);
 }
 
 /* --- all of them ------------------------------------------------------------------------------ */

@@ -29,7 +29,9 @@ void replay_record_new(struct replay_record *record);
 void replay_record_done(struct replay_record *record);
 /* Creates the bucket when it is not there. */
 int replay_record_write(struct replay_record *record, struct bus *bus, struct error *err);
-/* EXIT_CODE_PROBLEM: there is none of that id. */
+/* The same in the name of who wrote it last. */
+int replay_record_put(struct replay_record *record, struct bus *bus, struct error *err);
+/* EXIT_CODE_PROBLEM: there is none of that id. EXIT_CODE_DAMAGED: it is no record. */
 int replay_record_load(struct replay_record *record, struct bus *bus, const char *id, struct error *err);
 
 const char *replay_record_text(const struct replay_record *record, const char *key); /* "" when it has none */

@@ -2,6 +2,8 @@
 
 #include "act/replay/replay_internal.h"
 
+enum { SUBJECT_SHOWN_MAX = 200 };
+
 bool replay_is_blocked(const struct replay *replay, uint64_t aggregate, uint64_t *ret_seq)
 {
     const uint64_t *seq = u64map_get(&replay->blocked, aggregate);
@@ -62,6 +64,9 @@ int replay_refused(struct replay *replay, const struct refused *refused, const c
 {
     const char *stream = replay->selection.streams[refused->stream].name;
     unsigned long long seq = refused->seq;
+    struct slice shown = {refused->subject.ptr, refused->subject.len < SUBJECT_SHOWN_MAX
+                                                    ? refused->subject.len
+                                                    : SUBJECT_SHOWN_MAX};
     switch (replay->options->on_error) {
     case ON_ERROR_PARK: return park(replay, refused, reason, err);
     case ON_ERROR_SKIP:
@@ -69,7 +74,7 @@ int replay_refused(struct replay *replay, const struct refused *refused, const c
             return error_set(err, EXIT_CODE_DAMAGED,
                              "%s %llu (%.*s) was refused: %s; %llu were skipped before, which is "
                              "what --on-error allows",
-                             stream, seq, SLICE_ARG(refused->subject), reason,
+                             stream, seq, SLICE_ARG(shown), reason,
                              (unsigned long long)replay->figures.skipped);
         replay->figures.skipped++;
         story_tell(replay, "EventSkipped",
@@ -79,5 +84,5 @@ int replay_refused(struct replay *replay, const struct refused *refused, const c
     case ON_ERROR_STOP: break;
     }
     return error_set(err, EXIT_CODE_DAMAGED, "%s %llu (%.*s) was refused: %s", stream, seq,
-                     SLICE_ARG(refused->subject), reason);
+                     SLICE_ARG(shown), reason);
 }

@@ -84,9 +84,11 @@ struct replay {
     struct u64map blocked; /* aggregates with a parked event: to its sequence */
     struct progress progress;
     int64_t checkpoint_ns, told_ns, began_ns, last_stored_ns;
+    int64_t lease_ns; /* monotonic: the record was last written, so that no other has it */
     uint64_t began_read, told_replayed, story_sequence, expected;
     bool looking; /* the target is opened to be looked at, not to be written to */
-    bool resumed, interrupted, cancelled, live, complained;
+    bool resumed, interrupted, cancelled, live, complained, ops_ensured;
+    bool lost; /* another process has it */
 };
 
 /* --- target.c --------------------------------------------------------------------------------- */
@@ -153,6 +155,15 @@ void plan_show(const struct replay *replay, const struct plan_figures *plan, str
 bool replay_is_stopped(const struct replay *replay);
 /* Writes a checkpoint and tells how it goes, when it is time to; sees a cancel. */
 int replay_keep(struct replay *replay, struct error *err);
+/*
+ * Has the record been written so lately that no other process can have taken it for broken off? A
+ * process that was stopped for a while finds out here, before it writes to the target. Where not:
+ * replay_renew(); EXIT_CODE_REFUSED: another has it. A server that is away is no failure.
+ */
+bool replay_has_lease(const struct replay *replay, int64_t now_ns);
+int replay_renew(struct replay *replay, struct error *err);
+/* The record as it stands, now: before a step that must not be done twice. */
+int replay_checkpoint(struct replay *replay, struct error *err);
 /* A replay by its record: selection, target and figures, nothing opened but the connections.
  * `options` gets what the record says. */
 int replay_open_recorded(struct replay *replay, struct replay_options *options, const char *id,

@@ -8,6 +8,7 @@
 
 static const int64_t checkpoint_every_ns = NS_PER_SECOND;
 static const int64_t tell_every_ns = 5 * NS_PER_SECOND;
+enum { TOLD_GAP = 10 };
 
 bool replay_is_stopped(const struct replay *replay)
 {
@@ -67,6 +68,7 @@ static void put_figures(struct replay *replay)
 {
     const struct replay_figures *figures = &replay->figures;
     json_t *positions = json_object();
+    replay_record_set(&replay->record, "told", json_integer((json_int_t)replay->story_sequence));
     for (size_t i = 0; i < replay->selection.stream_count; i++)
         (void)json_object_set_new(positions, replay->selection.streams[i].name,
                                   json_integer((json_int_t)replay->positions[i]));
@@ -93,6 +95,9 @@ static void get_figures(struct replay *replay)
                {"parked", &figures->parked},   {"retried", &figures->retried}};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         *all[i].place = (uint64_t)json_integer_value(json_object_get(from, all[i].key));
+    /* Some may have been told behind the last checkpoint: their numbers are not used again. */
+    replay->story_sequence =
+        (uint64_t)json_integer_value(json_object_get(replay->record.root, "told")) + TOLD_GAP;
     for (size_t i = 0; i < replay->selection.stream_count; i++) {
         const char *name = replay->selection.streams[i].name;
         replay->positions[i] = (uint64_t)json_integer_value(json_object_get(positions, name));
@@ -112,6 +117,7 @@ static int see_other(struct replay *replay, struct error *err)
         replay->record.revision = now.revision;
     }
     replay_record_done(&now);
+    replay->lost = !cancel;
     return cancel ? 0
                   : error_set(err, EXIT_CODE_REFUSED, "another process goes on with replay %s",
                               replay->record.id);
@@ -120,14 +126,35 @@ static int see_other(struct replay *replay, struct error *err)
 static int write_record(struct replay *replay, struct error *err)
 {
     struct error problem = ERROR_NONE;
+    int64_t now = instant_monotonic_ns(); /* before it: the lease is never longer than it is seen */
     if (!replay->record.id[0])
         return 0;
     put_figures(replay);
-    if (replay_record_write(&replay->record, replay->selection.reader.bus, &problem) == 0)
+    if (replay_record_write(&replay->record, replay->selection.reader.bus, &problem) == 0) {
+        replay->lease_ns = now;
         return 0;
+    }
     if (problem.code == EXIT_CODE_REFUSED)
         return see_other(replay, err);
     return error_set(err, problem.code, "%s", problem.text);
+}
+
+bool replay_has_lease(const struct replay *replay, int64_t now_ns)
+{
+    return !replay->record.id[0] || now_ns - replay->lease_ns < RECORD_STALE_NS;
+}
+
+int replay_renew(struct replay *replay, struct error *err)
+{
+    struct error problem = ERROR_NONE;
+    if (write_record(replay, &problem) == 0 || problem.code == EXIT_CODE_UNREACHABLE)
+        return 0;
+    return error_set(err, problem.code, "%s", problem.text);
+}
+
+int replay_checkpoint(struct replay *replay, struct error *err)
+{
+    return write_record(replay, err);
 }
 
 int replay_keep(struct replay *replay, struct error *err)
@@ -166,6 +193,9 @@ static int take(void *context, const struct replay_event *event, struct error *e
         replay->interrupted = !replay->cancelled;
         return error_set(err, EXIT_CODE_DAMAGED, "stopped");
     }
+    /* This process stood still for so long that another may have it now: asked before it writes. */
+    if (!replay_has_lease(replay, instant_monotonic_ns()) && replay_renew(replay, err) < 0)
+        return -1;
     replay->last_stored_ns = event->stored_at_ns;
     return replay->target.kind->take(&replay->target, event, err);
 }
@@ -313,12 +343,28 @@ static int end_failed(struct replay *replay, struct error *err)
                : error_set(err, problem.code, "%s", problem.text);
 }
 
+/* A target that is away is not waited for when a stop was asked for. */
+static int end_badly(struct replay *replay, struct error *err)
+{
+    if (replay->lost) /* nothing is ours to write any more, neither there nor in the record */
+        return -1;
+    if (!replay->interrupted && replay_is_stopped(replay) && err->code == EXIT_CODE_UNREACHABLE)
+        replay->interrupted = !replay->cancelled;
+    return replay->interrupted || replay->cancelled ? end_broken_off(replay, err)
+                                                    : end_failed(replay, err);
+}
+
 static int end_well(struct replay *replay, struct error *err)
 {
     const struct target_kind *kind = replay->target.kind;
-    if (kind->settle(&replay->target, true, replay->positions, err) < 0 ||
-        write_record(replay, err) < 0 || (kind->finish && kind->finish(&replay->target, err) < 0))
-        return end_failed(replay, err);
+    if (kind->settle(&replay->target, true, replay->positions, err) < 0)
+        return end_badly(replay, err);
+    if (replay_is_stopped(replay)) { /* perhaps before all was settled */
+        replay->interrupted = !replay->cancelled;
+        return end_broken_off(replay, err);
+    }
+    if (write_record(replay, err) < 0 || (kind->finish && kind->finish(&replay->target, err) < 0))
+        return end_badly(replay, err);
     end_record(replay, "done", NULL);
     story_tell(replay, "ReplayCompleted", story_figures(replay));
     say_end(replay, "done");
@@ -333,13 +379,22 @@ static int end_well(struct replay *replay, struct error *err)
     return 0;
 }
 
+/* The target cannot be gone on with: the record is as it was, but for the reason. */
+static int give_back(struct replay *replay, struct error *err)
+{
+    struct error ignored;
+    replay_record_set_state(&replay->record, "failed", err->text);
+    (void)replay_record_write(&replay->record, replay->selection.reader.bus, &ignored);
+    return -1;
+}
+
 static int run(struct replay *replay, json_t *state, struct error *err)
 {
     replay->began_ns = replay->told_ns = replay->checkpoint_ns = instant_monotonic_ns();
     replay->told_replayed = replay->figures.replayed;
     replay->began_read = replay->figures.read;
     if (replay->target.kind->open(&replay->target, state, err) < 0)
-        return -1;
+        return replay->record.revision ? give_back(replay, err) : -1;
     if (replay->record.id[0]) {
         replay_record_set_state(&replay->record, "running", NULL);
         if (write_record(replay, err) < 0)
@@ -352,7 +407,7 @@ static int run(struct replay *replay, json_t *state, struct error *err)
     progress_clear(&replay->progress);
     if (replay->interrupted || replay->cancelled)
         return end_broken_off(replay, err);
-    return rc < 0 ? end_failed(replay, err) : end_well(replay, err);
+    return rc < 0 ? end_badly(replay, err) : end_well(replay, err);
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -420,13 +475,54 @@ static int plan_only(struct replay *replay, struct slice words, struct error *er
     return plan.events ? 0 : error_set(err, EXIT_CODE_PROBLEM, "no event fits the selection");
 }
 
+/* What cannot be meant together. */
+static int check_follow(const struct replay_wanted *wanted, const char *correlation, bool follow,
+                        struct error *err)
+{
+    if (follow && (wanted->until || correlation))
+        return error_set(err, EXIT_CODE_USAGE,
+                         "--follow goes on behind the cut; with %s there is an end",
+                         correlation ? "--correlation" : "--until");
+    return 0;
+}
+
+static int check_options(const struct replay *replay, struct error *err)
+{
+    const struct replay_options *options = replay->options;
+    const struct target *target = &replay->target;
+    const struct target_kind *kind = target->kind;
+    bool is_stdout = !strcmp(target->where, "-");
+    if (check_follow(&replay->selection.wanted, NULL, options->follow, err) < 0)
+        return -1; /* out of the filter's file */
+    if (options->follow && kind->finish)
+        return error_set(err, EXIT_CODE_USAGE,
+                         "--follow never ends, and %s:%s is switched when all is there",
+                         kind->name, target->where);
+    if (options->verify && (is_stdout || (!kind->read_back && !kind->verify)))
+        return error_set(err, EXIT_CODE_USAGE,
+                         "--verify: %s%s%s keeps nothing that could be verified", kind->name,
+                         is_stdout ? "" : ":", is_stdout ? " on standard output" : target->where);
+    if (options->keep_old && kind != &target_kv)
+        return error_set(err, EXIT_CODE_USAGE, "--keep-old is for kv: targets");
+    if (options->prefix && kind != &target_stream)
+        return error_set(err, EXIT_CODE_USAGE, "--prefix is for stream: targets");
+    if (options->prefix && *options->prefix &&
+        (!subject_is_filter(slice_of(options->prefix)) || strpbrk(options->prefix, "*>")))
+        return error_set(err, EXIT_CODE_USAGE, "--prefix: '%s' cannot stand before subjects",
+                         options->prefix);
+    if (options->to_nats.url && kind == &target_file)
+        return error_set(err, EXIT_CODE_USAGE, "--to-nats: a file is on no server");
+    return 0;
+}
+
 static int run_new(struct replay *replay, struct error *err)
 {
     const struct replay_options *options = replay->options;
     CLEANUP_BUF struct buf words = {0};
-    if (selection_open(&replay->selection, &options->wanted, &options->nats, options->rules_dir,
+    if (check_follow(&options->wanted, options->wanted.events.correlation, options->follow, err) < 0 ||
+        selection_open(&replay->selection, &options->wanted, &options->nats, options->rules_dir,
                        options->stopped, err) < 0 ||
-        open_target(replay, options->target, err) < 0 ||
+        open_target(replay, options->target, err) < 0 || check_options(replay, err) < 0 ||
         replay->target.kind->check(&replay->target, &words, err) < 0)
         return -1;
     if (options->dry_run)
@@ -457,6 +553,10 @@ static int run_again(struct replay *replay, struct error *err)
         return error_set(err, EXIT_CODE_REFUSED,
                          "replay %s is running: it was written to less than %d s ago",
                          replay->record.id, (int)(RECORD_STALE_NS / NS_PER_SECOND));
+    /* Of two that go on at once one gets it; only then is the target touched. */
+    replay_record_set_state(&replay->record, "running", NULL);
+    if (replay_record_write(&replay->record, replay->selection.reader.bus, err) < 0)
+        return -1;
     return run(replay, json_object_get(replay->record.root, "target_state"), err);
 }
 

@@ -9,7 +9,7 @@
 #include "base/instant.h"
 #include "base/memory.h"
 
-enum { FILTER_FILE_MAX = 1 << 20 };
+enum { FILTER_FILE_MAX = 1 << 20, SUBJECTS_MAX = 256 };
 
 /* --- the filter file -------------------------------------------------------------------------- */
 
@@ -255,6 +255,51 @@ static void keep_stream(const struct stream_info *info, struct selection_stream 
         ret->origins[i] = xstrdup(info->origins[i]);
 }
 
+/* --- what comes from other streams ------------------------------------------------------------ */
+
+static void add_subject(struct selection_stream *stream, struct slice filter)
+{
+    for (size_t i = 0; i < stream->subject_count; i++) {
+        if (subject_covers(slice_of(stream->subjects[i]), filter))
+            return;
+    }
+    if (stream->subject_count == SUBJECTS_MAX)
+        return;
+    stream->subjects =
+        xrealloc(stream->subjects, stream->subject_count + 1, sizeof *stream->subjects);
+    stream->subjects[stream->subject_count++] = xstrndup(filter.ptr, filter.len);
+}
+
+/* By its first token: few, whatever comes. */
+static void add_first_token(void *context, struct slice subject)
+{
+    struct slice token = SLICE_ABSENT;
+    CLEANUP_BUF struct buf filter = {0};
+    (void)slice_cut(&subject, '.', &token);
+    buf_add_slice(&filter, token);
+    buf_add_str(&filter, slice_present(subject) ? ".>" : "");
+    add_subject(context, buf_slice(&filter));
+}
+
+/* A mirror, or what sources others, holds subjects that its own configuration does not name: those
+ * that the others take, and those that it has. */
+static int add_origin_subjects(struct bus *bus, struct selection_stream *stream, struct error *err)
+{
+    bool complete;
+    for (size_t i = 0; i < stream->origin_count; i++) {
+        struct stream_info origin = {0};
+        struct error absent;
+        if (stream_info(bus, stream->origins[i], &origin, &absent) < 0)
+            continue; /* of another account, or gone */
+        for (size_t j = 0; j < origin.subject_count; j++)
+            add_subject(stream, slice_of(origin.subjects[j]));
+        stream_info_done(&origin);
+    }
+    return stream->origin_count ? stream_subjects(bus, stream->name, add_first_token, stream,
+                                                  &complete, err)
+                                : 0;
+}
+
 static void count_messages(const struct stream_info *info, struct selection_stream *stream)
 {
     uint64_t span = stream->first > stream->cut ? 0 : stream->cut - stream->first + 1;
@@ -283,6 +328,8 @@ static int cut_streams(struct selection *selection, struct error *err)
             cut_of(selection->reader.bus, info, wanted, &until, &stream->cut, err) < 0)
             return -1;
         count_messages(info, stream);
+        if (add_origin_subjects(selection->reader.bus, stream, err) < 0)
+            return -1;
     }
     if (from.given && until.given && !from.is_seq && !until.is_seq && from.at_ns > until.at_ns)
         return error_set(err, EXIT_CODE_USAGE, "--from %s is behind --until %s", wanted->from,
@@ -463,7 +510,7 @@ static int reopen_stream(struct selection *selection, json_t *item, struct error
                        "stream %s was created anew at %s; the replay began with the one of %s",
                        name, info.created, created);
     stream_info_done(&info);
-    return rc;
+    return rc < 0 ? -1 : add_origin_subjects(selection->reader.bus, stream, err);
 }
 
 int selection_reopen(struct selection *selection, json_t *json, const struct bus_options *nats,

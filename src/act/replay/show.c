@@ -152,10 +152,8 @@ static int cancel(struct replay_record *record, struct bus *bus, struct error *e
     if (!replay_record_is_open(record))
         return error_set(err, EXIT_CODE_REFUSED, "replay %s is %s", record->id, state);
     bool running = !strcmp(state, "running");
-    json_t *by = json_incref(json_object_get(record->root, "by"));
     replay_record_set_state(record, running ? "cancelling" : "cancelled", NULL);
-    int rc = replay_record_write(record, bus, err);
-    json_decref(by);
+    int rc = replay_record_put(record, bus, err);
     if (rc == 0)
         (void)printf(running ? "replay %s stops at its next checkpoint\n"
                              : "replay %s is cancelled\n",
@@ -267,9 +265,25 @@ static int retry_one(void *context, const struct parked *parked, struct error *e
                          parked->seq, err);
 }
 
+static int check_retry(const struct replay *replay, struct error *err)
+{
+    const char *state = replay_record_state(&replay->record);
+    if (!strcmp(state, "running") || !strcmp(state, "cancelling"))
+        return error_set(err, EXIT_CODE_REFUSED, "replay %s is %s; retry when it has ended",
+                         replay->record.id, state);
+    if (replay->target.kind == &target_kv || replay->target.kind == &target_file)
+        return error_set(err, EXIT_CODE_USAGE,
+                         "what %s:%s did not take cannot be added one by one: start another replay "
+                         "of its aggregates",
+                         replay->target.kind->name, replay->target.where);
+    return 0;
+}
+
 static int retry_parked(struct replay *replay, struct error *err)
 {
     struct parking parking = {.replay = replay};
+    if (check_retry(replay, err) < 0)
+        return -1;
     uint64_t *positions = xcalloc(replay->selection.stream_count + 1, sizeof *positions);
     memcpy(positions, replay->positions, replay->selection.stream_count * sizeof *positions);
     int rc = replay->target.kind->open(

@@ -50,13 +50,33 @@ static size_t renamed_room(const struct event_header *headers, int count)
     return room;
 }
 
+/* Of an earlier replay: its stamp, and the Nats-Msg-Id that it made. */
+static int leave_out_ours(struct event_header *headers, int count)
+{
+    struct slice replay = SLICE_ABSENT;
+    int kept = 0;
+    if (count < 0)
+        return count;
+    for (int i = 0; i < count; i++) {
+        if (slice_eq(headers[i].name, SLICE(ID)))
+            replay = headers[i].value;
+    }
+    for (int i = 0; i < count; i++) {
+        struct slice value = headers[i].value;
+        bool is_id = replay.len && slice_eq(headers[i].name, SLICE(MSG_ID)) &&
+                     slice_starts(value, replay) && value.len > replay.len &&
+                     value.ptr[replay.len] == ':';
+        if (!is_ours(headers[i].name) && !is_id)
+            headers[kept++] = headers[i];
+    }
+    return kept;
+}
+
 static void keep_headers(struct stamped *ret, const struct event_header *headers, int count,
                          bool for_stream)
 {
     for (int i = 0; i < count; i++) {
         struct slice name = headers[i].name;
-        if (is_ours(name))
-            continue;
         if (for_stream && slice_starts(name, SLICE(SERVER)))
             name = at(&ret->text, put(&ret->text, SLICE(RENAMED),
                                       slice_from(name, sizeof SERVER - 1)));
@@ -72,9 +92,10 @@ static void add(struct stamped *ret, struct slice name, struct slice value)
 bool stamp_make(struct stamped *ret, struct slice block, const struct stamp *stamp, bool for_stream,
                 const char **ret_why)
 {
-    struct event_header headers[EVENT_HEADERS_MAX + 1];
+    struct event_header headers[STAMP_HEADERS_MAX + 1];
     char seq[24], time[INSTANT_TEXT_MAX];
-    int count = event_headers_parse(block, headers, EVENT_HEADERS_MAX + 1);
+    int all = event_headers_parse(block, headers, (int)ARRAY_LEN(headers));
+    int count = all == (int)ARRAY_LEN(headers) ? all : leave_out_ours(headers, all);
     *ret_why = count < 0                   ? "its headers are broken"
                : count > EVENT_HEADERS_MAX ? "it has more than 64 headers"
                                            : NULL;

@@ -9,7 +9,7 @@
  *     Cim-Replay-Id, Cim-Replay-Stream, Cim-Replay-Sequence, Cim-Replay-Time
  *     Nats-Msg-Id: <replay id>:<stream>:<sequence>     where a stream takes it
  *
- * and those four of an earlier replay are replaced.
+ * and those of an earlier replay are replaced, so that an event can be replayed again and again.
  */
 #pragma once
 
@@ -33,7 +33,7 @@ struct stamped {
 void stamped_done(struct stamped *stamped);
 /*
  * `for_stream`: with the renaming and the Nats-Msg-Id. False: the block is broken, or has more than
- * EVENT_HEADERS_MAX headers (*ret_why, constant).
+ * EVENT_HEADERS_MAX headers of its own (*ret_why, constant).
  */
 bool stamp_make(struct stamped *ret, struct slice block, const struct stamp *stamp, bool for_stream,
                 const char **ret_why);

@@ -56,8 +56,9 @@ void story_tell(struct replay *replay, const char *type, json_t *data)
     struct bus_header header = {SLICE("Nats-Msg-Id"), slice_of(event.event_id)};
     const char *name = buf_cstr(&event.subject);
     int rc = 0;
-    if (replay->story_sequence == 1)
+    if (!replay->ops_ensured)
         rc = stream_ensure_ops(bus, &created, &problem);
+    replay->ops_ensured = rc == 0;
     if (rc == 0)
         rc = bus_request_with(bus, name, &header, 1, buf_slice(&event.payload), TELL_TIMEOUT_MS,
                               &reply, &problem);

@@ -99,6 +99,14 @@ void target_look_for_others(const struct replay *replay, const struct stream_inf
     if (info->consumer_count)
         shown_error("cim-ops replay: stream %s has %zu consumers, which will see what is replayed\n",
                     info->name, info->consumer_count);
+    if (info->interest_retention || info->kind == STREAM_WORK_QUEUE)
+        shown_error("cim-ops replay: stream %s removes what is consumed: what is gone cannot be "
+                    "found again when the replay breaks off, nor verified\n",
+                    info->name);
+    if (info->limits.per_subject > 0)
+        shown_error("cim-ops replay: stream %s keeps %lld messages of a subject at most: what is "
+                    "gone cannot be found again when the replay breaks off, nor verified\n",
+                    info->name, (long long)info->limits.per_subject);
     if (info->limits.bytes >= 0 && !info->limits.discard_new)
         shown_error("cim-ops replay: stream %s keeps %lld bytes at most and then drops its oldest "
                     "messages\n",

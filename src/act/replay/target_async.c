@@ -31,6 +31,8 @@ enum {
     POLL_EVERY = 64, /* sendings, for answers that have come meanwhile */
     RETRY_MS = 200,
     WAIT_MS = 100,
+    NAP_MS = 10,      /* where nothing can come */
+    BREAKS_FORGIVEN = 3, /* more without an answer in between: it may be what we send */
     REPLY_SHOWN_MAX = 200,
     /* Of one connection: enough that the server never waits. More would only make each answer wait
      * longer, and with it the next event of its aggregate. */
@@ -54,6 +56,7 @@ struct async {
     struct error problem; /* of either */
     int64_t trouble_ns;   /* since when it does not go on; 0: it does */
     int64_t pause_until, answer_ns;
+    unsigned breaks; /* of the link, without an answer in between */
     uint64_t sendings;
 };
 
@@ -132,12 +135,12 @@ static void refuse(struct target *target, struct slot *slot, const char *reason)
         flight_settle(&async->flight, slot);
 }
 
-static void again(struct target *target, struct slot *slot)
+static void again(struct target *target, struct slot *slot, bool is_trouble)
 {
     struct async *async = target->own;
     int64_t now = instant_monotonic_ns();
     target->replay->figures.retried++;
-    if (!async->trouble_ns)
+    if (!async->trouble_ns && is_trouble)
         async->trouble_ns = now;
     async->pause_until = now + RETRY_MS * NS_PER_MS;
     flight_again(&async->flight, slot);
@@ -147,6 +150,17 @@ static void count_replayed(struct replay *replay, const struct slot *slot)
 {
     replay->figures.replayed++;
     replay->figures.bytes += slot->payload.len;
+}
+
+/* What was stored before is no longer there. */
+static void went_back(struct async *async, uint64_t seq, uint64_t floor)
+{
+    struct error problem = ERROR_NONE;
+    (void)error_set(&problem, EXIT_CODE_DAMAGED,
+                    "stream %s stored at %llu behind %llu: it was created anew, or its server lost "
+                    "what it had acknowledged",
+                    async->stream, (unsigned long long)seq, (unsigned long long)floor);
+    fail(async, &problem);
 }
 
 static void on_ack(void *context, const struct publisher_ack *ack)
@@ -161,12 +175,17 @@ static void on_ack(void *context, const struct publisher_ack *ack)
     switch (async->is_service ? judge_service(async, ack) : judge_stream(async, ack)) {
     case VERDICT_DONE:
         async->trouble_ns = 0;
+        async->breaks = 0;
+        if (!async->is_service && !ack->duplicate && ack->seq <= slot->floor) {
+            went_back(async, ack->seq, slot->floor);
+            break;
+        }
         if (ack->seq > async->last_seq && !async->is_service)
             async->last_seq = ack->seq;
         count_replayed(target->replay, slot);
         flight_settle(&async->flight, slot);
         break;
-    case VERDICT_AGAIN: again(target, slot); break;
+    case VERDICT_AGAIN: again(target, slot, true); break;
     case VERDICT_REFUSED: refuse(target, slot, buf_cstr(&async->reason)); break;
     }
 }
@@ -208,7 +227,11 @@ static int find_stored(struct target *target, uint64_t floor, struct error *err)
     struct async *async = target->own;
     struct stream_info info = {0};
     if (stream_info(target->replay->to, async->stream, &info, err) < 0)
-        return -1;
+        return err->code == EXIT_CODE_PROBLEM
+                   ? error_set(err, EXIT_CODE_DAMAGED,
+                               "stream %s is no longer there: what was replayed into it is gone",
+                               async->stream)
+                   : -1;
     int rc = 0;
     if (async->created && strcmp(async->created, info.created) != 0)
         rc = error_set(err, EXIT_CODE_DAMAGED, "stream %s was created anew at %s: what was replayed "
@@ -259,7 +282,7 @@ static int reopen(struct target *target, struct error *err)
 
 static bool has_patience(const struct target *target, const struct async *async)
 {
-    int64_t limit = target->replay->interrupted ? patience_ns / 12 : patience_ns;
+    int64_t limit = replay_is_stopped(target->replay) ? patience_ns / 12 : patience_ns;
     return instant_monotonic_ns() - async->trouble_ns < limit &&
            !bus_is_closed(target->replay->to);
 }
@@ -289,6 +312,10 @@ static int recover(struct target *target, struct error *err)
     if (!async->trouble_ns)
         async->trouble_ns = instant_monotonic_ns();
     target->replay->figures.retried += async->sent;
+    if (async->breaks++ && has_patience(target, async))
+        (void)nanosleep(&nap, NULL);
+    if (!has_patience(target, async))
+        return error_set(err, problem.code, "%s", problem.text);
     while (reopen(target, &problem) < 0) {
         if (problem.code != EXIT_CODE_UNREACHABLE || !has_patience(target, async))
             return error_set(err, problem.code, "%s", problem.text);
@@ -296,7 +323,8 @@ static int recover(struct target *target, struct error *err)
     }
     sort_out(target);
     async->broken = false;
-    async->trouble_ns = 0;
+    if (async->breaks <= BREAKS_FORGIVEN || async->flight.head == async->flight.tail)
+        async->trouble_ns = 0;
     async->answer_ns = instant_monotonic_ns();
     return 0;
 }
@@ -346,6 +374,14 @@ static int send_slot(struct target *target, struct slot *slot, struct error *err
         refuse(target, slot, why);
         return 0;
     }
+    size_t subject_len = slice_of(subject_of(async, slot)).len;
+    if (subject_len >= PUBLISHER_SUBJECT_MAX) {
+        (void)snprintf(large, sizeof large,
+                       "its subject would have %zu bytes there, and %d are the most", subject_len,
+                       PUBLISHER_SUBJECT_MAX - 1);
+        refuse(target, slot, large);
+        return 0;
+    }
     if (limit && size_of(&async->stamped, slot) > limit) {
         (void)snprintf(large, sizeof large,
                        "it has %zu bytes with the headers that a replay adds, and the target's "
@@ -373,6 +409,14 @@ static void take_answers(struct async *async, int wait_ms)
     }
 }
 
+/* When a stop was asked for, what is on its way is waited for, and nothing more is sent. */
+static bool may_send(const struct target *target, int64_t now_ns)
+{
+    const struct async *async = target->own;
+    return now_ns >= async->pause_until && replay_has_lease(target->replay, now_ns) &&
+           !replay_is_stopped(target->replay);
+}
+
 static void pump(struct target *target)
 {
     struct async *async = target->own;
@@ -380,7 +424,7 @@ static void pump(struct target *target)
     uint64_t parked;
     char why[64];
     while (!async->broken && !async->failed && async->sent < async->sent_max &&
-           instant_monotonic_ns() >= async->pause_until &&
+           may_send(target, instant_monotonic_ns()) &&
            (slot = flight_next(&async->flight)) != NULL) {
         struct error problem = ERROR_NONE;
         if (slot->stored) {
@@ -417,22 +461,43 @@ static void watch_time(struct target *target)
         if (slot->tries > target->replay->options->retries)
             refuse(target, slot, "no answer in time");
         else
-            again(target, slot);
+            again(target, slot, false); /* --retries is their limit */
     }
+}
+
+/* Is anything on its way? Where nothing is, nothing can be waited for. */
+static void nap(const struct async *async, int wait_ms)
+{
+    const struct timespec nap = {.tv_nsec = (wait_ms < NAP_MS ? wait_ms : NAP_MS) * NS_PER_MS};
+    for (size_t i = 0; i < async->link_count; i++) {
+        if (publisher_in_flight(async->links[i]) > 0)
+            return;
+    }
+    if (wait_ms > 0)
+        (void)nanosleep(&nap, NULL); /* a signal ends it */
 }
 
 static int async_poll(struct target *target, int wait_ms, struct error *err)
 {
     struct async *async = target->own;
+    if (!replay_has_lease(target->replay, instant_monotonic_ns())) {
+        if (replay_renew(target->replay, err) < 0)
+            return -1;
+        if (!async->trouble_ns && !replay_has_lease(target->replay, instant_monotonic_ns()))
+            async->trouble_ns = instant_monotonic_ns();
+    }
     pump(target);
-    if (!async->broken)
+    if (!async->broken) {
+        nap(async, wait_ms);
         take_answers(async, wait_ms);
+    }
     watch_time(target);
     if (async->failed)
         return error_set(err, async->problem.code, "%s", async->problem.text);
     if (async->broken && recover(target, err) < 0)
         return -1;
-    if (async->trouble_ns && !has_patience(target, async))
+    if (async->trouble_ns && async->flight.head != async->flight.tail &&
+        !has_patience(target, async))
         return error_set(err, EXIT_CODE_UNREACHABLE, "%s: %s",
                          async->is_service ? async->prefix : async->stream,
                          async->reason.len ? buf_cstr(&async->reason) : "it does not answer");
@@ -443,8 +508,12 @@ static int async_take(struct target *target, const struct replay_event *event, s
 {
     struct async *async = target->own;
     while (!flight_has_room(&async->flight)) {
-        if (async_poll(target, WAIT_MS, err) < 0)
+        if (async_poll(target, WAIT_MS, err) < 0 || replay_keep(target->replay, err) < 0)
             return -1;
+        if (replay_is_stopped(target->replay)) { /* not taken, and it comes again */
+            target->replay->interrupted = !target->replay->cancelled;
+            return error_set(err, EXIT_CODE_DAMAGED, "stopped");
+        }
     }
     struct slot *slot = flight_take(&async->flight, event);
     slot->floor = async->last_seq;
@@ -461,9 +530,11 @@ static int async_settle(struct target *target, bool all, uint64_t *positions, st
     struct flight *flight = &async->flight;
     const struct replay *replay = target->replay;
     do {
-        if (async_poll(target, all && flight->head != flight->tail ? WAIT_MS : 0, err) < 0)
+        if (async_poll(target, all && flight->head != flight->tail ? WAIT_MS : 0, err) < 0 ||
+            (all && replay_keep(target->replay, err) < 0))
             return -1;
-    } while (all && flight->head != flight->tail);
+    } while (all && flight->head != flight->tail &&
+             (async->sent || !replay_is_stopped(target->replay)));
     for (size_t i = 0; i < replay->selection.stream_count; i++) {
         if (flight->head == flight->tail && replay->read[i] >= flight->positions[i])
             flight->positions[i] = replay->read[i] + 1;
@@ -480,14 +551,17 @@ static int open_links(struct target *target, size_t count, struct error *err)
     const struct replay *replay = target->replay;
     if (replay->looking)
         return 0;
+    if (replay->resumed && replay_load_blocked(target->replay, err) < 0)
+        return -1;
     flight_init(&async->flight, replay->options->batch, replay->positions,
                 replay->selection.stream_count);
     async->sent_max = async->is_service ? replay->options->parallel : count * SENT_MAX;
     if (async->sent_max > replay->options->batch)
         async->sent_max = replay->options->batch;
     for (size_t i = 0; i < count; i++) {
-        if (publisher_new(replay->to, replay->options->batch, on_ack, target, &async->links[i],
-                          err) < 0)
+        /* Requests without an answer are no longer waited for, and never seen again. */
+        size_t window = async->is_service ? SIZE_MAX : replay->options->batch;
+        if (publisher_new(replay->to, window, on_ack, target, &async->links[i], err) < 0)
             return -1;
         async->link_count++;
     }
@@ -527,6 +601,8 @@ static void async_close(struct target *target)
 static bool takes_all(const struct selection *selection, const struct stream_info *info)
 {
     for (size_t i = 0; i < selection->stream_count; i++) {
+        if (!selection->streams[i].subject_count)
+            return false; /* not known */
         for (size_t j = 0; j < selection->streams[i].subject_count; j++) {
             bool taken = false;
             for (size_t k = 0; k < info->subject_count && !taken; k++)
@@ -568,9 +644,9 @@ static int create_stream(struct target *target, bool same, struct error *err)
     const char *subjects[256];
     size_t count = 0;
     bool created;
-    CLEANUP_FREE char *own = xasprintf(
-        "%s.>", replay->options->prefix ? replay->options->prefix : target->where);
-    if (same || (replay->options->prefix && *replay->options->prefix))
+    const char *prefix = replay->options->prefix; /* "": none at all is asked for */
+    CLEANUP_FREE char *own = xasprintf("%s.>", prefix && *prefix ? prefix : target->where);
+    if (prefix ? *prefix != 0 : same)
         subjects[count++] = own;
     for (size_t i = 0; !count && i < selection->stream_count; i++) {
         for (size_t j = 0; j < selection->streams[i].subject_count && count < 256; j++)
@@ -749,6 +825,11 @@ static int subject_check(struct target *target, struct buf *words, struct error 
     buf_addf(words, "subjects under %s, ", target->where);
     if (name.len)
         buf_addf(words, "which stream %s takes", buf_cstr(&name));
+    else if (target->replay->options->verify)
+        return error_set(err, EXIT_CODE_USAGE,
+                         "--verify: no stream takes what is published under %s, so nothing is kept "
+                         "that could be verified",
+                         target->where);
     else
         buf_add_str(words, "which no stream takes: core NATS, at most once");
     return 0;
@@ -789,8 +870,6 @@ static int service_open(struct target *target, json_t *state, struct error *err)
     (void)state;
     async->is_service = true;
     async->prefix = xstrdup(target->where);
-    if (target->replay->resumed && replay_load_blocked(target->replay, err) < 0)
-        return -1;
     return open_links(target, 1, err);
 }
 

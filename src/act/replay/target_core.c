@@ -18,8 +18,18 @@ struct core {
 static int core_open(struct target *target, json_t *state, struct error *err)
 {
     target->own = xcalloc(1, sizeof(struct core));
-    (void)state, (void)err;
-    return 0;
+    (void)state;
+    return target->replay->resumed ? replay_load_blocked(target->replay, err) : 0;
+}
+
+static int refuse(struct replay *replay, const struct replay_event *event, const char *why,
+                  struct error *err)
+{
+    struct refused refused = {.stream = event->stream,
+                              .seq = event->seq,
+                              .aggregate = event->aggregate,
+                              .subject = event->subject};
+    return replay_refused(replay, &refused, why, err);
 }
 
 static int core_take(struct target *target, const struct replay_event *event, struct error *err)
@@ -31,13 +41,15 @@ static int core_take(struct target *target, const struct replay_event *event, st
                           .seq = event->seq,
                           .stored_at_ns = event->stored_at_ns};
     const char *why;
-    if (!stamp_make(&core->stamped, event->header_block, &stamp, false, &why)) {
-        struct refused refused = {.stream = event->stream,
-                                  .seq = event->seq,
-                                  .aggregate = event->aggregate,
-                                  .subject = event->subject};
-        return replay_refused(replay, &refused, why, err);
+    char waits[64];
+    uint64_t parked = 0;
+    if (replay_is_blocked(replay, event->aggregate, &parked)) {
+        (void)snprintf(waits, sizeof waits, "it waits behind the parked %llu of its aggregate",
+                       (unsigned long long)parked);
+        return refuse(replay, event, waits, err);
     }
+    if (!stamp_make(&core->stamped, event->header_block, &stamp, false, &why))
+        return refuse(replay, event, why, err);
     buf_reset(&core->subject);
     buf_addf(&core->subject, "%s.%.*s", target->where, SLICE_ARG(event->subject));
     if (bus_publish(replay->to, buf_slice(&core->subject), NULL, core->stamped.headers,

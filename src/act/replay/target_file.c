@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,7 +26,8 @@ struct file {
     uint64_t length, synced; /* bytes */
     struct buf out;
     struct json_plan *any; /* wants nothing: is it JSON? */
-    struct event_header headers[EVENT_HEADERS_MAX];
+    struct event_header *headers; /* all of them, however many */
+    size_t headers_room;
 };
 
 static int failed(const struct target *target, const char *what, struct error *err)
@@ -49,11 +51,20 @@ static int file_check(struct target *target, struct buf *words, struct error *er
     return 0;
 }
 
+/* A process that stands still has it still: what it writes when it wakes would go in between. */
+static int lock(const struct target *target, const struct file *file, struct error *err)
+{
+    if (flock(file->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return 0;
+    return error_set(err, EXIT_CODE_REFUSED, "%s is being written to by another process",
+                     target->where);
+}
+
 static int open_fresh(struct target *target, struct file *file, struct error *err)
 {
     file->fd = open(target->where, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (file->fd >= 0)
-        return 0;
+        return lock(target, file, err);
     if (errno == EEXIST)
         return error_set(err, EXIT_CODE_REFUSED,
                          "%s is there already; name another file, or remove it", target->where);
@@ -66,6 +77,8 @@ static int open_again(struct target *target, struct file *file, uint64_t length,
     file->fd = open(target->where, O_WRONLY | O_CLOEXEC);
     if (file->fd < 0 || fstat(file->fd, &is) < 0)
         return failed(target, "cannot be gone on with", err);
+    if (lock(target, file, err) < 0)
+        return -1;
     if ((uint64_t)is.st_size < length)
         return error_set(err, EXIT_CODE_DAMAGED,
                          "%s has %lld bytes, and %llu were written: it is another file, or was cut",
@@ -125,6 +138,19 @@ static bool goes_as_json(const struct file *file, const struct replay_event *eve
     return event->row.input || json_extract(file->any, payload, NULL, &error);
 }
 
+/* How many; 0 where the block is broken: then it cannot be said what they are. */
+static int read_headers(struct file *file, struct slice block)
+{
+    for (;;) {
+        int count = event_headers_parse(block, file->headers, (int)file->headers_room);
+        if (count < 0 || (size_t)count < file->headers_room)
+            return count < 0 ? 0 : count;
+        free(file->headers);
+        file->headers_room = file->headers_room ? 2 * file->headers_room : EVENT_HEADERS_MAX + 1;
+        file->headers = xcalloc(file->headers_room, sizeof *file->headers);
+    }
+}
+
 static void add_line(struct replay *replay, struct file *file, const struct replay_event *event)
 {
     struct buf *out = &file->out;
@@ -133,8 +159,7 @@ static void add_line(struct replay *replay, struct file *file, const struct repl
     char when[INSTANT_TEXT_MAX];
     size_t length = instant_format(event->stored_at_ns, when);
     if (slice_present(input.header_block)) {
-        input.header_count =
-            event_headers_parse(input.header_block, file->headers, EVENT_HEADERS_MAX);
+        input.header_count = read_headers(file, input.header_block);
         input.headers = file->headers;
     }
     buf_add_str(out, "{\"subject\":");
@@ -154,11 +179,13 @@ static void add_line(struct replay *replay, struct file *file, const struct repl
 static int file_take(struct target *target, const struct replay_event *event, struct error *err)
 {
     struct file *file = target->own;
+    /* Before it is taken: what fails here is not in the file, and comes again. */
+    if (file->out.len >= WRITE_AT && write_out(target, file, err) < 0)
+        return -1;
     add_line(target->replay, file, event);
     target->replay->figures.replayed++;
     target->replay->figures.bytes += event->payload.len;
-    /* A pipe is read by somebody who waits. */
-    return file->out.len >= WRITE_AT ? write_out(target, file, err) : 0;
+    return 0;
 }
 
 static int file_settle(struct target *target, bool all, uint64_t *positions, struct error *err)
@@ -191,6 +218,7 @@ static void file_close(struct target *target)
     if (file->fd >= 0 && !file->to_stdout)
         (void)close(file->fd);
     buf_done(&file->out);
+    free(file->headers);
     json_plan_free(file->any);
     free(file);
     target->own = NULL;

@@ -42,6 +42,7 @@ struct kv_target {
     struct projection_rules *rules;
     struct projector *projector;
     char *staging;
+    bool kept, switched; /* the old one is copied; the new one is in its place */
     struct kv_writes *writes;
 
     struct cached *cached;
@@ -256,7 +257,11 @@ static int kv_settle(struct target *target, bool all, uint64_t *positions, struc
 static json_t *kv_state(struct target *target)
 {
     const struct kv_target *kv = target->own;
-    return json_pack("{s:s}", "staging", kv->staging);
+    char rules[24];
+    (void)snprintf(rules, sizeof rules, "%016llx",
+                   (unsigned long long)projection_rules_fingerprint(kv->rules));
+    return json_pack("{s:s, s:s, s:b, s:b}", "staging", kv->staging, "rules", rules, "kept",
+                     kv->kept, "switched", kv->switched);
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -320,6 +325,29 @@ static bool remember_key(void *context, const struct kv_entry *entry)
     return true;
 }
 
+/* Documents that other rules made do not go together with what comes. */
+static int check_rules(const struct replay *replay, const struct kv_target *kv, json_t *state,
+                       struct error *err)
+{
+    const char *text = json_string_value(json_object_get(state, "rules"));
+    if (!text || strtoull(text, NULL, 16) == projection_rules_fingerprint(kv->rules))
+        return 0;
+    return error_set(err, EXIT_CODE_REFUSED,
+                     "the projections of %s are not those that replay %s began with: name their "
+                     "folder by --rules, or start another replay",
+                     replay->options->rules_dir, replay->record.id);
+}
+
+/* What was built is gone: all is folded once more. */
+static void begin_again(struct replay *replay)
+{
+    for (size_t i = 0; i < replay->selection.stream_count; i++) {
+        replay->positions[i] = replay->selection.streams[i].first;
+        replay->read[i] = replay->positions[i] - 1;
+    }
+    replay->figures = (struct replay_figures){.retried = replay->figures.retried};
+}
+
 static int kv_open(struct target *target, json_t *state, struct error *err)
 {
     struct kv_target *kv = xcalloc(1, sizeof *kv);
@@ -333,13 +361,22 @@ static int kv_open(struct target *target, json_t *state, struct error *err)
     kv->projector = projector_new(kv->rules);
     kv->staging = staging ? xstrdup(staging)
                           : xasprintf("%s_NEW_%s", target->where, replay->record.id);
+    if (check_rules(replay, kv, state, err) < 0)
+        return -1;
+    kv->kept = json_is_true(json_object_get(state, "kept"));
+    kv->switched = json_is_true(json_object_get(state, "switched"));
     if (replay->looking)
         return 0;
     kv->known = xcalloc(1, KV_KNOWN_BYTES);
-    if (look_for_others(target, err) < 0 || kv_ensure(replay->to, kv->staging, &config, &created, err) < 0 ||
+    if (kv->switched) /* it broke off behind the switch: nothing is left but to tidy up */
+        return kv_writes_new(replay, kv->staging, &kv->writes, err);
+    if (look_for_others(target, err) < 0 ||
+        kv_ensure(replay->to, kv->staging, &config, &created, err) < 0 ||
         (!created && kv_each(replay->to, kv->staging, NULL, remember_key, kv, err) < 0))
         return -1;
-    return kv_writes_new(replay->to, kv->staging, &kv->writes, err);
+    if (created && state)
+        begin_again(replay);
+    return kv_writes_new(replay, kv->staging, &kv->writes, err);
 }
 
 static void kv_close(struct target *target)
@@ -372,9 +409,28 @@ struct switching {
     struct kv_writes *writes;
     struct u64map fresh; /* hash of each key that is in the new one: to the hash of its value */
     uint64_t put, deleted, same;
+    uint64_t bytes, largest; /* that the bucket will hold; of one document */
+    uint64_t looked;
     struct error problem;
     bool failed;
 };
+
+enum { KEEP_EVERY = 256, RECORD_BYTES = 34 }; /* of a message in a file store, beside its own */
+
+/* This takes a while: the record says meanwhile that somebody is at it. */
+static bool go_on(struct switching *switching)
+{
+    if (++switching->looked % KEEP_EVERY == 0 &&
+        replay_keep(switching->target->replay, &switching->problem) < 0)
+        switching->failed = true;
+    return !switching->failed;
+}
+
+static uint64_t stored_bytes(const struct switching *switching, const struct kv_entry *entry)
+{
+    return sizeof "$KV.." - 1 + strlen(switching->target->where) + entry->key.len +
+           entry->value.len + RECORD_BYTES;
+}
 
 static uint64_t hash_of(struct slice bytes)
 {
@@ -385,9 +441,23 @@ static bool note_fresh(void *context, const struct kv_entry *entry)
 {
     struct switching *switching = context;
     bool fresh;
-    if (!entry->is_deleted)
-        *u64map_put(&switching->fresh, hash_of(entry->key), &fresh) = hash_of(entry->value);
-    return true;
+    uint64_t bytes = stored_bytes(switching, entry);
+    if (entry->is_deleted)
+        return true;
+    *u64map_put(&switching->fresh, hash_of(entry->key), &fresh) = hash_of(entry->value);
+    switching->bytes += bytes;
+    if (entry->value.len > switching->largest)
+        switching->largest = entry->value.len;
+    return go_on(switching);
+}
+
+/* What stays beside the new ones: documents of others, and marks of what is deleted. */
+static bool note_old(void *context, const struct kv_entry *entry)
+{
+    struct switching *switching = context;
+    if (!u64map_get(&switching->fresh, hash_of(entry->key)))
+        switching->bytes += stored_bytes(switching, entry);
+    return go_on(switching);
 }
 
 static bool write_one(struct switching *switching, struct slice key, struct slice value,
@@ -396,7 +466,7 @@ static bool write_one(struct switching *switching, struct slice key, struct slic
     CLEANUP_FREE char *name = xstrndup(key.ptr, key.len);
     if (kv_writes_put(switching->writes, name, value, is_delete, &switching->problem) < 0)
         switching->failed = true;
-    return !switching->failed;
+    return go_on(switching);
 }
 
 /* Those of the old one: equal ones need nothing, those that are gone are deleted. */
@@ -439,8 +509,7 @@ static int each(struct switching *switching, const char *bucket,
 static int switch_over(struct target *target, struct switching *switching, struct error *err)
 {
     const struct kv_target *kv = target->own;
-    if (kv_writes_new(target->replay->to, target->where, &switching->writes, err) < 0 ||
-        each(switching, kv->staging, note_fresh, err) < 0 ||
+    if (kv_writes_new(target->replay, target->where, &switching->writes, err) < 0 ||
         each(switching, target->where, sort_old, err) < 0 ||
         each(switching, kv->staging, put_fresh, err) < 0)
         return -1;
@@ -465,7 +534,7 @@ static int keep_old(struct target *target, struct error *err)
         return 0;
     int rc = kv_ensure(replay->to, name, &config, &created, err);
     if (rc == 0)
-        rc = kv_writes_new(replay->to, name, &copying.writes, err);
+        rc = kv_writes_new(replay, name, &copying.writes, err);
     if (rc == 0)
         rc = each(&copying, target->where, copy_old, err);
     if (rc == 0)
@@ -476,19 +545,55 @@ static int keep_old(struct target *target, struct error *err)
     return rc;
 }
 
-static int check_size(struct target *target, struct error *err)
+/* Asked before anything is changed, so that it is either the old ones or the new ones. */
+static int check_size(struct target *target, const struct switching *switching, struct error *err)
+{
+    struct kv_info old;
+    if (kv_info(target->replay->to, target->where, &old, err) < 0)
+        return -1;
+    if (old.max_bytes > 0 && switching->bytes + switching->largest > (uint64_t)old.max_bytes)
+        return error_set(err, EXIT_CODE_REFUSED,
+                         "bucket %s holds %lld bytes at most, and with the projections it would "
+                         "take %llu: raise its max_bytes; nothing in it was changed",
+                         target->where, (long long)old.max_bytes,
+                         (unsigned long long)(switching->bytes + switching->largest));
+    if (old.max_value_size > 0 && switching->largest > (uint64_t)old.max_value_size)
+        return error_set(err, EXIT_CODE_REFUSED,
+                         "bucket %s takes values of %lld bytes at most, and one projection has %llu: "
+                         "raise its max_msg_size; nothing in it was changed",
+                         target->where, (long long)old.max_value_size,
+                         (unsigned long long)switching->largest);
+    return 0;
+}
+
+static int replace(struct target *target, struct switching *switching, struct error *err)
+{
+    struct kv_target *kv = target->own;
+    struct replay *replay = target->replay;
+    bool created;
+    if (kv_ensure(replay->to, target->where, NULL, &created, err) < 0 ||
+        each(switching, kv->staging, note_fresh, err) < 0 ||
+        each(switching, target->where, note_old, err) < 0 ||
+        check_size(target, switching, err) < 0)
+        return -1;
+    /* Once it is switched in part, what stands there is not the old one any more. */
+    if (!kv->kept && keep_old(target, err) < 0)
+        return -1;
+    kv->kept = true;
+    if (replay_checkpoint(replay, err) < 0 || switch_over(target, switching, err) < 0)
+        return -1;
+    kv->switched = true;
+    return replay_checkpoint(replay, err);
+}
+
+static int drop_staging(struct target *target, struct error *err)
 {
     const struct kv_target *kv = target->own;
-    struct kv_info fresh, old;
-    if (kv_info(target->replay->to, kv->staging, &fresh, err) < 0 ||
-        kv_info(target->replay->to, target->where, &old, err) < 0)
-        return -1;
-    if (old.max_bytes > 0 && fresh.bytes > (uint64_t)old.max_bytes)
-        return error_set(err, EXIT_CODE_REFUSED,
-                         "bucket %s holds %lld bytes at most, and the projections take %llu: raise "
-                         "its max_bytes; nothing in it was changed",
-                         target->where, (long long)old.max_bytes, (unsigned long long)fresh.bytes);
-    return 0;
+    struct error problem = ERROR_NONE;
+    return kv_drop(target->replay->to, kv->staging, &problem) == 0 ||
+                   problem.code == EXIT_CODE_PROBLEM
+               ? 0
+               : error_set(err, problem.code, "%s", problem.text);
 }
 
 static int kv_finish(struct target *target, struct error *err)
@@ -497,16 +602,14 @@ static int kv_finish(struct target *target, struct error *err)
     struct replay *replay = target->replay;
     struct switching switching = {.target = target};
     struct projecting_figures figures = {0};
-    bool created;
+    if (kv->switched)
+        return drop_staging(target, err);
     if (projecting_verify(replay, kv->rules, kv->staging, &figures, err) < 0)
         return -1;
     story_tell(replay, "ProjectionVerified",
                json_pack("{s:I, s:s}", "documents", (json_int_t)figures.documents, "bucket",
                          kv->staging));
-    if (kv_ensure(replay->to, target->where, NULL, &created, err) < 0 ||
-        check_size(target, err) < 0 || keep_old(target, err) < 0)
-        return -1;
-    int rc = switch_over(target, &switching, err);
+    int rc = replace(target, &switching, err);
     kv_writes_free(switching.writes);
     u64map_done(&switching.fresh);
     if (rc < 0)
@@ -520,7 +623,7 @@ static int kv_finish(struct target *target, struct error *err)
                      (unsigned long long)figures.documents, (unsigned long long)switching.put,
                      target->where, (unsigned long long)switching.deleted,
                      (unsigned long long)switching.same);
-    return kv_drop(replay->to, kv->staging, err);
+    return drop_staging(target, err);
 }
 
 static int kv_verify(struct target *target, struct error *err)

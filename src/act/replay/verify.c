@@ -305,6 +305,9 @@ static int read_checksums(const char *path, json_t **ret_head, struct digest *re
             rc = read_entry(path, number, (struct slice){line, (size_t)len}, ret, err);
     }
     const char *what = json_string_value(json_object_get(*ret_head, "cim_ops"));
+    json_t *streams = json_object_get(json_object_get(*ret_head, "selection"), "streams");
+    if (rc == 0 && what && !json_array_size(streams))
+        rc = error_set(err, EXIT_CODE_DAMAGED, "%s:1: it does not say of which streams it is", path);
     if (rc == 0 && (!what || strcmp(what, "replay checksum") != 0))
         rc = error_set(err, EXIT_CODE_USAGE, "%s:1: no file of 'replay checksum'", path);
     if (rc == 0 && json_integer_value(json_object_get(*ret_head, "aggregates")) !=
@@ -377,6 +380,12 @@ static int verify_recorded(const struct replay_options *options, const char *id,
     struct replay replay = {0};
     int rc = replay_open_recorded(&replay, &own, id, err);
     replay.looking = true;
+    /* Behind the cut a follower went on as far as its record says. */
+    for (size_t i = 0; rc == 0 && own.follow && i < replay.selection.stream_count; i++) {
+        struct selection_stream *stream = &replay.selection.streams[i];
+        if (replay.positions[i] > stream->cut + 1)
+            stream->cut = replay.positions[i] - 1;
+    }
     if (rc == 0)
         rc = replay.target.kind->open(&replay.target,
                                       json_object_get(replay.record.root, "target_state"), err);

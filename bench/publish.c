@@ -26,7 +26,7 @@ struct publishing {
     struct kept *kept;
     size_t count, room;
     struct buf bytes;
-    struct stamped stamped;
+    struct buf block;
     atomic_uint refused;
 };
 
@@ -45,19 +45,20 @@ static void keep(void *context, const struct drained *message)
                           .seq = message->seq,
                           .stored_at_ns = INT64_C(1700000000000000000)};
     const char *why;
-    if (!stamp_make(&all->stamped, message->header_block, &stamp, true, &why))
+    struct event_header headers[STAMP_HEADERS_MAX];
+    if (!stamp_make(&all->block, message->header_block, &stamp, true, &why))
         bench_die(why);
+    int count = event_headers_parse(buf_slice(&all->block), headers, STAMP_HEADERS_MAX);
     GROW(all->kept, all->count, all->room);
     struct kept *one = &all->kept[all->count++];
-    *one = (struct kept){.at = all->bytes.len,
-                         .payload_len = message->payload.len,
-                         .headers = (uint16_t)all->stamped.count};
+    *one = (struct kept){
+        .at = all->bytes.len, .payload_len = message->payload.len, .headers = (uint16_t)count};
     buf_add_str(&all->bytes, all->options->stream);
     buf_add_char(&all->bytes, '.');
     keep_text(&all->bytes, message->subject);
-    for (size_t i = 0; i < all->stamped.count; i++) {
-        keep_text(&all->bytes, all->stamped.headers[i].name);
-        keep_text(&all->bytes, all->stamped.headers[i].value);
+    for (int i = 0; i < count; i++) {
+        keep_text(&all->bytes, headers[i].name);
+        keep_text(&all->bytes, headers[i].value);
     }
     buf_add_slice(&all->bytes, message->payload);
 }

@@ -35,7 +35,8 @@ static const struct option_spec options[] = {
     TEXT_OPTION(wanted.events.domain, "domain", "LIST", "only these domains"),
     TEXT_OPTION(wanted.events.type, "type", "LIST", "only these event types"),
     TEXT_OPTION(wanted.from, "from", "PLACE",
-                "from this sequence, or time (2026-07-11T12:00:00Z, 2026-07-11, 2h ago) on"),
+                "from this sequence, or time on: 2026-07-11T12:00:00Z, 2026-07-11, or 2h for two "
+                "hours ago"),
     TEXT_OPTION(wanted.until, "until", "PLACE",
                 "up to and with this sequence, or time: a point in time"),
     TEXT_OPTION(wanted.events.correlation, "correlation", "ID",

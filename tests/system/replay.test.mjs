@@ -478,6 +478,15 @@ test('kv: projections are built beside, verified and switched; killed in between
   refusedWith(broken, 1, /1 documents in CIM_PROJECTIONS are not what the events give/);
   assert.match(broken.stdout, /workflow\.w7: is not what its events give/);
 
+  // Where nothing fits, or other streams made what is there, nothing is deleted.
+  refusedWith(await replay('--rules', rules, '--until', '2020-01-01', '--target', 'kv:CIM_PROJECTIONS'), 1, /no event fits/);
+  await manager.streams.add({ name: 'OTHER', subjects: ['person.events.>'] });
+  await js.publish('person.events.x1.person_created', JSON.stringify({ aggregate_id: { id: 'x1' }, sequence: 1,
+    event: { PersonCreated: { person_id: { id: 'x1' } } }, timestamp: '2026-07-11T12:00:00Z', correlation_id: 'c', causation_id: 'c' }));
+  const part = await replay('--rules', rules, '--stream', 'OTHER', '--target', 'kv:CIM_PROJECTIONS');
+  assert.match(part.stdout, /written to CIM_PROJECTIONS, 0 deleted/, part.stderr);
+  assert.equal((await kv.get('workflow.w9')).json().events, 3);
+
   await new Kvm(connection).create('SMALL', { history: 1, max_bytes: 4096 });
   refusedWith(await replay('--rules', rules, '--domain', 'workflow', '--target', 'kv:SMALL'), 4, /holds 4096 bytes at most.*nothing in it was changed/);
   refusedWith(await replay('--rules', rules, '--type', 'WorkflowStarted', '--target', 'kv:CIM_PROJECTIONS'), 4, /would replace whole ones/);

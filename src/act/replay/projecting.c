@@ -29,12 +29,42 @@ static bool part_is_listed(const char *list, struct slice part)
     return !list || (kv_key_text(&text, part) && slice_listed(list, buf_slice(&text)));
 }
 
-bool projecting_in_scope(const struct selection *selection, struct slice key)
+static bool is_in_scope(const struct selection *selection, struct slice key)
 {
     const struct events_wanted *wanted = &selection->wanted.events;
     struct slice domain, id = key;
     return slice_cut(&id, '.', &domain) && slice_present(id) &&
            part_is_listed(wanted->domain, domain) && part_is_listed(wanted->aggregate, id);
+}
+
+static bool is_chosen(const struct selection *selection, const char *stream)
+{
+    for (size_t i = 0; i < selection->stream_count; i++) {
+        if (!strcmp(selection->streams[i].name, stream))
+            return true;
+    }
+    return false;
+}
+
+enum standing projecting_standing(const struct selection *selection, struct slice key,
+                                  struct slice document)
+{
+    bool chosen = false, others = false;
+    const char *stream;
+    json_t *number;
+    if (!is_in_scope(selection, key))
+        return STANDING_OTHERS;
+    json_t *root = json_loadb(document.ptr ? document.ptr : "", document.len, 0, NULL);
+    json_object_foreach(json_object_get(root, "sequences"), stream, number)
+    {
+        bool is = is_chosen(selection, stream);
+        chosen = chosen || is;
+        others = others || !is;
+    }
+    json_decref(root);
+    if (!chosen && !others)
+        others = selection->wanted.events.stream != NULL;
+    return !others ? STANDING_CHOSEN : chosen ? STANDING_BOTH : STANDING_OTHERS;
 }
 
 /* --- writes ----------------------------------------------------------------------------------- */
@@ -298,7 +328,8 @@ static bool compare_one(void *context, const struct kv_entry *entry)
     struct verifying *verifying = context;
     uint64_t hash = XXH3_64bits(entry->key.ptr, entry->key.len);
     if (!is_of_pass(verifying, hash) || entry->is_deleted ||
-        !projecting_in_scope(&verifying->replay->selection, entry->key))
+        projecting_standing(&verifying->replay->selection, entry->key, entry->value) ==
+            STANDING_OTHERS)
         return true;
     const uint64_t *at = u64map_get(&verifying->by_hash, hash);
     struct refolded *mine = at ? &verifying->docs[*at] : NULL;

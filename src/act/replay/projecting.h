@@ -11,8 +11,15 @@
 /* <domain>.<aggregate id>, each made legal by kv_key_of(), in *ret (reset before). False: the event
  * is of no aggregate. */
 bool projecting_key(const struct events_row *row, struct buf *ret);
-/* Would a key be written by this selection? Only such may be deleted. */
-bool projecting_in_scope(const struct selection *selection, struct slice key);
+/* Streams whose events a stored document has folded (its `sequences`), beside those chosen. */
+enum standing {
+    STANDING_CHOSEN, /* on chosen ones alone; also what is no document, where all streams are chosen */
+    STANDING_OTHERS, /* on others alone, or the selection would never write its key */
+    STANDING_BOTH,
+};
+/* Only what stands on chosen streams alone may be replaced or deleted. */
+enum standing projecting_standing(const struct selection *selection, struct slice key,
+                                  struct slice document);
 
 /* --- writes ----------------------------------------------------------------------------------- */
 

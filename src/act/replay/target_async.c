@@ -825,6 +825,8 @@ static int subject_check(struct target *target, struct buf *words, struct error 
                          target->where);
     else
         buf_add_str(words, "which no stream takes: core NATS, at most once");
+    if (!name.len)
+        target->kind = &target_core;
     return 0;
 }
 

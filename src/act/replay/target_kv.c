@@ -298,7 +298,8 @@ static int kv_check(struct target *target, struct buf *words, struct error *err)
                          "bucket %s has %llu documents, and with %s those of a part of the events "
                          "would replace whole ones; name another bucket",
                          target->where, (unsigned long long)info.keys, part);
-    buf_addf(words, "bucket %s (%llu keys now%s), built beside, verified, then switched%s",
+    buf_addf(words, "bucket %s (%llu keys now%s), built beside, verified, then switched: what no "
+             "chosen event makes is deleted there%s",
              target->where, (unsigned long long)info.keys, rc < 0 ? "; made new" : "",
              replay->options->keep_old ? "; the old one is kept" : "");
     return 0;
@@ -452,10 +453,25 @@ static bool note_fresh(void *context, const struct kv_entry *entry)
 }
 
 /* What stays beside the new ones: documents of others, and marks of what is deleted. */
+static enum standing standing_of(const struct switching *switching, const struct kv_entry *entry)
+{
+    return projecting_standing(&switching->target->replay->selection, entry->key, entry->value);
+}
+
+/* Of a document that stands on other streams, too, the chosen events make a part only. */
 static bool note_old(void *context, const struct kv_entry *entry)
 {
     struct switching *switching = context;
-    if (!u64map_get(&switching->fresh, hash_of(entry->key)))
+    bool fresh = u64map_get(&switching->fresh, hash_of(entry->key)) != NULL;
+    enum standing standing = entry->is_deleted ? STANDING_CHOSEN : standing_of(switching, entry);
+    if (standing == STANDING_BOTH || (fresh && standing == STANDING_OTHERS)) {
+        (void)error_set(&switching->problem, EXIT_CODE_REFUSED,
+                        "document %.*s in bucket %s stands on streams that are not chosen: choose "
+                        "them, too, or name another bucket; nothing in it was changed",
+                        SLICE_ARG(entry->key), switching->target->where);
+        switching->failed = true;
+    }
+    if (!fresh)
         switching->bytes += stored_bytes(switching, entry);
     return go_on(switching);
 }
@@ -480,7 +496,7 @@ static bool sort_old(void *context, const struct kv_entry *entry)
     if (fresh && *fresh == hash_of(entry->value)) {
         (void)u64map_remove(&switching->fresh, hash);
         switching->same++;
-    } else if (!fresh && projecting_in_scope(&switching->target->replay->selection, entry->key)) {
+    } else if (!fresh && standing_of(switching, entry) == STANDING_CHOSEN) {
         switching->deleted++;
         return write_one(switching, entry->key, SLICE(""), true);
     }
@@ -602,7 +618,7 @@ static int kv_finish(struct target *target, struct error *err)
     struct replay *replay = target->replay;
     struct switching switching = {.target = target};
     struct projecting_figures figures = {0};
-    if (kv->switched)
+    if (kv->switched || !replay->figures.replayed) /* no event fits: no reason to empty a bucket */
         return drop_staging(target, err);
     if (projecting_verify(replay, kv->rules, kv->staging, &figures, err) < 0)
         return -1;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "act/replay/replay_internal.h"
+#include "bus/kv.h"
 #include "fold/projection.h"
 
 /* <domain>.<aggregate id>, each made legal by kv_key_of(), in *ret (reset before). False: the event
@@ -13,6 +14,14 @@
 bool projecting_key(const struct events_row *row, struct buf *ret);
 /* Would a key be written by this selection? Only such may be deleted. */
 bool projecting_in_scope(const struct selection *selection, struct slice key);
+
+/*
+ * As kv_each(), at the speed of the wire (read/scan.h), for a bucket that nobody else writes to: a
+ * key that is written meanwhile may come with neither value.
+ */
+int projecting_each(struct bus *bus, const char *bucket,
+                    bool (*each)(void *context, const struct kv_entry *entry), void *context,
+                    struct error *err);
 
 /* --- writes ----------------------------------------------------------------------------------- */
 
@@ -30,6 +39,9 @@ int kv_writes_new(struct bus *bus, const char *bucket, struct kv_writes **ret, s
 void kv_writes_free(struct kv_writes *writes); /* NULL is allowed */
 int kv_writes_put(struct kv_writes *writes, const char *key, struct slice value, bool is_delete,
                   struct error *err);
+/* The value of the key that is on its way, in *ret (reset before), empty for one that deletes.
+ * False: none is. */
+bool kv_writes_find(const struct kv_writes *writes, const char *key, struct buf *ret);
 int kv_writes_poll(struct kv_writes *writes, int wait_ms, struct error *err);
 int kv_writes_wait(struct kv_writes *writes, struct error *err); /* until all are answered for */
 

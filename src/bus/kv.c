@@ -290,19 +290,17 @@ int kv_purge_key(struct bus *bus, const char *bucket, const char *key, struct er
 
 /* --- all keys --------------------------------------------------------------------------------- */
 
-static bool show(const struct bus_message *message, size_t prefix,
-                 bool (*each)(void *context, const struct kv_entry *entry), void *context)
+void kv_entry_of(const struct bus_message *message, const char *bucket, struct kv_entry *ret)
 {
     struct bus_header headers[BUS_HEADERS_MAX];
     int count = bus_message_headers(message, headers, ARRAY_LEN(headers));
-    const struct kv_entry entry = {
-        .key = slice_from(message->subject, prefix),
+    *ret = (struct kv_entry){
+        .key = slice_from(message->subject, strlen("$KV.") + strlen(bucket) + 1),
         .value = message->payload,
         .revision = message->seq,
         .stored_at_ns = message->stored_at_ns,
         .is_deleted = count > 0 && is_marker(headers, (size_t)count),
     };
-    return each(context, &entry);
 }
 
 /* 1, 0 at the end, or -1 when nothing came for PATIENCE_MS, link and consumer renewed meanwhile. */
@@ -326,7 +324,7 @@ static int next_message(struct pull *pull, struct bus_message *message, struct e
     return 0;
 }
 
-static int each_of(struct pull *pull, size_t prefix,
+static int each_of(struct pull *pull, const char *bucket,
                    bool (*each)(void *context, const struct kv_entry *entry), void *context,
                    struct error *err)
 {
@@ -334,7 +332,9 @@ static int each_of(struct pull *pull, size_t prefix,
     bool more = true;
     int got = 0;
     while (more && (got = next_message(pull, &message, err)) > 0) {
-        more = show(&message, prefix, each, context);
+        struct kv_entry entry;
+        kv_entry_of(&message, bucket, &entry);
+        more = each(context, &entry);
         bus_message_release(&message);
     }
     return got < 0 ? -1 : 0;
@@ -354,7 +354,7 @@ int kv_each(struct bus *bus, const char *bucket, const char *filter,
         return -1;
     if (pull_open(bus, &options, &pull, err) < 0)
         return error_wrap(err, "bucket %s", bucket);
-    int rc = each_of(pull, strlen("$KV.") + strlen(bucket) + 1, each, context, err);
+    int rc = each_of(pull, bucket, each, context, err);
     pull_close(pull);
     return rc < 0 ? error_wrap(err, "bucket %s", bucket) : 0;
 }

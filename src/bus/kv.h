@@ -101,6 +101,9 @@ int kv_each(struct bus *bus, const char *bucket, const char *filter,
             bool (*each)(void *context, const struct kv_entry *entry), void *context,
             struct error *err);
 
+/* The entry that a message of the bucket's stream is, for those who read it themselves. */
+void kv_entry_of(const struct bus_message *message, const char *bucket, struct kv_entry *ret);
+
 /* --- names ------------------------------------------------------------------------------------ */
 
 bool kv_bucket_is_legal(const char *bucket);

@@ -60,8 +60,22 @@ static size_t part_of(char out[static 3], char c, bool plain)
     return 3;
 }
 
+/* Nearly all: nothing to escape, and short enough. */
+static bool is_key_already(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (!is_plain(text.ptr[i]))
+            return false;
+    }
+    return text.len && text.len <= KV_TOKEN_MAX && !slice_starts(text, SLICE("_kv"));
+}
+
 void kv_key_of(struct buf *out, struct slice text)
 {
+    if (is_key_already(text)) {
+        buf_add_slice(out, text);
+        return;
+    }
     size_t begin = out->len, keep = out->len;
     bool reserved = slice_starts(text, SLICE("_kv"));
     if (!text.len)

@@ -17,6 +17,7 @@ static const char link_lost[] = "the connection was lost";
 struct ordered {
     struct ordered_hub *hub;
     char *stream, *filter;
+    bool newest_only;
     char consumer[128];
     char *inbox;
     ordered_handler *on_message;
@@ -185,8 +186,10 @@ static void on_data(struct ordered *reader, const struct wire_message *message,
     }
     reader->consumer_seq = place->consumer_seq;
     atomic_store_explicit(&reader->alive, true, memory_order_relaxed);
-    atomic_store_explicit(&reader->next_seq, place->stream_seq + 1, memory_order_relaxed);
     atomic_store_explicit(&reader->pending, place->pending, memory_order_relaxed);
+    if (place->stream_seq < atomic_load_explicit(&reader->next_seq, memory_order_relaxed))
+        return; /* newest_only: of a consumer made anew, handed over before */
+    atomic_store_explicit(&reader->next_seq, place->stream_seq + 1, memory_order_relaxed);
     struct bus_message stored = {.subject = message->subject,
                                  .payload = message->payload,
                                  .header_block = message->header_block,
@@ -335,10 +338,12 @@ bool ordered_hub_is_up(struct ordered_hub *hub)
 
 static json_t *consumer_config(const struct ordered *reader, uint64_t start_seq)
 {
-    return json_pack("{s:s, s:s, s:I, s:s, s:i, s:b, s:I, s:I, s:s, s:b, s:i, s:s, s:s*}",
-                     "deliver_subject", reader->inbox, "deliver_policy", "by_start_sequence",
-                     "opt_start_seq", (json_int_t)(start_seq ? start_seq : 1), "ack_policy", "none",
-                     "max_deliver", 1, "flow_control", 1, "idle_heartbeat",
+    json_t *start =
+        reader->newest_only ? NULL : json_integer((json_int_t)(start_seq ? start_seq : 1));
+    return json_pack("{s:s, s:s, s:o*, s:s, s:i, s:b, s:I, s:I, s:s, s:b, s:i, s:s, s:s*}",
+                     "deliver_subject", reader->inbox, "deliver_policy",
+                     start ? "by_start_sequence" : "last_per_subject", "opt_start_seq", start,
+                     "ack_policy", "none", "max_deliver", 1, "flow_control", 1, "idle_heartbeat",
                      (json_int_t)ORDERED_HEARTBEAT_NS, "inactive_threshold",
                      (json_int_t)UNBEGUN_MS * NS_PER_MS, "replay_policy", "instant", "mem_storage",
                      1, "num_replicas", 1, "description", "cim-ops ordered reader",
@@ -458,9 +463,8 @@ int ordered_begin(struct ordered *reader, struct error *err)
                   : error_set(err, EXIT_CODE_UNREACHABLE, "the reading connection to NATS broke");
 }
 
-int ordered_open(struct ordered_hub *hub, const char *stream, const char *filter,
-                 uint64_t start_seq, ordered_handler *on_message, void *context,
-                 struct ordered **ret, struct error *err)
+static struct ordered *reader_new(struct ordered_hub *hub, const char *stream, const char *filter,
+                                  ordered_handler *on_message, void *context)
 {
     struct ordered *reader = xcalloc(1, sizeof *reader);
     reader->hub = hub;
@@ -468,12 +472,36 @@ int ordered_open(struct ordered_hub *hub, const char *stream, const char *filter
     reader->filter = filter ? xstrdup(filter) : NULL;
     reader->on_message = on_message;
     reader->context = context;
+    return reader;
+}
+
+static int open_reader(struct ordered *reader, uint64_t start_seq, struct ordered **ret,
+                       struct error *err)
+{
     if (ordered_rewind(reader, start_seq, err) < 0) {
         ordered_close(reader);
         return -1;
     }
     *ret = reader;
     return 0;
+}
+
+int ordered_open(struct ordered_hub *hub, const char *stream, const char *filter,
+                 uint64_t start_seq, ordered_handler *on_message, void *context,
+                 struct ordered **ret, struct error *err)
+{
+    return open_reader(reader_new(hub, stream, filter, on_message, context), start_seq, ret, err);
+}
+
+int ordered_open_newest(struct ordered_hub *hub, const char *stream, const char *filter,
+                        ordered_handler *on_message, void *context, struct ordered **ret,
+                        struct error *err)
+{
+    struct ordered *reader = reader_new(hub, stream, filter, on_message, context);
+    reader->newest_only = true; /* the server wants a filter then */
+    if (!reader->filter)
+        reader->filter = xstrdup(">");
+    return open_reader(reader, 0, ret, err);
 }
 
 int ordered_restart(struct ordered *reader, uint64_t start_seq, struct error *err)

@@ -72,6 +72,14 @@ bool ordered_hub_is_up(struct ordered_hub *hub);
 int ordered_open(struct ordered_hub *hub, const char *stream, const char *filter,
                  uint64_t start_seq, ordered_handler *on_message, void *context,
                  struct ordered **ret, struct error *err);
+/*
+ * The same for the newest message of each subject (as of when the server comes to it), then what is
+ * stored later; still in stream order. A restart goes on behind start_seq: a subject that got a newer
+ * message meanwhile comes again.
+ */
+int ordered_open_newest(struct ordered_hub *hub, const char *stream, const char *filter,
+                        ordered_handler *on_message, void *context, struct ordered **ret,
+                        struct error *err);
 /* Makes a new consumer from start_seq, with ordered_begin() included; messages of the old one are
  * dropped from this moment. */
 int ordered_restart(struct ordered *reader, uint64_t start_seq, struct error *err);

@@ -9,7 +9,7 @@
 #include "json/tree.h"
 #include "json/write.h"
 
-enum { SCRATCH_BYTES = 16384 };
+enum { SCRATCH_BYTES = 16384, LOOSE_BYTES = 2048 };
 
 struct stream_place {
     char *name;
@@ -18,11 +18,12 @@ struct stream_place {
 
 struct projection_doc {
     struct buf domain, id, type; /* as JSON strings, with quotes; empty: absent */
-    struct stream_place places[PROJECTION_STREAMS_MAX]; /* ascending by name */
-    size_t place_count;
+    struct stream_place *places; /* ascending by name */
+    size_t place_count, place_room;
     uint64_t events; /* 0: the document is empty */
     struct json_tree value;
     size_t bytes; /* never less than it takes when written */
+    size_t known; /* what it took when that was last measured */
 };
 
 /* --- documents -------------------------------------------------------------------------------- */
@@ -42,7 +43,7 @@ void projection_doc_reset(struct projection_doc *doc)
     json_tree_done(&doc->value);
     doc->place_count = 0;
     doc->events = 0;
-    doc->bytes = 0;
+    doc->bytes = doc->known = 0;
 }
 
 void projection_doc_free(struct projection_doc *doc)
@@ -53,6 +54,7 @@ void projection_doc_free(struct projection_doc *doc)
     buf_done(&doc->domain);
     buf_done(&doc->id);
     buf_done(&doc->type);
+    free(doc->places);
     free(doc);
 }
 
@@ -102,6 +104,10 @@ static bool set_place(struct projection_doc *doc, struct slice stream, uint64_t 
     if (!there && doc->place_count == PROJECTION_STREAMS_MAX)
         return false;
     if (!there) {
+        if (doc->place_count == doc->place_room) {
+            doc->place_room = doc->place_room ? 4 * doc->place_room : 1; /* it is one, mostly */
+            doc->places = xrealloc(doc->places, doc->place_room, sizeof *doc->places);
+        }
         memmove(&doc->places[at + 1], &doc->places[at],
                 (doc->place_count++ - at) * sizeof *doc->places);
         doc->places[at].name = xstrndup(stream.ptr, stream.len);
@@ -139,11 +145,11 @@ void projection_doc_write(const struct projection_doc *doc, struct buf *out)
     buf_add_char(out, '}');
 }
 
-static size_t measured(const struct projection_doc *doc)
+static void measure(struct projection_doc *doc)
 {
     CLEANUP_BUF struct buf head = {0};
     write_head(doc, &head);
-    return head.len + json_tree_size(&doc->value) + strlen("}");
+    doc->known = doc->bytes = head.len + json_tree_size(&doc->value) + strlen("}");
 }
 
 /* --- reading one ------------------------------------------------------------------------------ */
@@ -188,7 +194,7 @@ static bool read_sequences(struct projection_doc *doc, const struct json_value *
         CLEANUP_BUF struct buf name = {0};
         uint64_t seq = 0;
         const struct json_tree_member *member = &tree.members[i];
-        json_unescape((struct slice){member->name, member->name_len}, &name);
+        json_unescape(json_tree_name_of(member), &name);
         sound = json_tree_u64(&member->value, &seq) && seq && name.len &&
                 !memchr(name.ptr, 0, name.len) && set_place(doc, buf_slice(&name), seq);
     }
@@ -221,7 +227,7 @@ int projection_doc_load(struct projection_doc *doc, struct slice bytes, struct e
     json_plan_free(plan);
     if (json)
         sound = read_members(doc, values);
-    doc->bytes = bytes.len;
+    doc->known = doc->bytes = bytes.len;
     if (sound)
         return 0;
     projection_doc_reset(doc);
@@ -538,7 +544,7 @@ static int take_head(struct projector *projector, struct projection_doc *doc, st
         json_add_string(&doc->domain, domain);
         json_add_string(&doc->id, id);
         (void)json_tree_set(&doc->value, SLICE("{}"));
-        doc->bytes = measured(doc);
+        measure(doc);
     } else if (!says(&doc->domain, domain, &projector->quoted) ||
                !says(&doc->id, id, &projector->quoted)) {
         return error_set(err, EXIT_CODE_INTERNAL, "an event of %.*s %.*s for the document of %.*s",
@@ -563,12 +569,18 @@ static bool keep_copy(struct projector *projector, struct projection_doc *doc)
     if (doc->bytes + growth <= PROJECTION_COPIED_BYTES)
         return false;
     if (!projection_doc_is_empty(doc))
-        doc->bytes = measured(doc);
+        measure(doc);
     if (doc->bytes + growth <= PROJECTION_COPIED_BYTES)
         return false;
     buf_reset(&projector->backup);
     projection_doc_write(doc, &projector->backup);
     return true;
+}
+
+/* Is the bound far above what it may take? Fields that change do not add up. */
+static bool is_loose(const struct projection_doc *doc)
+{
+    return doc->bytes > 2 * doc->known + LOOSE_BYTES;
 }
 
 static void take_back(struct projector *projector, struct projection_doc *doc)
@@ -597,8 +609,8 @@ int projection_apply(struct projector *projector, struct projection_doc *doc,
     bool fits = apply_changes(projector, doc, &gone);
     doc->events++;
     doc->bytes += projector->growth;
-    if (fits && !gone && doc->bytes > PROJECTION_BYTES_MAX) {
-        doc->bytes = measured(doc);
+    if (fits && !gone && (doc->bytes > PROJECTION_BYTES_MAX || is_loose(doc))) {
+        measure(doc);
         fits = doc->bytes <= PROJECTION_BYTES_MAX;
     }
     if (!fits) {

@@ -17,7 +17,7 @@ void json_tree_done(struct json_tree *tree)
     if (tree->type == JSON_TYPE_OBJECT) {
         for (size_t i = 0; i < tree->count; i++) {
             json_tree_done(&tree->members[i].value);
-            free(tree->members[i].name);
+            free(tree->members[i].outside);
         }
         free(tree->members);
     } else if (tree->type == JSON_TYPE_ARRAY) {
@@ -59,23 +59,55 @@ void json_tree_name(struct buf *out, struct slice text)
     out->len -= 2;
 }
 
-static int compare(const struct json_tree_member *member, struct slice name)
+/* A name that is looked for, with its first bytes as a member has them. */
+struct wanted {
+    struct slice name;
+    char inside[JSON_TREE_NAME_INSIDE];
+};
+
+static struct wanted wanted_of(struct slice name)
 {
-    size_t least = member->name_len < name.len ? member->name_len : name.len;
-    int order = memcmp(member->name, name.ptr, least);
+    struct wanted wanted = {.name = name};
+    memcpy(wanted.inside, name.ptr,
+           name.len < sizeof wanted.inside ? name.len : sizeof wanted.inside);
+    return wanted;
+}
+
+static uint64_t word_at(const char *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
+}
+
+/* By bytes; zeros behind a short name come before any byte, as its end does. */
+static int compare(const struct json_tree_member *member, const struct wanted *wanted)
+{
+    for (size_t at = 0; at < JSON_TREE_NAME_INSIDE; at += sizeof(uint64_t)) {
+        uint64_t a = word_at(member->inside + at), b = word_at(wanted->inside + at);
+        if (a != b)
+            return a < b ? -1 : 1;
+    }
+    struct slice name = json_tree_name_of(member);
+    size_t least = name.len < wanted->name.len ? name.len : wanted->name.len;
+    int order = least > JSON_TREE_NAME_INSIDE ? memcmp(name.ptr, wanted->name.ptr, least) : 0;
     if (order)
         return order;
-    return member->name_len < name.len ? -1 : member->name_len > name.len;
+    return name.len < wanted->name.len ? -1 : name.len > wanted->name.len;
 }
 
 /* Where the name is or would be. */
 static size_t place_of(const struct json_tree *tree, struct slice name, bool *ret_there)
 {
+    const struct wanted wanted = wanted_of(name);
     size_t low = 0, high = tree->count;
     *ret_there = false;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = compare(&tree->members[middle], name);
+        int order = compare(&tree->members[middle], &wanted);
         if (order == 0) {
             *ret_there = true;
             return middle;
@@ -108,8 +140,11 @@ struct json_tree *json_tree_ensure(struct json_tree *tree, struct slice name)
     GROW(tree->members, tree->count, tree->room);
     struct json_tree_member *member = &tree->members[at];
     memmove(member + 1, member, (tree->count - at) * sizeof *member);
-    *member = (struct json_tree_member){.name = xstrndup(name.ptr, name.len),
-                                        .name_len = (uint32_t)name.len};
+    *member = (struct json_tree_member){.name_len = (uint32_t)name.len};
+    memcpy(member->inside, name.ptr,
+           name.len < sizeof member->inside ? name.len : sizeof member->inside);
+    if (name.len > sizeof member->inside)
+        member->outside = xstrndup(name.ptr, name.len);
     tree->count++;
     return &member->value;
 }
@@ -122,7 +157,7 @@ bool json_tree_remove(struct json_tree *tree, struct slice name)
         return false;
     struct json_tree_member *member = &tree->members[at];
     json_tree_done(&member->value);
-    free(member->name);
+    free(member->outside);
     tree->count--;
     memmove(member, member + 1, (tree->count - at) * sizeof *member);
     return true;
@@ -335,7 +370,7 @@ static void write_object(const struct json_tree *tree, struct buf *out)
             buf_add_char(out, ',');
         first = false;
         buf_add_char(out, '"');
-        buf_add(out, member->name, member->name_len);
+        buf_add_slice(out, json_tree_name_of(member));
         buf_add(out, "\":", 2);
         json_tree_write(&member->value, out);
     }

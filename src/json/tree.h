@@ -11,7 +11,7 @@
  * valid JSON, which json_extract() checks; for others it ends somewhere, with some value, within
  * the text. Bounded: JSON_TREE_MEMBERS_MAX of an object; depth by json_tree_depth(), which callers
  * look at before (functions recurse). Cost: one pass over the text and one block of the heap per
- * new name and value; a value that replaces one of at least its size takes none.
+ * new value and long name; a value that replaces one of at least its size takes none.
  */
 #pragma once
 
@@ -31,11 +31,21 @@ struct json_tree {
     };
 };
 
+/* Most names lie in the member itself: looking one up stays within the object's one block. */
+#define JSON_TREE_NAME_INSIDE 16
+
 struct json_tree_member {
-    char *name; /* as between quotes, escaped only where it must be */
-    uint32_t name_len;
     struct json_tree value;
+    uint32_t name_len;
+    char inside[JSON_TREE_NAME_INSIDE]; /* its first bytes, then zeros */
+    char *outside;                      /* all of a longer one; else NULL */
 };
+
+/* As between quotes, escaped only where it must be. */
+static inline struct slice json_tree_name_of(const struct json_tree_member *member)
+{
+    return (struct slice){member->outside ? member->outside : member->inside, member->name_len};
+}
 
 void json_tree_done(struct json_tree *tree);
 

@@ -32,6 +32,16 @@ static void on_message(void *context, const struct bus_message *message)
                   (message->pending == 0 && options->last_seq != SCAN_FOLLOW);
 }
 
+static int open_reader(struct scan *scan, struct error *err)
+{
+    const struct scan_options *options = scan->options;
+    if (options->newest_only)
+        return ordered_open_newest(scan->hub, options->stream, options->filter, on_message, scan,
+                                   &scan->reader, err);
+    return ordered_open(scan->hub, options->stream, options->filter, options->first_seq, on_message,
+                        scan, &scan->reader, err);
+}
+
 /* Is it still the stream that was chosen? */
 static int check_stream(const struct scan *scan, struct error *err)
 {
@@ -59,8 +69,7 @@ static int begin(struct scan *scan, struct error *err)
     if (scan->reader) {
         if (ordered_rewind(scan->reader, ordered_next_seq(scan->reader), err) < 0)
             return -1;
-    } else if (ordered_open(scan->hub, options->stream, options->filter, options->first_seq,
-                            on_message, scan, &scan->reader, err) < 0) {
+    } else if (open_reader(scan, err) < 0) {
         return -1;
     }
     if (check_stream(scan, err) < 0)

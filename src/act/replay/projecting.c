@@ -8,8 +8,8 @@
 #include "base/instant.h"
 #include "base/memory.h"
 #include "base/shown.h"
-#include "bus/kv.h"
 #include "bus/publisher.h"
+#include "read/scan.h"
 
 bool projecting_key(const struct events_row *row, struct buf *ret)
 {
@@ -65,6 +65,41 @@ enum standing projecting_standing(const struct selection *selection, struct slic
     if (!chosen && !others)
         others = selection->wanted.events.stream != NULL;
     return !others ? STANDING_CHOSEN : chosen ? STANDING_BOTH : STANDING_OTHERS;
+}
+
+struct walking {
+    const char *bucket;
+    bool (*each)(void *context, const struct kv_entry *entry);
+    void *context;
+    bool ended;
+};
+
+static int walk_one(void *context, const struct bus_message *message, struct error *err)
+{
+    struct walking *walking = context;
+    struct kv_entry entry;
+    kv_entry_of(message, walking->bucket, &entry);
+    walking->ended = !walking->each(walking->context, &entry);
+    return walking->ended ? error_set(err, EXIT_CODE_PROBLEM, "ended") : 0;
+}
+
+int projecting_each(struct bus *bus, const char *bucket,
+                    bool (*each)(void *context, const struct kv_entry *entry), void *context,
+                    struct error *err)
+{
+    struct walking walking = {.bucket = bucket, .each = each, .context = context};
+    struct kv_info info = {0};
+    CLEANUP_FREE char *stream = xasprintf("KV_%s", bucket);
+    if (kv_info(bus, bucket, &info, err) < 0)
+        return -1;
+    struct scan_options options = {.bus = bus,
+                                   .stream = stream,
+                                   .first_seq = 1,
+                                   .last_seq = info.last_seq,
+                                   .newest_only = true,
+                                   .each = walk_one,
+                                   .context = &walking};
+    return info.values && scan_stream(&options, err) < 0 && !walking.ended ? -1 : 0;
 }
 
 /* --- writes ----------------------------------------------------------------------------------- */
@@ -214,6 +249,21 @@ int kv_writes_wait(struct kv_writes *writes, struct error *err)
             writes->again = true; /* the link is silent */
     }
     return 0;
+}
+
+bool kv_writes_find(const struct kv_writes *writes, const char *key, struct buf *ret)
+{
+    CLEANUP_BUF struct buf subject = {0};
+    kv_add_subject(&subject, writes->bucket, key);
+    for (uint64_t tag = writes->tail; tag > writes->head; tag--) {
+        const struct write *one = &writes->ring[(tag - 1) % KV_PENDING_MAX];
+        if (!slice_eq(buf_slice(&one->subject), buf_slice(&subject)))
+            continue;
+        buf_reset(ret);
+        buf_add_slice(ret, buf_slice(&one->value));
+        return true;
+    }
+    return false;
 }
 
 int kv_writes_put(struct kv_writes *writes, const char *key, struct slice value, bool is_delete,
@@ -370,7 +420,7 @@ static int run_pass(struct verifying *verifying, struct error *err)
     int rc = feed_run(&feed, err);
     free(read);
     if (rc == 0)
-        rc = kv_each(replay->to, verifying->bucket, NULL, compare_one, verifying, err);
+        rc = projecting_each(replay->to, verifying->bucket, compare_one, verifying, err);
     for (size_t i = 0; rc == 0 && i < verifying->count; i++) {
         if (!projection_doc_is_empty(verifying->docs[i].doc))
             differs(verifying, slice_of(verifying->docs[i].key), "is missing in the bucket");

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "act/replay/replay_internal.h"
+#include "bus/kv.h"
 #include "fold/projection.h"
 
 /* <domain>.<aggregate id>, each made legal by kv_key_of(), in *ret (reset before). False: the event
@@ -20,6 +21,14 @@ enum standing {
 /* Only what stands on chosen streams alone may be replaced or deleted. */
 enum standing projecting_standing(const struct selection *selection, struct slice key,
                                   struct slice document);
+
+/*
+ * As kv_each(), at the speed of the wire (read/scan.h), for a bucket that nobody else writes to: a
+ * key that is written meanwhile may come with neither value.
+ */
+int projecting_each(struct bus *bus, const char *bucket,
+                    bool (*each)(void *context, const struct kv_entry *entry), void *context,
+                    struct error *err);
 
 /* --- writes ----------------------------------------------------------------------------------- */
 
@@ -38,6 +47,9 @@ int kv_writes_new(const struct replay *replay, const char *bucket, struct kv_wri
 void kv_writes_free(struct kv_writes *writes); /* NULL is allowed */
 int kv_writes_put(struct kv_writes *writes, const char *key, struct slice value, bool is_delete,
                   struct error *err);
+/* The value of the key that is on its way, in *ret (reset before), empty for one that deletes.
+ * False: none is. */
+bool kv_writes_find(const struct kv_writes *writes, const char *key, struct buf *ret);
 int kv_writes_poll(struct kv_writes *writes, int wait_ms, struct error *err);
 int kv_writes_wait(struct kv_writes *writes, struct error *err); /* until all are answered for */
 

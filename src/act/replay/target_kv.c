@@ -151,9 +151,8 @@ static int load(struct target *target, struct kv_target *kv, struct cached *one,
     struct error problem = ERROR_NONE;
     if (!is_known(kv, one->hash))
         return 0;
-    /* What is on its way must be there before it is asked for. */
-    if (kv_writes_wait(kv->writes, err) < 0)
-        return -1;
+    if (kv_writes_find(kv->writes, one->key, &kv->value))
+        return kv->value.len ? projection_doc_load(one->doc, buf_slice(&kv->value), err) : 0;
     buf_reset(&kv->value);
     if (kv_get(target->replay->to, kv->staging, one->key, &kv->value, NULL, &problem) < 0)
         return problem.code == EXIT_CODE_PROBLEM
@@ -373,7 +372,7 @@ static int kv_open(struct target *target, json_t *state, struct error *err)
         return kv_writes_new(replay, kv->staging, &kv->writes, err);
     if (look_for_others(target, err) < 0 ||
         kv_ensure(replay->to, kv->staging, &config, &created, err) < 0 ||
-        (!created && kv_each(replay->to, kv->staging, NULL, remember_key, kv, err) < 0))
+        (!created && projecting_each(replay->to, kv->staging, remember_key, kv, err) < 0))
         return -1;
     if (created && state)
         begin_again(replay);
@@ -515,7 +514,7 @@ static bool put_fresh(void *context, const struct kv_entry *entry)
 static int each(struct switching *switching, const char *bucket,
                 bool (*call)(void *context, const struct kv_entry *entry), struct error *err)
 {
-    if (kv_each(switching->target->replay->to, bucket, NULL, call, switching, err) < 0)
+    if (projecting_each(switching->target->replay->to, bucket, call, switching, err) < 0)
         return -1;
     return switching->failed
                ? error_set(err, switching->problem.code, "%s", switching->problem.text)

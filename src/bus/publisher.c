@@ -126,6 +126,14 @@ static uint64_t number_at(struct slice digits)
     return value;
 }
 
+static struct slice until_comma(struct slice rest)
+{
+    size_t len = 0;
+    while (len < rest.len && rest.ptr[len] != ',' && rest.ptr[len] != '}')
+        len++;
+    return slice_present(rest) ? (struct slice){rest.ptr, len} : SLICE_ABSENT;
+}
+
 static void handle_ack(struct publisher *publisher, natsMsg *msg)
 {
     char description[256];
@@ -135,7 +143,8 @@ static void handle_ack(struct publisher *publisher, natsMsg *msg)
         .tag = number_at(slice_from(subject, publisher->inbox_len)),
         .stream = text_after(body, SLICE("\"stream\":\"")),
         .seq = number_at(after(body, SLICE("\"seq\":"))),
-        .duplicate = slice_present(after(body, SLICE("\"duplicate\":true"))),
+        .duplicate = slice_eq(slice_trim(until_comma(after(body, SLICE("\"duplicate\":")))),
+                              SLICE("true")), /* the server writes a blank before it */
         .body = body,
     };
     if (natsMsgHeader_Get(msg, "Nats-Service-Error", &ack.service_error) != NATS_OK)

@@ -134,6 +134,20 @@ static uint64_t number_at(struct slice digits)
     return value;
 }
 
+static struct slice until_comma(struct slice rest)
+{
+    size_t len = 0;
+    while (len < rest.len && rest.ptr[len] != ',' && rest.ptr[len] != '}')
+        len++;
+    return slice_present(rest) ? (struct slice){rest.ptr, len} : SLICE_ABSENT;
+}
+
+/* The server writes a blank before the value. */
+static bool is_duplicate(struct slice json)
+{
+    return slice_eq(slice_trim(until_comma(after(json, SLICE("\"duplicate\":")))), SLICE("true"));
+}
+
 /* What stands in the server's error, in *description. */
 static void read_error(struct publisher_ack *ack, char *description, size_t room)
 {
@@ -177,7 +191,7 @@ static void handle_ack(struct publisher *publisher, const struct wire_message *m
         .tag = number_at(slice_from(message->subject, publisher->inbox.len)),
         .stream = stream,
         .seq = number_at(after(rest, SLICE("\"seq\":"))),
-        .duplicate = slice_present(after(rest, SLICE("\"duplicate\":true"))),
+        .duplicate = is_duplicate(rest),
         .body = body,
     };
     read_headers(&ack, message->header_block, &publisher->text);

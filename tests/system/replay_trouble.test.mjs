@@ -196,6 +196,30 @@ test('one that stood still finds that another has it, and writes nothing more', 
   refusedWith(await replay('--resume', other), 4, /o\.jsonl is being written to by another process/);
 });
 
+test('killed again right after it went on: exact, though the target has forgotten the ids', async (t) => {
+  const { js, manager, replay, start, last, connection } = await setUp(t);
+  await publishEvents(js, 12_000, 60);
+  await manager.streams.add({ name: 'TARGET', subjects: ['copy.>'], duplicate_window: 100_000_000 });
+  const killAt = async (child, subject) => {
+    const resumed = new Promise((seen) => { connection.subscribe(subject, { max: 1, callback: () => seen() }); });
+    await connection.flush();
+    const process = child();
+    await Promise.race([resumed, process.ended()]);
+    await process.kill();
+  };
+  const first = start('--stream', 'CIM-EVENTS', '--target', 'stream:TARGET', '--parallel', '4', '--rate', '3000');
+  await until(async () => (await last())?.figures?.replayed > 2000, { alive: first, deadline: 20_000 });
+  await until(async () => (await manager.streams.info('TARGET')).state.messages > (await last()).figures.replayed + 300, { alive: first, deadline: 20_000 });
+  await first.kill();
+  const { id } = await last();
+  for (let i = 0; i < 3; i++) await killAt(() => start('--resume', id), `ops.replay.replay.${id}.ReplayResumed`);
+  await editRecord(connection, id, (record) => { record.options.rate = 0; });
+  const done = await replay('--resume', id, '--verify');
+  assert.equal(done.code, 0, done.stderr + done.stdout);
+  assertExact(await sequences(connection, 'TARGET'), 12_000, 60);
+  assert.equal((await last()).figures.replayed, 12_000);
+});
+
 test('Ctrl-C ends it soon: with a slow service, and with a target that is away', async (t) => {
   const { js, connection, replay, start, last, nats } = await setUp(t);
   await publishEvents(js, 400, 400);
@@ -365,6 +389,8 @@ test('what waits behind a parked event waits also after kill -9', async (t) => {
   refusedWith(resumed, 1, /0 skipped, 301 parked/);
   assert.ok((await readStream(connection, 'TARGET')).every(({ subject }) => !subject.includes('.w0.')));
   await manager.streams.update('TARGET', { max_msg_size: -1 });
+  const { figures } = JSON.parse((await replay('status', id, '--output', 'json')).stdout);
+  assert.deepEqual([figures.read, figures.replayed, figures.parked], [1501, 1200, 301]);
   const retried = await replay('parked', id, '--retry');
   assert.equal(retried.code, 0, retried.stderr);
   assertExact((await sequences(connection, 'TARGET')).map((seq) => (seq === 1 ? 2 : seq)).filter((seq) => seq !== 2), 1499, 5);

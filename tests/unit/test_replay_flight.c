@@ -15,6 +15,7 @@ struct model {
         uint64_t aggregate, seq;
         size_t stream;
         bool on_its_way, settled;
+        enum slot_end end;
     } events[EVENTS];
     size_t count, settled;
     uint64_t next_seq[STREAMS], start[STREAMS];
@@ -97,18 +98,22 @@ static void answer_one(struct flight *flight, struct model *model, uint64_t *see
     }
     known->settled = true;
     model->settled++;
-    flight_settle(flight, slot);
+    known->end = (enum slot_end)random_below(seed, SLOT_ENDS);
+    flight_settle(flight, slot, known->end);
     assert_null(flight_find(flight, tag));
 }
 
 /* The first that is not settled is the frontier; positions stand right behind what was before it. */
 static void check_frontier(const struct flight *flight, const struct model *model)
 {
-    uint64_t want[STREAMS];
+    uint64_t want[STREAMS], ended[SLOT_ENDS] = {0};
     size_t first = 0;
     memcpy(want, model->start, sizeof want);
-    for (; first < model->count && model->events[first].settled; first++)
+    for (; first < model->count && model->events[first].settled; first++) {
         want[model->events[first].stream] = model->events[first].seq + 1;
+        ended[model->events[first].end]++;
+    }
+    assert_memory_equal(flight->ended, ended, sizeof ended);
     assert_memory_equal(flight->positions, want, sizeof want);
     assert_int_equal(flight->tail - flight->head, model->count - first);
     assert_true(flight->tail - flight->head <= ROOM);
@@ -167,7 +172,7 @@ static void bytes_are_bounded(void **state)
     }
     assert_int_equal(event.seq, 4);
     struct slot *slot = flight_next(&flight);
-    flight_settle(&flight, slot);
+    flight_settle(&flight, slot, SLOT_TAKEN);
     assert_true(slot->payload.room <= FLIGHT_KEEP_BYTES); /* large ones are given back */
     assert_true(flight_has_room(&flight));
     flight_done(&flight);

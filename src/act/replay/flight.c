@@ -58,6 +58,8 @@ static void fill(struct slot *slot, const struct replay_event *event, uint64_t t
     slot->stored_at_ns = event->stored_at_ns;
     slot->aggregate = event->aggregate;
     slot->behind = 0;
+    slot->size = event->payload.len;
+    slot->read = 0;
     slot->stored = false;
     slot->tries = 0;
     slot->floor = 0;
@@ -126,11 +128,14 @@ static void advance(struct flight *flight)
         if (slot->state != SLOT_FREE)
             break;
         flight->positions[slot->stream] = slot->seq + 1;
+        flight->ended[slot->end]++;
+        flight->taken_bytes += slot->end == SLOT_TAKEN ? slot->size : 0;
     }
 }
 
-void flight_settle(struct flight *flight, struct slot *slot)
+void flight_settle(struct flight *flight, struct slot *slot, enum slot_end end)
 {
+    slot->end = end;
     flight->bytes -= bytes_of(slot);
     slot->state = SLOT_FREE;
     if (slot->behind)

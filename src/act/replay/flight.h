@@ -17,6 +17,8 @@
 #define FLIGHT_KEEP_BYTES ((size_t)16 << 10) /* room that a free slot keeps */
 
 enum slot_state { SLOT_FREE, SLOT_WAITING, SLOT_READY, SLOT_SENT };
+enum slot_end { SLOT_TAKEN, SLOT_SKIPPED, SLOT_PARKED };
+#define SLOT_ENDS 3
 
 struct slot {
     uint64_t tag; /* from 1 */
@@ -26,6 +28,9 @@ struct slot {
     uint64_t aggregate;
     uint64_t behind; /* the tag of the next of its aggregate; 0: none */
     enum slot_state state;
+    enum slot_end end;   /* of a settled one */
+    uint64_t read;       /* messages read before it was taken; size: its payload's bytes */
+    size_t size;
     bool stored; /* the target has it from before: nothing is to be sent */
     unsigned tries;
     uint64_t floor;  /* the target's last sequence known when it was first sent */
@@ -41,6 +46,8 @@ struct flight {
     uint64_t *ready;       /* a ring of tags */
     size_t ready_head, ready_count;
     uint64_t *positions; /* per stream: the next sequence behind what is settled */
+    /* Of what the head has passed: how many ended how, and the bytes of payload that were taken. */
+    uint64_t ended[SLOT_ENDS], taken_bytes;
 };
 
 /* `positions`: where reading begins, per stream. */
@@ -54,6 +61,6 @@ struct slot *flight_next(struct flight *flight);
 /* The slot of a tag that is on its way; NULL: it is not (any more). */
 struct slot *flight_find(struct flight *flight, uint64_t tag);
 void flight_again(struct flight *flight, struct slot *slot); /* to be sent once more */
-void flight_settle(struct flight *flight, struct slot *slot);
+void flight_settle(struct flight *flight, struct slot *slot, enum slot_end end);
 /* All that was sent and not answered is to be sent again. */
 void flight_rewind(struct flight *flight);

@@ -39,7 +39,8 @@ struct target_kind {
     /* Deals with answers that have come; waits for one up to wait_ms. NULL: none ever come. */
     int (*poll)(struct target *target, int wait_ms, struct error *err);
     /* Makes durable what was taken, as far as that goes without waiting for answers; positions[i]
-     * is then the first sequence that is not. `all`: waits until that is all of it. */
+     * is then the first sequence that is not, and replay->settled what was counted before it.
+     * `all`: waits until that is all of it. */
     int (*settle)(struct target *target, bool all, uint64_t *positions, struct error *err);
     json_t *(*state)(struct target *target); /* behind settle() */
     /* All was taken and is settled. NULL: nothing is left to do. */
@@ -79,11 +80,13 @@ struct replay {
     struct bus *to; /* the target's connection: the selection's, or one of its own */
     bool to_owned;
     uint64_t *positions, *read; /* per stream: next to be settled; last passed */
-    struct replay_figures figures;
+    struct replay_figures figures; /* as it goes, for people */
+    struct replay_figures settled; /* as of `positions`, for the record: so nothing is counted twice */
     struct pace pace;
     struct u64map blocked; /* aggregates with a parked event: to its sequence */
     struct progress progress;
     int64_t checkpoint_ns, told_ns, began_ns, last_stored_ns;
+    int64_t silent_until_ns;
     int64_t lease_ns; /* monotonic: the record was last written, so that no other has it */
     uint64_t began_read, told_replayed, story_sequence, expected;
     bool looking; /* the target is opened to be looked at, not to be written to */

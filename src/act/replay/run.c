@@ -66,7 +66,7 @@ static int options_of_record(const struct replay_record *record, struct replay_o
 
 static void put_figures(struct replay *replay)
 {
-    const struct replay_figures *figures = &replay->figures;
+    const struct replay_figures *figures = &replay->settled;
     json_t *positions = json_object();
     replay_record_set(&replay->record, "told", json_integer((json_int_t)replay->story_sequence));
     for (size_t i = 0; i < replay->selection.stream_count; i++)
@@ -95,6 +95,7 @@ static void get_figures(struct replay *replay)
                {"parked", &figures->parked},   {"retried", &figures->retried}};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         *all[i].place = (uint64_t)json_integer_value(json_object_get(from, all[i].key));
+    replay->settled = replay->figures;
     /* Some may have been told behind the last checkpoint: their numbers are not used again. */
     replay->story_sequence =
         (uint64_t)json_integer_value(json_object_get(replay->record.root, "told")) + TOLD_GAP;
@@ -218,13 +219,16 @@ struct looping {
     struct replay *replay;
     struct feed feed;
     uint64_t read_before;
+    uint64_t comes_again; /* was read, and not taken */
 };
 
 static int take_counted(void *context, const struct replay_event *event, struct error *err)
 {
     struct looping *looping = context;
     looping->replay->figures.read = looping->read_before + looping->feed.passed;
-    return take(looping->replay, event, err);
+    int rc = take(looping->replay, event, err);
+    looping->comes_again += rc < 0;
+    return rc;
 }
 
 static int idle_counted(void *context, struct error *err)
@@ -249,7 +253,7 @@ static int loop(struct replay *replay, struct error *err)
     memcpy(starts, replay->positions, replay->selection.stream_count * sizeof *starts);
     looping.feed.positions = starts; /* checkpoints move the others */
     int rc = feed_run(&looping.feed, err);
-    replay->figures.read = looping.read_before + looping.feed.passed;
+    replay->figures.read = looping.read_before + looping.feed.passed - looping.comes_again;
     free(starts);
     return rc;
 }
@@ -295,7 +299,7 @@ static void end_record(struct replay *replay, const char *state, const char *pro
     if (!replay->record.id[0])
         return;
     replay_record_set_state(&replay->record, state, problem);
-    if (write_record(replay, &ignored) < 0 && !replay->options->quiet)
+    if (write_record(replay, &ignored) < 0)
         shown_error("cim-ops replay: the record of its end is not written: %s\n", ignored.text);
     if (replay->cancelled && strcmp(state, "cancelled") != 0)
         end_record(replay, "cancelled", NULL);

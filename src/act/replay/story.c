@@ -4,9 +4,11 @@
 
 #include "act/replay/replay_internal.h"
 #include "base/instant.h"
+#include "base/shown.h"
 #include "event/own.h"
 
 enum { TELL_TIMEOUT_MS = 2000 };
+static const int64_t silence_ns = 30 * NS_PER_SECOND; /* after one that could not be told */
 
 /* Resident memory; 0: not known. */
 static uint64_t memory_bytes(void)
@@ -46,7 +48,9 @@ void story_tell(struct replay *replay, const char *type, json_t *data)
     struct buf reply = {0};
     bool created;
     struct bus *bus = replay->selection.reader.bus;
-    if (!replay->record.id[0]) { /* nothing is kept of it, so nothing is told */
+    /* Nothing is told where nothing is kept; and what cannot be told holds nothing up. */
+    int64_t now = instant_monotonic_ns();
+    if (!replay->record.id[0] || now < replay->silent_until_ns) {
         json_decref(data);
         return;
     }
@@ -62,8 +66,10 @@ void story_tell(struct replay *replay, const char *type, json_t *data)
     if (rc == 0)
         rc = bus_request_with(bus, name, &header, 1, buf_slice(&event.payload), TELL_TIMEOUT_MS,
                               &reply, &problem);
-    if (rc < 0 && !replay->complained && !replay->options->quiet)
-        (void)fprintf(stderr, "cim-ops replay: its events cannot be stored: %s\n", problem.text);
+    if (rc < 0)
+        replay->silent_until_ns = instant_monotonic_ns() + silence_ns;
+    if (rc < 0 && !replay->complained)
+        shown_error("cim-ops replay: its events cannot be stored: %s\n", problem.text);
     replay->complained = replay->complained || rc < 0;
     buf_done(&reply);
     own_event_done(&event);

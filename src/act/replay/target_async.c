@@ -51,9 +51,13 @@ struct async {
     char *stream, *created, *prefix; /* of the target; stream NULL: a service */
     uint64_t base, last_seq;         /* its last sequence when we began, and as far as we know */
     struct u64map stored;            /* events beyond the frontier that it has */
+    uint64_t *stored_last;           /* per stream: the last of them */
+    uint64_t stored_floor;           /* behind which they were looked for */
+    uint64_t floor;                  /* as of the positions that settle() gave out */
     struct buf block, subject, reason; /* block: of headers, with the stamp */
-    bool broken, failed;
-    struct error problem; /* of either */
+    struct replay_figures began;       /* what was counted before this process */
+    bool broken, failed, silent;       /* silent: it broke because nothing came */
+    struct error problem;              /* of either */
     int64_t trouble_ns;   /* since when it does not go on; 0: it does */
     int64_t pause_until, answer_ns;
     unsigned breaks; /* of the link, without an answer in between */
@@ -129,10 +133,12 @@ static void refuse(struct target *target, struct slot *slot, const char *reason)
                               .aggregate = slot->aggregate,
                               .subject = buf_slice(&slot->subject),
                               .tries = slot->tries};
+    uint64_t skipped = target->replay->figures.skipped;
     if (replay_refused(target->replay, &refused, reason, &problem) < 0)
         fail(async, &problem);
     else
-        flight_settle(&async->flight, slot);
+        flight_settle(&async->flight, slot,
+                      target->replay->figures.skipped > skipped ? SLOT_SKIPPED : SLOT_PARKED);
 }
 
 static void again(struct target *target, struct slot *slot, bool is_trouble)
@@ -183,7 +189,7 @@ static void on_ack(void *context, const struct publisher_ack *ack)
         if (ack->seq > async->last_seq && !async->is_service)
             async->last_seq = ack->seq;
         count_replayed(target->replay, slot);
-        flight_settle(&async->flight, slot);
+        flight_settle(&async->flight, slot, SLOT_TAKEN);
         break;
     case VERDICT_AGAIN: again(target, slot, true); break;
     case VERDICT_REFUSED: refuse(target, slot, buf_cstr(&async->reason)); break;
@@ -217,7 +223,11 @@ static int note_stored(void *context, const struct bus_message *message, struct 
         !slice_eq(stamp.replay, slice_of(target->replay->record.id)))
         return 0;
     size_t stream = stream_of(&target->replay->selection, stamp.stream);
+    if (stream == target->replay->selection.stream_count)
+        return 0;
     (void)u64map_put(&async->stored, place_key(stream, stamp.seq), &fresh);
+    if (stamp.seq > async->stored_last[stream])
+        async->stored_last[stream] = stamp.seq;
     return 0;
 }
 
@@ -250,17 +260,40 @@ static int find_stored(struct target *target, uint64_t floor, struct error *err)
                                    .context = target};
     if (rc == 0 && info.messages && info.last_seq > floor)
         rc = scan_stream(&options, err);
-    if (rc == 0)
+    if (rc == 0) {
         async->last_seq = info.last_seq;
+        async->stored_floor = floor;
+    }
     stream_info_done(&info);
     return rc;
 }
 
-static uint64_t floor_of(const struct async *async)
+/*
+ * Behind which the target has what is beyond the frontier. What was found there lies behind the
+ * floor of then, until the frontier has passed all of it; what is sent, behind what its slot says.
+ */
+static uint64_t floor_of(const struct target *target)
 {
+    struct async *async = target->own;
     const struct flight *flight = &async->flight;
+    for (size_t i = 0; i < target->replay->selection.stream_count; i++) {
+        if (flight->positions[i] <= async->stored_last[i])
+            return async->stored_floor;
+    }
     return flight->head == flight->tail ? async->last_seq
                                         : flight->slots[flight->head % flight->room].floor;
+}
+
+/* When it has been passed, nothing of it is asked for any more. */
+static void forget_stored(const struct target *target)
+{
+    struct async *async = target->own;
+    for (size_t i = 0; i < target->replay->selection.stream_count; i++) {
+        if (async->flight.positions[i] <= async->stored_last[i])
+            return;
+    }
+    u64map_done(&async->stored);
+    async->stored = (struct u64map){0};
 }
 
 static bool is_stored(struct async *async, size_t stream, uint64_t seq)
@@ -277,7 +310,7 @@ static int reopen(struct target *target, struct error *err)
         if (publisher_reopen(async->links[i], err) < 0)
             return -1;
     }
-    return async->is_service ? 0 : find_stored(target, floor_of(async), err);
+    return async->is_service ? 0 : find_stored(target, floor_of(target), err);
 }
 
 static bool has_patience(const struct target *target, const struct async *async)
@@ -297,7 +330,7 @@ static void sort_out(struct target *target)
         if (slot->tag == tag && slot->state == SLOT_SENT &&
             is_stored(async, slot->stream, slot->seq)) {
             count_replayed(target->replay, slot);
-            flight_settle(flight, slot);
+            flight_settle(flight, slot, SLOT_TAKEN);
         }
     }
     flight_rewind(flight);
@@ -323,8 +356,10 @@ static int recover(struct target *target, struct error *err)
     }
     sort_out(target);
     async->broken = false;
-    if (async->breaks <= BREAKS_FORGIVEN || async->flight.head == async->flight.tail)
+    if ((async->breaks <= BREAKS_FORGIVEN && !async->silent) ||
+        async->flight.head == async->flight.tail)
         async->trouble_ns = 0;
+    async->silent = false;
     async->answer_ns = instant_monotonic_ns();
     return 0;
 }
@@ -421,7 +456,7 @@ static void pump(struct target *target)
         struct error problem = ERROR_NONE;
         if (slot->stored) {
             count_replayed(target->replay, slot);
-            flight_settle(&async->flight, slot);
+            flight_settle(&async->flight, slot, SLOT_TAKEN);
         } else if (replay_is_blocked(target->replay, slot->aggregate, &parked)) {
             (void)snprintf(why, sizeof why, "it waits behind the parked %llu of its aggregate",
                            (unsigned long long)parked);
@@ -443,6 +478,9 @@ static void watch_time(struct target *target)
         struct error problem = ERROR_NONE;
         (void)error_set(&problem, EXIT_CODE_UNREACHABLE, "stream %s does not answer",
                         async->stream);
+        if (!async->trouble_ns)
+            async->trouble_ns = async->answer_ns;
+        async->silent = true;
         broke(async, &problem);
     }
     for (uint64_t tag = async->flight.head; async->is_service && tag < async->flight.tail; tag++) {
@@ -509,6 +547,7 @@ static int async_take(struct target *target, const struct replay_event *event, s
     }
     struct slot *slot = flight_take(&async->flight, event);
     slot->floor = async->last_seq;
+    slot->read = target->replay->figures.read - (target->replay->figures.read > 0);
     slot->stored = is_stored(async, event->stream, event->seq);
     if (event->seq % POLL_EVERY == 0)
         return async_poll(target, 0, err);
@@ -516,11 +555,26 @@ static int async_take(struct target *target, const struct replay_event *event, s
     return 0;
 }
 
+/* What the frontier has passed, on top of what there was when this process began. */
+static void count_settled(struct replay *replay, const struct async *async)
+{
+    const struct flight *flight = &async->flight;
+    const struct slot *head = &flight->slots[flight->head % flight->room];
+    uint64_t read = flight->head == flight->tail ? replay->figures.read : head->read;
+    replay->settled = async->began;
+    replay->settled.read = read > async->began.read ? read : async->began.read;
+    replay->settled.replayed += flight->ended[SLOT_TAKEN];
+    replay->settled.bytes += flight->taken_bytes;
+    replay->settled.skipped += flight->ended[SLOT_SKIPPED];
+    replay->settled.parked += flight->ended[SLOT_PARKED];
+    replay->settled.retried = replay->figures.retried;
+}
+
 static int async_settle(struct target *target, bool all, uint64_t *positions, struct error *err)
 {
     struct async *async = target->own;
     struct flight *flight = &async->flight;
-    const struct replay *replay = target->replay;
+    struct replay *replay = target->replay;
     do {
         if (async_poll(target, all && flight->head != flight->tail ? WAIT_MS : 0, err) < 0 ||
             (all && replay_keep(target->replay, err) < 0))
@@ -531,6 +585,11 @@ static int async_settle(struct target *target, bool all, uint64_t *positions, st
         if (flight->head == flight->tail && replay->read[i] >= flight->positions[i])
             flight->positions[i] = replay->read[i] + 1;
         positions[i] = flight->positions[i];
+    }
+    count_settled(replay, async);
+    if (!async->is_service) {
+        async->floor = floor_of(target);
+        forget_stored(target);
     }
     return 0;
 }
@@ -547,6 +606,7 @@ static int open_links(struct target *target, size_t count, struct error *err)
         return -1;
     flight_init(&async->flight, replay->options->batch, replay->positions,
                 replay->selection.stream_count);
+    async->began = replay->figures;
     async->sent_max = async->is_service ? replay->options->parallel : count * SENT_MAX;
     if (async->sent_max > replay->options->batch)
         async->sent_max = replay->options->batch;
@@ -564,6 +624,8 @@ static int open_links(struct target *target, size_t count, struct error *err)
 static struct async *async_new(struct target *target)
 {
     struct async *async = xcalloc(1, sizeof *async);
+    size_t streams = target->replay->selection.stream_count;
+    async->stored_last = xcalloc(streams + 1, sizeof *async->stored_last);
     target->own = async;
     return async;
 }
@@ -578,6 +640,7 @@ static void async_close(struct target *target)
     if (async->flight.slots)
         flight_done(&async->flight);
     u64map_done(&async->stored);
+    free(async->stored_last);
     buf_done(&async->block);
     buf_done(&async->subject);
     buf_done(&async->reason);
@@ -754,7 +817,7 @@ static int open_stream(struct target *target, const char *name, const char *pref
     if (rc == 0 && info.name) {
         async->stream = xstrdup(name);
         async->created = xstrdup(info.created);
-        async->base = async->last_seq = info.last_seq;
+        async->base = async->last_seq = async->floor = info.last_seq;
         target_look_for_others(target->replay, &info);
     }
     stream_info_done(&info);
@@ -770,7 +833,8 @@ static int go_on_from(struct target *target, json_t *state, struct error *err)
     free(async->created);
     async->created = xstrdup(created ? created : "");
     async->base = (uint64_t)json_integer_value(json_object_get(state, "base"));
-    return find_stored(target, (uint64_t)json_integer_value(json_object_get(state, "floor")), err);
+    async->floor = (uint64_t)json_integer_value(json_object_get(state, "floor"));
+    return find_stored(target, async->floor, err);
 }
 
 static int stream_open(struct target *target, json_t *state, struct error *err)
@@ -788,7 +852,7 @@ static json_t *stream_state(struct target *target)
     const struct async *async = target->own;
     return json_pack("{s:s, s:s, s:s*, s:I, s:I}", "stream", async->stream, "created",
                      async->created, "prefix", async->prefix, "base", (json_int_t)async->base,
-                     "floor", (json_int_t)floor_of(async));
+                     "floor", (json_int_t)async->floor);
 }
 
 /* --- subjects --------------------------------------------------------------------------------- */

@@ -66,7 +66,7 @@ static int core_take(struct target *target, const struct replay_event *event, st
 
 static int core_settle(struct target *target, bool all, uint64_t *positions, struct error *err)
 {
-    const struct replay *replay = target->replay;
+    struct replay *replay = target->replay;
     (void)all;
     if (bus_flush(replay->to, FLUSH_MS, err) < 0)
         return -1;
@@ -74,6 +74,7 @@ static int core_settle(struct target *target, bool all, uint64_t *positions, str
         if (replay->read[i] >= positions[i])
             positions[i] = replay->read[i] + 1;
     }
+    replay->settled = replay->figures;
     return 0;
 }
 

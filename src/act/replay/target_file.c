@@ -202,6 +202,7 @@ static int file_settle(struct target *target, bool all, uint64_t *positions, str
         if (target->replay->read[i] >= positions[i])
             positions[i] = target->replay->read[i] + 1;
     }
+    target->replay->settled = target->replay->figures;
     return 0;
 }
 

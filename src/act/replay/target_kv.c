@@ -238,7 +238,7 @@ static int kv_poll(struct target *target, int wait_ms, struct error *err)
 static int kv_settle(struct target *target, bool all, uint64_t *positions, struct error *err)
 {
     struct kv_target *kv = target->own;
-    const struct replay *replay = target->replay;
+    struct replay *replay = target->replay;
     (void)all;
     for (size_t i = 0; i < kv->count; i++) {
         if (kv->cached[i].key && write_dirty(kv, &kv->cached[i], err) < 0)
@@ -250,6 +250,7 @@ static int kv_settle(struct target *target, bool all, uint64_t *positions, struc
         if (replay->read[i] >= positions[i])
             positions[i] = replay->read[i] + 1;
     }
+    replay->settled = replay->figures;
     return 0;
 }
 
@@ -346,6 +347,7 @@ static void begin_again(struct replay *replay)
         replay->read[i] = replay->positions[i] - 1;
     }
     replay->figures = (struct replay_figures){.retried = replay->figures.retried};
+    replay->settled = replay->figures;
 }
 
 static int kv_open(struct target *target, json_t *state, struct error *err)

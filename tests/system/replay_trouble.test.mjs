@@ -117,7 +117,7 @@ test('kv: what was built is gone, other rules, too little room, too large a docu
   const rules = await projectionRules(dir);
   await publishEvents(js, 600, 200);
   const target = ['--rules', rules, '--domain', 'workflow', '--target'];
-  const child = start(...target, 'kv:ONE', '--rate', '200');
+  const child = start(...target, 'kv:ONE', '--rate', '60'); // checkpoints of projections are 5 s apart
   await until(async () => (await last())?.figures?.replayed > 100, { alive: child, deadline: 20_000 });
   await child.kill();
   const { id } = await last();

@@ -121,12 +121,12 @@ static int on_message(void *context, const struct bus_message *message, struct e
                                        .header_block = message->header_block,
                                        .seq = message->seq,
                                        .stored_at_ns = message->stored_at_ns};
-    feed->passed++;
     if (feed->with_views || selection->reader.filter.only_views)
         view_event(&selection->reader, selection->streams[feeding->stream].name, &event);
     if (hand_over(feeding, &event, err) < 0)
         return -1; /* not taken, so not passed */
     feed->read[feeding->stream] = message->seq;
+    feed->passed++;
     return 0;
 }
 
@@ -190,13 +190,13 @@ static int merge_all(struct feeding *feeding, struct events_merge *merge, struct
             .input = *row.input,
         };
         event.header_block = block_of(feeding, row.input);
-        feed->passed++;
         int count = row.input->header_count, gone = 0;
         if (count < 0 || count >= EVENT_HEADERS_MAX)
             gone = fetch_block(feeding, &event, err);
         if (gone < 0 || (gone == 0 && hand_over(feeding, &event, err) < 0))
             return -1;
         feed->read[event.stream] = event.seq;
+        feed->passed++;
         if (feed->idle && since_idle++ % 64 == 0 && (got = on_idle(feeding, err)) != 0)
             return got;
     }

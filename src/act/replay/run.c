@@ -219,16 +219,13 @@ struct looping {
     struct replay *replay;
     struct feed feed;
     uint64_t read_before;
-    uint64_t comes_again; /* was read, and not taken */
 };
 
 static int take_counted(void *context, const struct replay_event *event, struct error *err)
 {
     struct looping *looping = context;
     looping->replay->figures.read = looping->read_before + looping->feed.passed;
-    int rc = take(looping->replay, event, err);
-    looping->comes_again += rc < 0;
-    return rc;
+    return take(looping->replay, event, err);
 }
 
 static int idle_counted(void *context, struct error *err)
@@ -253,7 +250,7 @@ static int loop(struct replay *replay, struct error *err)
     memcpy(starts, replay->positions, replay->selection.stream_count * sizeof *starts);
     looping.feed.positions = starts; /* checkpoints move the others */
     int rc = feed_run(&looping.feed, err);
-    replay->figures.read = looping.read_before + looping.feed.passed - looping.comes_again;
+    replay->figures.read = looping.read_before + looping.feed.passed;
     free(starts);
     return rc;
 }

@@ -547,7 +547,7 @@ static int async_take(struct target *target, const struct replay_event *event, s
     }
     struct slot *slot = flight_take(&async->flight, event);
     slot->floor = async->last_seq;
-    slot->read = target->replay->figures.read - (target->replay->figures.read > 0);
+    slot->read = target->replay->figures.read; /* what lies before it */
     slot->stored = is_stored(async, event->stream, event->seq);
     if (event->seq % POLL_EVERY == 0)
         return async_poll(target, 0, err);

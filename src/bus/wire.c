@@ -13,7 +13,9 @@
 
 static const int64_t ping_after_ns = 5 * NS_PER_SECOND;   /* of silence */
 static const int64_t leave_within_ns = 2 * NS_PER_SECOND; /* a server in lame duck mode */
+static const int64_t away_ns = NS_PER_SECOND;             /* for so long its owner did not listen */
 enum { RETRY_FIRST_MS = 100, RETRY_LAST_MS = 2000, RETRY_DOUBLINGS = 5 };
+enum { OUT_KEEP_BYTES = 1 << 20 };
 
 /* --- from any thread -------------------------------------------------------------------------- */
 
@@ -47,18 +49,34 @@ static void set_problem(struct wire *wire, const char *text)
     pthread_mutex_unlock(&wire->lock);
 }
 
-/* Queues one command of up to three parts. */
-static bool queue(struct wire *wire, uint64_t link, struct slice a, struct slice b, struct slice c)
+bool wire_send(struct wire *wire, uint64_t link, const struct slice *parts, size_t count)
 {
     pthread_mutex_lock(&wire->lock);
     bool stands = link && atomic_load(&wire->link) == link;
-    if (stands) {
-        buf_add_slice(&wire->out, a);
-        buf_add_slice(&wire->out, b);
-        buf_add_slice(&wire->out, c);
-    }
+    for (size_t i = 0; stands && i < count; i++)
+        buf_add_slice(&wire->out, parts[i]);
     pthread_mutex_unlock(&wire->lock);
     return stands;
+}
+
+size_t wire_unsent(struct wire *wire)
+{
+    pthread_mutex_lock(&wire->lock);
+    size_t unsent = wire->out.len - wire->sent;
+    pthread_mutex_unlock(&wire->lock);
+    return unsent;
+}
+
+void wire_set_out_max(struct wire *wire, size_t bytes)
+{
+    wire->out_max = bytes;
+}
+
+/* Queues one command of up to three parts. */
+static bool queue(struct wire *wire, uint64_t link, struct slice a, struct slice b, struct slice c)
+{
+    const struct slice parts[] = {a, b, c};
+    return wire_send(wire, link, parts, ARRAY_LEN(parts));
 }
 
 bool wire_subscribe(struct wire *wire, uint64_t link, uint64_t sid, const char *subject)
@@ -133,9 +151,19 @@ static void try_to_connect(struct wire *wire)
         return;
     }
     wire->failures = 0;
-    wire->heard_ns = wire->pinged_ns = instant_monotonic_ns();
+    wire->heard_ns = wire->pinged_ns = wire->listened_ns = instant_monotonic_ns();
     set_problem(wire, "");
     atomic_store(&wire->link, ++wire->links);
+}
+
+int wire_open(struct wire *wire, struct error *err)
+{
+    char problem[256];
+    wire_give_up(wire, "");
+    for (size_t i = 0; i < wire->servers.count && !wire_link(wire); i++)
+        try_to_connect(wire);
+    wire_problem(wire, problem, sizeof problem);
+    return wire_link(wire) ? 0 : error_set(err, EXIT_CODE_UNREACHABLE, "%s", problem);
 }
 
 static void lost(struct wire *wire, const char *why)
@@ -212,11 +240,15 @@ void wire_flush(struct wire *wire)
             break; /* a broken link is noticed by reading */
         wire->sent += (size_t)put;
     }
-    bool flooded = wire->out.len - wire->sent > WIRE_OUT_MAX;
-    if (wire->sent == wire->out.len) {
-        buf_reset(&wire->out);
+    size_t unsent = wire->out.len - wire->sent;
+    bool flooded = unsent > wire->out_max;
+    if (wire->sent > unsent) { /* what is sent goes, at little cost */
+        memmove(wire->out.ptr, wire->out.ptr + wire->sent, unsent);
+        wire->out.len = unsent;
         wire->sent = 0;
     }
+    if (!unsent && wire->out.room > OUT_KEEP_BYTES)
+        buf_done(&wire->out);
     pthread_mutex_unlock(&wire->lock);
     if (flooded)
         lost(wire, "the server does not take what is sent");
@@ -286,7 +318,7 @@ static void wait_for(struct wire *wire, int64_t timeout_ms)
         (void)eventfd_read(wire->wake_fd, &woken);
 }
 
-bool wire_wait(struct wire *wire, int timeout_ms)
+static bool wait_once(struct wire *wire, int timeout_ms)
 {
     if (wire->fd < 0) {
         int64_t left_ms = (wire->next_try_ns - instant_monotonic_ns()) / NS_PER_MS;
@@ -302,11 +334,21 @@ bool wire_wait(struct wire *wire, int timeout_ms)
         return false;
     if (take_in(wire))
         return true;
-    if (wire->fd < 0 || !tend(wire))
+    if (wire->fd < 0 || !tend(wire) || timeout_ms <= 0)
         return false;
     wait_for(wire, timeout_ms);
     wire_flush(wire);
     return wire->fd >= 0 && take_in(wire);
+}
+
+bool wire_wait(struct wire *wire, int timeout_ms)
+{
+    int64_t now = instant_monotonic_ns();
+    if (now - wire->listened_ns > away_ns) /* what we did not listen to was no silence */
+        wire->heard_ns += now - wire->listened_ns;
+    bool came = wait_once(wire, timeout_ms);
+    wire->listened_ns = instant_monotonic_ns();
+    return came;
 }
 
 /* --- messages --------------------------------------------------------------------------------- */
@@ -382,6 +424,7 @@ int wire_new(struct wire **ret, const struct bus_options *options, struct error 
     struct wire *wire = xcalloc(1, sizeof *wire);
     wire->fd = -1;
     wire->wanted = 1;
+    wire->out_max = WIRE_OUT_MAX;
     pthread_mutex_init(&wire->lock, NULL);
     wire->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     wire->name = xstrdup(options->name ? options->name : "cim-ops");

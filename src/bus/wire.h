@@ -1,13 +1,14 @@
 /*
- * wire: a lean NATS connection for reading, beside the client library's: one non-blocking socket,
- * messages parsed where the kernel put them, handed over as slices. No copy, no allocation and no
- * thread per message or subscription.
+ * wire: a lean NATS connection, for reading streams and for publishing, beside the client library's:
+ * one non-blocking socket, messages parsed where the kernel put them, handed over as slices. No
+ * copy, no allocation and no thread per message or subscription.
  *
  * It connects by itself to one of the servers it was given (back-off with jitter, addresses learnt
  * from the cluster, TLS and credentials as for a bus), and again when the link breaks.
  * Subscriptions live as long as the link they were made on: `link` numbers tell links apart. It
  * answers PING, asks a silent server with PING, and gives the link up after WIRE_SILENCE_NS without
- * a byte. A server in lame duck mode is left for another one where another is known.
+ * a byte while its owner listens. A server in lame duck mode is left for another one where another
+ * is known.
  *
  * Threads: one owner calls wire_wait() and wire_next(); calls marked "any thread" may come from
  * others meanwhile.
@@ -18,7 +19,7 @@
 #include "bus/wire_parse.h"
 
 #define WIRE_WINDOW_BYTES (512u << 10) /* read at once; more while a larger message needs it */
-#define WIRE_OUT_MAX      (1u << 20)   /* unsent bytes; past it the link is given up */
+#define WIRE_OUT_MAX      (1u << 20)   /* unsent bytes, but see wire_send() */
 #define WIRE_SILENCE_NS   INT64_C(15000000000)
 
 struct wire;
@@ -35,6 +36,12 @@ void wire_free(struct wire *wire); /* NULL is allowed */
  * gone.
  */
 bool wire_wait(struct wire *wire, int timeout_ms);
+/*
+ * For owners who must know of every link: gives up the one there is and makes another now, trying
+ * each server once; wire_wait() is not to be called without a link then. EXIT_CODE_UNREACHABLE:
+ * none was to be had.
+ */
+int wire_open(struct wire *wire, struct error *err);
 /* The next whole message in the window; false: none is left. Its slices live until wire_wait(). */
 bool wire_next(struct wire *wire, struct wire_message *ret);
 /* The messages that wire_next() would give, without taking them. */
@@ -43,6 +50,14 @@ void wire_each_waiting(struct wire *wire,
                        void *context);
 /* Sends what has been queued, as far as it goes without waiting. Owner. */
 void wire_flush(struct wire *wire);
+/*
+ * Queues these bytes, whole protocol frames, one part behind the other. The owner who sends much
+ * looks at wire_unsent() and waits; a link that has WIRE_OUT_MAX unsent is given up, unless
+ * wire_set_out_max() says otherwise. False: that link is no more. Owner.
+ */
+bool wire_send(struct wire *wire, uint64_t link, const struct slice *parts, size_t count);
+size_t wire_unsent(struct wire *wire);
+void wire_set_out_max(struct wire *wire, size_t bytes);
 /* Words of the server's -ERR, on the owner's thread. */
 void wire_on_error(struct wire *wire, void (*on_error)(void *context, struct slice text),
                    void *context);

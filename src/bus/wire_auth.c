@@ -99,9 +99,10 @@ static void add_user(json_t *connect, const struct wire_server *server)
 int wire_auth_connect(struct buf *out, const char *name, const struct wire_server *server,
                       const char *creds, const char *nonce, bool tls, struct error *err)
 {
-    json_t *connect = json_pack("{s:b, s:b, s:b, s:s, s:s, s:s, s:i, s:b, s:b}", "verbose", 0,
-                                "pedantic", 0, "tls_required", (int)tls, "name", name, "lang", "c",
-                                "version", CIM_OPS_VERSION, "protocol", 1, "headers", 1, "echo", 0);
+    json_t *connect =
+        json_pack("{s:b, s:b, s:b, s:s, s:s, s:s, s:i, s:b, s:b, s:b}", "verbose", 0, "pedantic", 0,
+                  "tls_required", (int)tls, "name", name, "lang", "c", "version", CIM_OPS_VERSION,
+                  "protocol", 1, "headers", 1, "no_responders", 1, "echo", 0);
     add_user(connect, server);
     int rc = creds ? add_creds(connect, creds, nonce, err) : 0;
     __attribute__((cleanup(wipe_text))) char *text = rc == 0 ? json_dumps(connect, 0) : NULL;

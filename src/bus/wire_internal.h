@@ -21,6 +21,7 @@ struct wire {
     size_t begin, end, room;
     size_t wanted; /* unread bytes that the next frame needs at least */
     int64_t heard_ns, pinged_ns, next_try_ns, leave_ns;
+    int64_t listened_ns; /* when the owner last came out of a wait */
     unsigned failures;
     void (*on_error)(void *context, struct slice text);
     void *error_context;
@@ -30,7 +31,8 @@ struct wire {
 
     pthread_mutex_t lock; /* guards what follows; held for moments */
     struct buf out;
-    size_t sent; /* of `out` */
+    size_t sent;    /* of `out` */
+    size_t out_max; /* unsent; past it the link is given up */
     char problem[256];
 };
 

@@ -10,6 +10,7 @@
 struct wire_tls {
     SSL_CTX *context;
     SSL *session;
+    bool has_authorities; /* the system's are read when they are needed: it takes 20 ms */
 };
 
 static int tls_error(struct error *err, enum exit_code code, const char *what)
@@ -27,9 +28,8 @@ int wire_tls_new(struct wire_tls **ret, const char *ca, const char *cert, const 
     int rc = 0;
     if (!tls->context)
         rc = tls_error(err, EXIT_CODE_INTERNAL, "no context");
-    else if (ca ? SSL_CTX_load_verify_locations(tls->context, ca, NULL) != 1
-                : SSL_CTX_set_default_verify_paths(tls->context) != 1)
-        rc = tls_error(err, EXIT_CODE_USAGE, ca ? ca : "the system's authorities");
+    else if (ca && SSL_CTX_load_verify_locations(tls->context, ca, NULL) != 1)
+        rc = tls_error(err, EXIT_CODE_USAGE, ca);
     else if (cert && SSL_CTX_use_certificate_chain_file(tls->context, cert) != 1)
         rc = tls_error(err, EXIT_CODE_USAGE, cert);
     else if (cert &&
@@ -40,6 +40,7 @@ int wire_tls_new(struct wire_tls **ret, const char *ca, const char *cert, const 
         wire_tls_free(tls);
         return -1;
     }
+    tls->has_authorities = ca != NULL;
     SSL_CTX_set_verify(tls->context, SSL_VERIFY_PEER, NULL);
     (void)SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION);
     SSL_CTX_set_mode(tls->context,
@@ -67,6 +68,9 @@ void wire_tls_end(struct wire_tls *tls)
 int wire_tls_begin(struct wire_tls *tls, int fd, const char *name, struct error *err)
 {
     wire_tls_end(tls);
+    if (!tls->has_authorities && SSL_CTX_set_default_verify_paths(tls->context) != 1)
+        return tls_error(err, EXIT_CODE_USAGE, "the system's authorities");
+    tls->has_authorities = true;
     tls->session = SSL_new(tls->context);
     if (!tls->session || SSL_set_fd(tls->session, fd) != 1)
         return tls_error(err, EXIT_CODE_INTERNAL, "no session");

@@ -1,8 +1,10 @@
 /* cim-ops web: the viewer. */
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -126,6 +128,13 @@ static bool read_stack(void *context, struct buf *ret)
     return alive;
 }
 
+static bool is_address(const char *text)
+{
+    struct in6_addr bytes;
+    return inet_pton(AF_INET, text, &bytes) == 1 || inet_pton(AF_INET6, text, &bytes) == 1;
+}
+
+/* Of an address. */
 static bool is_loopback(const char *address)
 {
     return !strncmp(address, "127.", 4) || !strcmp(address, "::1");
@@ -207,6 +216,10 @@ static int make_safe(const struct web_values *values, struct safety *ret, struct
     enum { PEM_BYTES_MAX = 1 << 20 };
     if (!values->web_cert != !values->web_key)
         return error_set(err, EXIT_CODE_USAGE, "--web-cert and --web-key belong together");
+    if (!is_address(values->bind))
+        return error_set(err, EXIT_CODE_USAGE,
+                         "--bind: '%s' is no IP address to listen on; for example 127.0.0.1",
+                         values->bind);
     bool has_users = values->users || values->tokens;
     if (!is_loopback(values->bind) && (!values->web_cert || !has_users))
         return error_set(err, EXIT_CODE_REFUSED,
@@ -215,9 +228,18 @@ static int make_safe(const struct web_values *values, struct safety *ret, struct
                          values->bind);
     if (has_users && access_load(&ret->access, values->users, values->tokens, err) < 0)
         return -1;
-    if (values->web_cert && (file_read(values->web_cert, PEM_BYTES_MAX, &ret->cert, err) < 0 ||
-                             file_read(values->web_key, PEM_BYTES_MAX, &ret->key, err) < 0))
-        return error_set(err, EXIT_CODE_USAGE, "%s", err->text);
+    if (!values->web_cert)
+        return 0;
+    struct stat info;
+    if (stat(values->web_key, &info) == 0 && info.st_mode & S_IRWXO)
+        return error_set(err, EXIT_CODE_USAGE,
+                         "--web-key: %s: everybody on this machine may read it; chmod o= %s",
+                         values->web_key, values->web_key);
+    if (file_read(values->web_cert, PEM_BYTES_MAX, &ret->cert, err) < 0 ||
+        file_read(values->web_key, PEM_BYTES_MAX, &ret->key, err) < 0) {
+        err->code = EXIT_CODE_USAGE;
+        return -1;
+    }
     return 0;
 }
 

@@ -13,3 +13,4 @@ void json_add_string(struct buf *out, struct slice text);
 /* `,"name":` (without the comma right behind a `{` or at the start); the value is up to the caller.
  */
 void json_add_name(struct buf *out, const char *name);
+void json_add_member(struct buf *out, struct slice name); /* the same */

@@ -19,6 +19,7 @@ struct tail;
 struct tailed {
     struct tail *tail;
     char *stream;
+    char *created; /* of which incarnation */
     struct ordered *reader;
     struct events_message storage;
 };
@@ -80,38 +81,63 @@ static uint64_t first_wanted(uint64_t last, const struct stream_info *info, bool
     return info->last_seq > last ? info->last_seq + 1 - last : 1;
 }
 
+static void tailed_free(struct tailed *tailed)
+{
+    free(tailed->stream);
+    free(tailed->created);
+    free(tailed);
+}
+
 static int join(struct tail *tail, const struct stream_info *info, bool at_start, struct error *err)
 {
     struct tailed *tailed = xcalloc(1, sizeof *tailed);
     tailed->tail = tail;
     tailed->stream = xstrdup(info->name);
-    tail->streams[tail->count++] = tailed;
+    tailed->created = xstrdup(info->created ? info->created : "");
     if (ordered_open(tail->hub, info->name, NULL, first_wanted(tail->follow->last, info, at_start),
-                     on_stored, tailed, &tailed->reader, err) < 0)
+                     on_stored, tailed, &tailed->reader, err) < 0) {
+        tailed_free(tailed); /* tried again when streams are looked for */
         return -1;
+    }
+    tail->streams[tail->count++] = tailed;
     return ordered_begin(tailed->reader, err);
 }
 
+/* A stream that cannot be joined keeps no other from being shown; that none can be is an error. */
 static int join_new(struct tail *tail, bool at_start, struct error *err)
 {
     struct stream_list list = {0};
-    int rc = events_list_streams(tail->reader, &list, err);
+    int rc = events_list_streams(tail->reader, &list, err), failed = 0;
     for (size_t i = 0; rc == 0 && i < list.count && tail->count < EVENTS_SOURCES_MAX; i++) {
-        if (!find(tail, list.items[i].name))
-            rc = join(tail, &list.items[i], at_start, err);
+        if (!find(tail, list.items[i].name) && join(tail, &list.items[i], at_start, err) < 0)
+            failed = -1;
     }
     stream_list_done(&list);
-    return rc;
+    return rc == 0 && !tail->count ? failed : rc;
 }
 
-/* Readers that lost their consumer begin anew behind their last message. */
+/* Behind its last message; a stream that was made anew meanwhile begins at its own first. */
+static void restart(struct tail *tail, struct tailed *tailed)
+{
+    struct error ignored = ERROR_NONE; /* tried again soon */
+    struct stream_info info = {0};
+    uint64_t next = ordered_next_seq(tailed->reader);
+    if (stream_info(tail->reader->bus, tailed->stream, &info, &ignored) < 0)
+        return;
+    if (info.created && strcmp(info.created, tailed->created) != 0) {
+        free(tailed->created);
+        tailed->created = xstrdup(info.created);
+        next = 1;
+    }
+    (void)ordered_restart(tailed->reader, next, &ignored);
+    stream_info_done(&info);
+}
+
 static void tend(struct tail *tail)
 {
     for (size_t i = 0; i < tail->count; i++) {
-        struct error ignored = ERROR_NONE; /* tried again soon */
-        struct ordered *reader = tail->streams[i]->reader;
-        if (reader && ordered_trouble(reader) && bus_is_up(tail->reader->bus))
-            (void)ordered_restart(reader, ordered_next_seq(reader), &ignored);
+        if (ordered_trouble(tail->streams[i]->reader) && bus_is_up(tail->reader->bus))
+            restart(tail, tail->streams[i]);
     }
 }
 
@@ -176,10 +202,8 @@ int events_follow(struct events_reader *reader, const struct events_follow *foll
     ordered_hub_close(tail->hub);
     bus_close(reader->bus); /* from here on no handler runs */
     reader->bus = NULL;
-    for (size_t i = 0; i < tail->count; i++) {
-        free(tail->streams[i]->stream);
-        free(tail->streams[i]);
-    }
+    for (size_t i = 0; i < tail->count; i++)
+        tailed_free(tail->streams[i]);
     pthread_mutex_destroy(&tail->lock);
     free(tail);
     return rc;

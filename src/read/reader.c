@@ -16,9 +16,20 @@ static bool is_named(const char *list, const char *name)
     return false;
 }
 
+/*
+ * nats-server garbles the reply subject of messages of a stream with a '%' in its name: each ends
+ * the connection of who reads them, and with it the reading of all others.
+ */
+static bool is_readable(const char *name)
+{
+    return !strchr(name, '%');
+}
+
 static bool is_wanted(const struct events_wanted *wanted, const struct stream_info *info)
 {
     if (wanted->stream ? !is_named(wanted->stream, info->name) : info->kind != STREAM_EVENTS)
+        return false;
+    if (!is_readable(info->name))
         return false;
     bool overlaps = !wanted->subject || !info->subject_count; /* a mirror lists no subjects */
     for (size_t i = 0; i < info->subject_count && !overlaps; i++)
@@ -40,6 +51,12 @@ static int check_named(const struct events_wanted *wanted, const struct stream_l
             return error_set(err, EXIT_CODE_REFUSED,
                              "%s is a work queue: reading it would compete with its workers",
                              found->name);
+        if (found && !is_readable(found->name))
+            return error_set(
+                err, EXIT_CODE_REFUSED,
+                "%s: nats-server sends no readable messages of a stream with a '%%' in "
+                "its name",
+                found->name);
         if (found)
             continue;
         CLEANUP_BUF struct buf names = {0};

@@ -90,13 +90,11 @@ static int find_header(const struct event_input *input, int from, struct slice n
 /* At its first place, with all its values: one text, or a list of them. */
 static void add_header(struct buf *out, const struct event_input *input, int at)
 {
-    CLEANUP_BUF struct buf name = {0};
     struct slice named = input->headers[at].name;
     int next = find_header(input, at + 1, named);
     if (find_header(input, 0, named) != at)
         return;
-    buf_add_slice(&name, named);
-    json_add_name(out, buf_cstr(&name));
+    json_add_member(out, named);
     if (next == input->header_count) {
         json_add_string(out, input->headers[at].value);
         return;

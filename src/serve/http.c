@@ -348,9 +348,15 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     struct http_server *server = context;
     const struct http_options *options = &server->options;
     struct exchange *exchange = *slot;
-    if (!exchange) {
+    const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept");
+    struct http_request request = {
+        .method = method, .path = url, .accept = accept ? accept : "", .connection = connection};
+    struct http_response response = {0};
+    if (!exchange) { /* the headers are there */
         *slot = xcalloc(1, sizeof *exchange);
-        return MHD_YES;
+        if (!options->admit || options->admit(options->context, &request, &response))
+            return MHD_YES;
+        return reply(server, &request, &response);
     }
     if (*upload_size) {
         exchange->too_large =
@@ -360,14 +366,11 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         *upload_size = 0;
         return MHD_YES;
     }
-    const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept");
-    struct http_request request = {method, url, accept ? accept : "", buf_slice(&exchange->body),
-                                   connection};
-    struct http_response response = {0};
+    request.body = buf_slice(&exchange->body);
     if (exchange->too_large) {
         response.status = 413;
         buf_add_str(&response.body, "the body is larger than 4 MiB\n");
-    } else if (!options->admit || options->admit(options->context, &request, &response)) {
+    } else {
         dispatch(options, &request, &response);
     }
     return reply(server, &request, &response);
@@ -451,9 +454,9 @@ int http_server_start(struct http_server **ret, const struct http_options *optio
     errno = 0;
     server->daemon = MHD_start_daemon(
         flags, (uint16_t)options->port, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR,
-        &place, MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-        MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+        &place, MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        options->per_address_max, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     if (!server->daemon) {
         int cause = errno;
         free(server);

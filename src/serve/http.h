@@ -82,7 +82,9 @@ struct http_options {
     void *context;
     const char *tls_cert, *tls_key; /* PEM texts; both or none */
     unsigned connections_max;       /* 0: HTTP_CONNECTIONS_MAX; further ones are turned away */
-    /* Called before each request; false: it has filled in the response. NULL: all may come in. */
+    unsigned per_address_max;       /* of them from one address; 0: as many as there are */
+    /* Called for each request before its body is read; false: it has filled in the response. NULL:
+     * all may come in. */
     bool (*admit)(void *context, const struct http_request *request,
                   struct http_response *response);
     /* Called for each response before it is sent, such as for headers that all have. Or NULL. */

@@ -80,7 +80,9 @@ static bool on_row(void *context, const struct events_row *row)
     pthread_mutex_lock(&live->lock);
     for (size_t i = 0; i < live->watcher_count; i++) {
         struct watcher *watcher = live->watchers[i];
+        const char *subject = watcher->wanted.events.subject;
         if (!search_wants_stream(&watcher->wanted, row->stream) ||
+            (subject && !subject_matches(slice_of(subject), row->input->subject)) ||
             !events_filter_lets(&watcher->filter, row))
             continue;
         if (!live->line.len)
@@ -95,14 +97,19 @@ static bool on_row(void *context, const struct events_row *row)
     return !stopping;
 }
 
+/* Lock held. */
+static bool is_lonely(const struct live *live)
+{
+    return !live->watcher_count &&
+           instant_monotonic_ns() - live->alone_since_ns > LIVE_LINGER_S * NS_PER_SECOND;
+}
+
 /* Nobody watches any more, or the server stops. Called several times a second. */
 static bool is_over(void *context)
 {
     struct live *live = context;
     pthread_mutex_lock(&live->lock);
-    bool lonely = !live->watcher_count &&
-                  instant_monotonic_ns() - live->alone_since_ns > LIVE_LINGER_S * NS_PER_SECOND;
-    bool over = live->stopping || lonely;
+    bool over = live->stopping || is_lonely(live);
     if (live->bus && !over)
         set_state(live, bus_is_up(live->bus), bus_is_up(live->bus) ? "" : "NATS is away");
     pthread_mutex_unlock(&live->lock);
@@ -129,28 +136,35 @@ static void follow_once(struct live *live)
     events_reader_close(&reader);
 }
 
+/* Whether the thread ends is judged and told under one lock: nobody joins a thread that has just
+ * found itself lonely, and is then followed by none. */
+static bool ends(struct live *live)
+{
+    pthread_mutex_lock(&live->lock);
+    live->thread_done = live->stopping || is_lonely(live);
+    bool done = live->thread_done;
+    pthread_mutex_unlock(&live->lock);
+    return done;
+}
+
 static void *follow_thread(void *context)
 {
     struct live *live = context;
-    while (!is_over(live)) {
+    while (!ends(live)) {
         follow_once(live);
-        if (is_over(live))
-            break;
         struct timespec until;
         (void)clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += RETRY_S;
         pthread_mutex_lock(&live->lock);
-        while (!live->stopping && pthread_cond_timedwait(&live->changed, &live->lock, &until) == 0)
+        while (!live->stopping && live->problem[0] &&
+               pthread_cond_timedwait(&live->changed, &live->lock, &until) == 0)
             ;
         pthread_mutex_unlock(&live->lock);
     }
-    pthread_mutex_lock(&live->lock);
-    live->thread_done = true;
-    pthread_mutex_unlock(&live->lock);
     return NULL;
 }
 
-/* Lock held. A thread that has just found itself lonely is waited for: it ends at once. */
+/* Lock held. A thread that is done has nothing left to do but to end. */
 static bool ensure_thread(struct live *live)
 {
     if (live->has_thread && live->thread_done) {

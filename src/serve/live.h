@@ -6,7 +6,7 @@
  * LIVE_QUEUE_BYTES_MAX; what does not fit is dropped, counted, and said. Sent as server-sent events
  * (html.spec.whatwg.org, "Server-sent events"): data: the row as JSON; event "dropped", data: how
  * many; event "state", data: {"connected": true} or {"connected": false, "problem": "..."}.
- * Thread-safe.
+ * A subject is matched here, as all streams are read by one. Thread-safe.
  */
 #pragma once
 

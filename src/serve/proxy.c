@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/memory.h"
@@ -13,6 +14,7 @@ struct proxy {
     pthread_mutex_t lock;
     CURL *idle[PROXY_IDLE_MAX];
     size_t idle_count;
+    atomic_bool stopping;
 };
 
 /* --- connections ------------------------------------------------------------------------------ */
@@ -71,6 +73,12 @@ int proxy_new(struct proxy **ret, const char *url, struct error *err)
     return 0;
 }
 
+void proxy_stop(struct proxy *proxy)
+{
+    if (proxy)
+        atomic_store(&proxy->stopping, true);
+}
+
 void proxy_free(struct proxy *proxy)
 {
     if (!proxy)
@@ -105,6 +113,34 @@ static size_t on_bytes(char *bytes, size_t one, size_t count, void *context)
     return one * count;
 }
 
+/* Asked several times a second, also while nothing comes. Not 0: give up. */
+static int on_progress(void *context, curl_off_t all, curl_off_t got, curl_off_t to_send,
+                       curl_off_t sent)
+{
+    const struct proxy *proxy = context;
+    (void)all, (void)got, (void)to_send, (void)sent;
+    return atomic_load(&proxy->stopping);
+}
+
+/* All that Prometheus answers here is JSON; an error of its own, too. */
+static bool is_of_prometheus(CURL *curl, long status)
+{
+    const char *type = NULL;
+    (void)curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+    return (status == 200 || status >= 400) && type && !strncmp(type, "application/json", 16);
+}
+
+static const char *words_of(CURLcode code)
+{
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        return "no answer in time";
+    if (code == CURLE_COULDNT_CONNECT)
+        return "it does not answer; is it running?";
+    if (code == CURLE_ABORTED_BY_CALLBACK)
+        return "not waited for any longer: the viewer ends";
+    return curl_easy_strerror(code);
+}
+
 /* `form` NULL: a GET. The status, or 0 with err. */
 static long ask(struct proxy *proxy, const char *path, const char *form, struct buf *ret,
                 struct error *err)
@@ -114,7 +150,7 @@ static long ask(struct proxy *proxy, const char *path, const char *form, struct 
         return error_set(err, EXIT_CODE_INTERNAL, "no more connections can be made"), 0;
     struct answer answer = {.body = ret};
     CLEANUP_FREE char *url = xasprintf("%s/api/v1/%s", proxy->base, path);
-    long status = 0;
+    long status = 0, told = 0;
     (void)curl_easy_setopt(curl, CURLOPT_URL, url);
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
@@ -122,23 +158,31 @@ static long ask(struct proxy *proxy, const char *path, const char *form, struct 
     (void)curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
+    (void)curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    (void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    (void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, proxy);
     if (form)
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, form);
     CURLcode code = curl_easy_perform(curl);
     if (code == CURLE_OK)
         (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-    else if (answer.too_large)
+    if (answer.too_large)
         (void)error_set(err, EXIT_CODE_REFUSED,
                         "Prometheus's answer is larger than %u MiB: choose a shorter range or "
                         "fewer series",
                         PROXY_ANSWER_BYTES_MAX >> 20);
-    else
+    else if (code != CURLE_OK)
         (void)error_set(err, EXIT_CODE_UNREACHABLE, "Prometheus at %s: %s", proxy->place,
-                        code == CURLE_OPERATION_TIMEDOUT ? "no answer in time"
-                        : code == CURLE_COULDNT_CONNECT  ? "it does not answer; is it running?"
-                                                         : curl_easy_strerror(code));
+                        words_of(code));
+    else if (!is_of_prometheus(curl, status))
+        (void)error_set(err, EXIT_CODE_UNREACHABLE,
+                        "what answers at %s does not speak as Prometheus does (status %ld): is it "
+                        "starting, or is --prometheus wrong?",
+                        proxy->place, status);
+    else
+        told = status;
     give_back(proxy, curl);
-    return status;
+    return told;
 }
 
 int proxy_get(struct proxy *proxy, const char *path, struct buf *ret, struct error *err)

@@ -2,8 +2,9 @@
  * proxy: what pages may ask of Prometheus, and nothing else.
  *
  * Only paths that read, only their known parameters, within the limits below; each request is made
- * anew from its checked parts. An answer is handed on as Prometheus gave it, status included.
- * API: prometheus.io/docs/prometheus/latest/querying/api. Thread-safe.
+ * anew from its checked parts. An answer is handed on as Prometheus gave it, status included; what
+ * is no answer of Prometheus's (a redirect, no JSON) is said and not handed on. API:
+ * prometheus.io/docs/prometheus/latest/querying/api. Thread-safe.
  */
 #pragma once
 
@@ -21,6 +22,8 @@ struct proxy;
 
 /* EXIT_CODE_USAGE: `url` is none. It may hold a name and a password, which are told nobody. */
 int proxy_new(struct proxy **ret, const char *url, struct error *err);
+/* What is under way ends with an error, what comes later at once. NULL is allowed. */
+void proxy_stop(struct proxy *proxy);
 void proxy_free(struct proxy *proxy); /* no request may be under way; NULL is allowed */
 /* `path`: what follows /api/v1/. */
 void proxy_handle(struct proxy *proxy, const char *path, const struct http_request *request,

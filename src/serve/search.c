@@ -60,12 +60,14 @@ static void refuse(struct http_response *response, const struct error *err)
     http_refuse(response, status_of(err), "%s", err->text);
 }
 
-static uint64_t number_of(const struct http_request *request, const char *name, uint64_t fallback,
-                          uint64_t max)
+/* 0: what is there is no number. */
+static uint64_t number_of(const struct http_request *request, const char *name, uint64_t fallback)
 {
     const char *text = http_parameter(request, name);
     uint64_t value;
-    return text && slice_u64(slice_of(text), &value) && value <= max ? value : fallback;
+    if (!text)
+        return fallback;
+    return slice_u64(slice_of(text), &value) ? value : 0;
 }
 
 static void add_instant(struct buf *out, const char *name, int64_t ns)
@@ -195,10 +197,12 @@ void search_events(struct pool *pool, const struct http_request *request,
         refuse(response, &err);
         return;
     }
-    size_t rows_max = (size_t)number_of(request, "limit", 200, SEARCH_ROWS_MAX);
+    uint64_t rows_max = number_of(request, "limit", 200);
     search_wanted_read(request, &wanted);
     response->content_type = "application/json";
-    if (search(reader, &wanted, rows_max ? rows_max : 1, response, &err) < 0)
+    if (!rows_max || rows_max > SEARCH_ROWS_MAX)
+        http_refuse(response, 400, "limit: a number from 1 to %d was expected", SEARCH_ROWS_MAX);
+    else if (search(reader, &wanted, (size_t)rows_max, response, &err) < 0)
         refuse(response, &err);
     reader->wanted = NULL;
     pool_give_back(pool, reader);
@@ -228,8 +232,8 @@ static int fetch(struct events_reader *reader, const struct http_request *reques
                  struct stored *ret, struct error *err)
 {
     const char *stream = http_parameter(request, "stream");
-    *ret = (struct stored){.seq = number_of(request, "seq", 0, UINT64_MAX)};
-    if (!stream || !*stream || strpbrk(stream, " .*>\t\r\n") || !ret->seq)
+    *ret = (struct stored){.seq = number_of(request, "seq", 0)};
+    if (!stream || !*stream || strpbrk(stream, " .*>\t\r\n") || !ret->seq || ret->seq > INT64_MAX)
         return error_set(err, EXIT_CODE_USAGE,
                          "stream and seq were expected: a stream's name, a sequence from 1 on");
     ret->stream = xstrdup(stream);
@@ -284,6 +288,11 @@ void search_payload(struct pool *pool, const struct http_request *request,
     if (!reader || fetch(reader, request, &stored, &err) < 0) {
         refuse(response, &err);
     } else {
+        for (char *at = stored.stream; *at; at++) /* what a quoted name and any disk take */
+            *at = (char)((*at >= '0' && *at <= '9') || (*at >= 'A' && *at <= 'Z') ||
+                                 (*at >= 'a' && *at <= 'z') || *at == '-'
+                             ? *at
+                             : '_');
         CLEANUP_FREE char *name = xasprintf("attachment; filename=\"%s-%llu.json\"", stored.stream,
                                             (unsigned long long)stored.seq);
         response->content_type = "application/octet-stream";

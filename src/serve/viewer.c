@@ -57,10 +57,18 @@ static void page(void *context, const struct http_request *request, struct http_
     send_asset(asset_find("ui/index.html"), request, response);
 }
 
+/* A person who mistyped an address gets a page that says so. */
 static void file(void *context, const struct http_request *request, struct http_response *response)
 {
     (void)context;
+    bool is_person = strstr(request->accept, "text/html") != NULL;
     file_or_none("ui", request->path + 1, "", request, response);
+    if (response->status == 404 && is_person && strncmp(request->path, "/api/", 5) != 0) {
+        const struct asset *index = asset_find("ui/index.html");
+        buf_reset(&response->body);
+        asset_plain(index, &response->body);
+        response->content_type = index->type;
+    }
 }
 
 static void runbook(void *context, const struct http_request *request,
@@ -242,7 +250,8 @@ static struct slice host_of(const struct http_request *request)
 
 static bool is_this_machine(struct slice host)
 {
-    return slice_eq(host, SLICE("localhost")) || slice_eq(host, SLICE("[::1]")) ||
+    bool is_localhost = host.len == 9 && !strncasecmp(host.ptr, "localhost", 9);
+    return is_localhost || slice_eq(host, SLICE("[::1]")) ||
            (slice_starts(host, SLICE("127.")) && strspn(host.ptr, "0123456789.") >= host.len);
 }
 
@@ -277,7 +286,9 @@ static bool admit(void *context, const struct http_request *request, struct http
                     "without users this viewer answers as localhost and 127.0.0.1 only");
         return false;
     }
-    if (site && !strcmp(site, "cross-site") && !strncmp(request->path, "/api/", 5)) {
+    /* "same-site" is another port of this machine, or a neighbour of this name: not ours either. */
+    bool is_own = !site || !strcmp(site, "same-origin") || !strcmp(site, "none");
+    if (!is_own && !strncmp(request->path, "/api/", 5)) {
         http_refuse(response, 403, "another site's page may not ask here");
         return false;
     }
@@ -308,6 +319,7 @@ int viewer_start(struct viewer **ret, const struct viewer_options *options, stru
                                 .route_count = ARRAY_LEN(routes),
                                 .context = viewer,
                                 .connections_max = VIEWER_CONNECTIONS_MAX,
+                                .per_address_max = options->access ? VIEWER_CONNECTIONS_MAX / 2 : 0,
                                 .tls_cert = options->tls_cert,
                                 .tls_key = options->tls_key,
                                 .admit = admit,
@@ -335,6 +347,7 @@ void viewer_stop(struct viewer *viewer)
         return;
     pool_stop(viewer->pool);
     live_stop(viewer->live);
+    proxy_stop(viewer->proxy);
     http_server_stop(viewer->http);
     live_free(viewer->live);
     pool_free(viewer->pool);

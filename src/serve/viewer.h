@@ -26,6 +26,7 @@
 
 /* A browser keeps about six. */
 #define VIEWER_CONNECTIONS_MAX 256
+/* Half of them from one address, when others may look: one visitor shuts nobody out. */
 
 struct viewer_options {
     const char *address;

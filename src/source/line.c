@@ -134,7 +134,6 @@ static int send_batch(struct delivery_line *line)
     for (size_t i = 0; i < line->count; i++) {
         const struct own_event *event = &line->batch[i];
         struct bus_header header = {SLICE("Nats-Msg-Id"), slice_of(event->event_id)};
-        line->stored[i] = false;
         if (publisher_send(line->publisher, i, buf_slice(&event->subject), &header, 1,
                            buf_slice(&event->payload), SEND_TIMEOUT_MS, &line->err) < 0)
             return -1;
@@ -167,6 +166,7 @@ static void complain(struct delivery_line *line, struct waiting *waiting)
 static void deliver(struct delivery_line *line, struct waiting *waiting)
 {
     line->err = ERROR_NONE;
+    memset(line->stored, 0, sizeof line->stored); /* of an earlier batch: none of this one is */
     if (connect_line(line) == 0 && send_batch(line) < 0) {
         publisher_free(line->publisher);
         line->publisher = NULL;
@@ -187,6 +187,16 @@ static void deliver(struct delivery_line *line, struct waiting *waiting)
     line->pause_until = instant_monotonic_ns() + line->pause_ns;
 }
 
+/* Nothing is on its way: a link that broke meanwhile is made anew with the next event. */
+static void tend_link(struct delivery_line *line)
+{
+    struct error ignored;
+    if (!line->publisher || publisher_poll(line->publisher, 0, &ignored) == 0)
+        return;
+    publisher_free(line->publisher);
+    line->publisher = NULL;
+}
+
 void line_turn(struct delivery_line *line, struct waiting *waiting, int wait_ms)
 {
     int64_t pause = line->count ? line->pause_until - instant_monotonic_ns() : 0;
@@ -198,8 +208,10 @@ void line_turn(struct delivery_line *line, struct waiting *waiting, int wait_ms)
     }
     line->count += waiting_take(waiting, line->batch + line->count, BATCH_MAX - line->count,
                                 line->count ? 0 : wait_ms);
-    if (!line->count)
+    if (!line->count) {
+        tend_link(line);
         return;
+    }
     if (!line->prints) {
         deliver(line, waiting);
         return;

@@ -121,6 +121,22 @@ function eventTypes() {
     ...[...documented].filter((type) => !published.has(type)).map((type) => `nothing publishes ${type}`)];
 }
 
+/** The same of a replay: what it tells, has a row and a contract. */
+function replayTypes() {
+  const folder = join(HERE, '../../src/act/replay');
+  const source = readdirSync(folder).filter((file) => file.endsWith('.c'))
+    .map((file) => readFileSync(join(folder, file), 'utf8')).join('\n');
+  const calls = [...source.matchAll(/story_tell\(\w+, ([^;]*?),\s*(?:json_pack|story_figures|problem_data)/g)];
+  const told = new Set(calls.flatMap(([, type]) => [...type.matchAll(/"([A-Z]\w+)"/g)].map(([, name]) => name)));
+  const text = readFileSync(join(DOC, 'events.md'), 'utf8');
+  const rows = new Set([...text.matchAll(/^\| `ops\.replay\.\S+\.(\w+)` \|/gm)].map(([, type]) => type));
+  const contracts = new Set(readdirSync(join(HERE, '../../rules/schemas/replay')).map((file) => file.slice(0, -5)));
+  return [
+    ...[...told].filter((type) => !rows.has(type)).map((type) => `${type} has no row`),
+    ...[...told].filter((type) => !contracts.has(type)).map((type) => `${type} has no contract`),
+    ...[...rows, ...contracts].filter((type) => !told.has(type)).map((type) => `nothing tells ${type}`)];
+}
+
 const webhook = ({ receivers }) =>
   receivers.find(({ name }) => name === 'events')?.webhook_configs?.[0]?.url;
 
@@ -137,6 +153,7 @@ for (const config of configs) {
 }
 const [full, local] = configs;
 report('events.md has a row for each event that the monitor publishes', eventTypes());
+report('events.md has a row for each event of a replay, and each has a contract', replayTypes());
 report('both configurations mute the same', JSON.stringify(full.inhibit_rules) ===
   JSON.stringify(local.inhibit_rules) ? [] : ['inhibit_rules differ']);
 report('both record events at the same address', webhook(full) && webhook(full) === webhook(local)

@@ -7,7 +7,8 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import {
-  CIM_OPS, REPOSITORY, Scope, cimOps, freePorts, run, scrape, startCimOps, tempDir, until,
+  CIM_OPS, REPOSITORY, Scope, cimOps, connectNats, freePorts, run, scrape, startCimOps, startNats, tempDir,
+  until,
 } from '../system/lib/index.mjs';
 
 const DOCUMENTS = ['README.md', ...readdirSync(join(REPOSITORY, 'doc'), { recursive: true })
@@ -38,9 +39,25 @@ const commands = DOCUMENTS.flatMap((document) => blocks(document)
   .filter(({ info }) => info[0] === 'sh' && info.includes('test'))
   .map((block) => ({ ...block, document })));
 
+/** Where the documents speak of another server than the local one. */
+const OTHER_SERVER = 'nats://new.example.org:4222';
+
+/** The services that the documents replay into: one takes all, the others refuse a first event once. */
+async function answerReplays(scope, url) {
+  const connection = await connectNats(scope, url);
+  const seen = new Set();
+  connection.subscribe('services.*.rebuild', { callback: (_, message) => {
+    const replay = message.headers.get('Cim-Replay-Id');
+    const refuse = message.subject !== 'services.workflow.rebuild' && !seen.has(replay);
+    seen.add(replay);
+    message.respond(JSON.stringify(refuse ? { error: 'account is locked' } : { status: 'ok' }));
+  } });
+  await connection.flush();
+}
+
 describe('commands in the documents work', () => {
   const scope = new Scope();
-  let ports, environment;
+  let ports, environment, other;
 
   before(async () => {
     const home = await tempDir(scope, 'docs');
@@ -57,13 +74,17 @@ describe('commands in the documents work', () => {
       const { stdout } = await cimOps(['status', '--output', 'json'], { env: environment });
       return ready && /prometheus/.test(stdout) && !/starting|waiting/.test(stdout) && stdout;
     }, { deadline: 60_000, every: 200, alive: stack, what: 'the stack is up' });
+    const local = `nats://127.0.0.1:${ports[0]}`;
+    environment = { ...environment, NATS_URL: local };
+    other = await startNats(scope);
+    await answerReplays(scope, local);
   });
   after(() => scope.close());
 
   /** The documents name the usual ports; here they stand for the scratch stack's. */
   function localized(text) {
     return PORTS.reduce((all, port, i) => all.replaceAll(`127.0.0.1:${port}`, `127.0.0.1:${ports[i]}`),
-      text).replaceAll('build/cim-ops', CIM_OPS);
+      text).replaceAll('build/cim-ops', CIM_OPS).replaceAll(OTHER_SERVER, other.url);
   }
 
   test('every metric on /metrics is in the monitoring guide', async () => {
@@ -82,6 +103,20 @@ describe('commands in the documents work', () => {
       assert.equal(code, wanted, `exit code ${code}, not ${wanted}\n${script}\n${stdout}${stderr}`);
     });
   }
+
+  test('what the replays of the runbook told keeps to the contracts', async () => {
+    const told = readdirSync(join(REPOSITORY, 'rules/schemas/replay')).map((file) => file.slice(0, -5));
+    const name = 'cim_event_schema_violations_total';
+    const metrics = await until(async () => {
+      const now = await scrape(`http://127.0.0.1:${ports[2]}/metrics`);
+      return now.get(name, { domain: 'replay', event_type: 'ReplayFailed' }) !== undefined && now;
+    });
+    const seen = metrics.series(name).filter(({ labels }) => labels.domain === 'replay');
+    assert.deepEqual(seen.filter(({ value }) => value > 0), []);
+    // Nothing is skipped in the runbook, and nothing takes long enough to tell of its progress.
+    const types = new Set(seen.map(({ labels }) => labels.event_type));
+    assert.deepEqual(told.filter((type) => !types.has(type)).sort(), ['EventSkipped', 'ReplayProgressed']);
+  });
 });
 
 /* Blocks marked `file=FOLDER/NAME` are pieces of that file, in their order; FOLDER is one of rules. */

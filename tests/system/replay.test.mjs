@@ -451,7 +451,7 @@ test('kv: projections are built beside, verified and switched; killed in between
   await kv.put('workflow.gone', 'no event makes it');
   await kv.put('other.thing', 'of another domain');
   const child = startCimOps(t, ['replay', '--nats', nats.url, '--rules', rules, '--domain', 'workflow', '--target', 'kv:',
-    '--keep-old', '--rate', '150']);
+    '--keep-old', '--rate', '100']);
   const last = async () => JSON.parse((await replay('list', '--output', 'json')).stdout.trim().split('\n').at(-1));
   await until(async () => (await last()).figures?.replayed > 300, { alive: child, deadline: 20_000 });
   await child.kill();

@@ -1,7 +1,8 @@
 // cim-ops web over HTTP: what pages get, what is refused, what a fault shows. The pages themselves: tests/ui.
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { get as httpGet } from 'node:http';
+import { createServer, get as httpGet } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
@@ -96,6 +97,9 @@ test('stored events: filtered, counted over time, and one of them in full', asyn
   for (const [path, status, words] of [
     ['/api/events?where=%24domain%20%3D%3D', 400, /--where/],
     ['/api/events?since=yesterday', 400, /--since/],
+    ['/api/events?limit=5000', 400, /limit: a number from 1 to 1000/],
+    ['/api/events?limit=x', 400, /limit: a number/],
+    ['/api/events/one?stream=AGENT&seq=18446744073709551615', 400, /stream and seq/],
     ['/api/events?stream=NONE', 404, /no stream 'NONE'; there is AGENT/],
     ['/api/events/one?stream=AGENT&seq=99', 404, /./],
     ['/api/events/one?stream=A.B%3E&seq=1', 400, /stream and seq/],
@@ -150,6 +154,77 @@ test('a published event is at the listener within a second, and filters hold', a
   assert.equal(failed.events.filter(({ event }) => event === 'message').length, 1);
   assert.equal((await web.get('/api/events/tail?where=%29')).status, 400);
   assert.equal((await web.get('/api/events/tail?where=%29').then((r) => r.json())).status, 'error');
+});
+
+test('the tail is filtered by subject, too', async (t) => {
+  const { publish, web } = await setUp(t);
+  const tail = await listen(`${web.url}/api/events/tail?subject=agent.events.agent.*.agentfailed`);
+  t.after(() => tail.stop());
+  let n = 0;
+  await until(
+    async () => {
+      await publish(agent(++n, 'AgentDeployed'));
+      await publish(agent(++n, 'AgentFailed'));
+      return tail.events.some(({ event }) => event === 'message');
+    },
+    { every: 100 },
+  );
+  const shown = tail.events.filter(({ event }) => event === 'message').map(({ data }) => JSON.parse(data).event_type);
+  assert.deepEqual([...new Set(shown)], ['AgentFailed']);
+});
+
+test('a stream that is deleted and made anew while it is followed: its events come, from the first on', async (t) => {
+  const { manager, publish, web } = await setUp(t);
+  for (let n = 1; n <= 20; n++) await publish(agent(n, 'AgentDeployed'));
+  const tail = await listen(`${web.url}/api/events/tail`);
+  t.after(() => tail.stop());
+  const rows = () => tail.events.filter(({ event }) => event === 'message').map(({ data }) => JSON.parse(data));
+  await until(
+    async () => {
+      await publish(agent(1, 'AgentDeployed'));
+      return rows().length > 0;
+    },
+    { every: 100 },
+  );
+  await manager.streams.delete('AGENT');
+  await manager.streams.add({ name: 'AGENT', subjects: ['agent.events.>'] });
+  for (let n = 1; n <= 3; n++) await publish(agent(n, 'AgentActivated'));
+  const anew = () => rows().filter(({ event_type }) => event_type === 'AgentActivated');
+  await until(() => anew().length === 3, { deadline: 20_000, what: 'the events of the new stream' });
+  assert.deepEqual(
+    anew().map(({ seq }) => seq),
+    [1, 2, 3],
+  );
+});
+
+test('streams with odd names; one that nobody can read keeps no other from being read', async (t) => {
+  const { manager, web, js } = await setUp(t);
+  const names = ['q"uote', "a'b", '日本', 'x&y=z', 'a+b', 'a#b?c'];
+  for (const [i, name] of ['A%20B', ...names].entries()) {
+    await manager.streams.add({ name, subjects: [`events.person.${i}.>`] });
+    await js.publish(`events.person.${i}.born`, '{}');
+  }
+  const { rows, whole } = await web.json('/api/events');
+  assert.equal(whole, true);
+  assert.deepEqual(rows.map(({ stream }) => stream).sort(), [...names].sort());
+  for (const name of names.map(encodeURIComponent)) {
+    for (const path of ['events?', 'events/one?seq=1&', 'events/related?seq=1&', 'events/payload?seq=1&'])
+      assert.equal((await web.get(`/api/${path}stream=${name}`)).status, 200, `${path}${name}`);
+    assert.equal((await web.get(`/api/streams/${name}`)).status, 200, name);
+  }
+  const named = await web.get(`/api/events/payload?seq=1&stream=${encodeURIComponent('q"uote')}`);
+  assert.match(named.headers.get('content-disposition'), /^attachment; filename="[\w-]+\.json"$/);
+  assert.match((await web.json(`/api/events?stream=${encodeURIComponent('A%20B')}`)).error, /'%' in its name/);
+  const tail = await listen(`${web.url}/api/events/tail`);
+  t.after(() => tail.stop());
+  await until(
+    async () => {
+      await js.publish('events.person.0.born', '{}');
+      await js.publish('events.person.3.born', '{}');
+      return tail.events.some(({ data }) => data.includes('日本'));
+    },
+    { every: 100 },
+  );
 });
 
 test('NATS goes and comes back: said, and the tail goes on', async (t) => {
@@ -243,6 +318,37 @@ test('Prometheus away: said in words, with its address and without its password'
   for (const shown of [text, about, web.child.stdout, web.child.stderr]) assert.doesNotMatch(shown, /hunter2/);
 });
 
+test('what is no Prometheus, or answers never: said; the end is not waited for', async (t) => {
+  let answer = () => {};
+  const server = createServer((request, response) => answer(response)).listen(0, '127.0.0.1');
+  t.after(() => (server.closeAllConnections(), server.close()));
+  await until(() => server.address());
+  const web = await startWeb(t, { prometheus: `http://127.0.0.1:${server.address().port}` });
+  const ask = () => web.get('/api/prometheus/api/v1/query?query=1', { redirect: 'manual' });
+  for (const [status, headers, body] of [
+    [200, {}, 'garbage'],
+    [200, { 'content-type': 'text/html' }, '<html>'],
+    [302, { location: 'http://elsewhere.example/' }, ''],
+    [204, {}, ''],
+    [503, { 'content-type': 'text/plain' }, 'Service Unavailable'],
+  ]) {
+    answer = (response) => response.writeHead(status, headers).end(body);
+    const got = await ask();
+    assert.equal(got.status, 502);
+    assert.match((await got.json()).error, new RegExp(`status ${status}\\).*--prometheus`));
+    assert.equal((await web.json('/api/about')).prometheus.reached, false);
+  }
+  const asked = new Promise((resolve) => (answer = resolve));
+  const waiting = ask().catch(() => {});
+  const tail = await listen(`${web.url}/api/events/tail`);
+  await asked;
+  const began = performance.now();
+  const { code } = await web.child.stop();
+  t.diagnostic(`ended within ${(performance.now() - began).toFixed(0)} ms`);
+  assert.equal(code, 0);
+  await Promise.all([waiting, tail.stop()]);
+});
+
 test('dashboards of the site: listed, read anew, broken ones with what is wrong', async (t) => {
   const dir = await tempDir(t, 'boards');
   await mkdir(join(dir, 'below'));
@@ -279,7 +385,18 @@ test('safe by default: policy, loopback, foreign names and sites', async (t) => 
   assert.doesNotMatch(await page.text(), /<script>|style=|onload/);
   assert.equal((await raw(web.url, { Host: 'rebound.example' })).statusCode, 403);
   assert.equal((await raw(web.url, { Host: `localhost:${new URL(web.url).port}` })).statusCode, 200);
-  assert.equal((await raw(`${web.url}/api/about`, { 'Sec-Fetch-Site': 'cross-site' })).statusCode, 403);
+  assert.equal((await raw(web.url, { Host: 'LocalHost' })).statusCode, 200);
+  for (const [site, status] of [
+    ['cross-site', 403],
+    ['same-site', 403],
+    ['same-origin', 200],
+    ['none', 200],
+  ])
+    assert.equal((await raw(`${web.url}/api/about`, { 'Sec-Fetch-Site': site })).statusCode, status, site);
+  const known = { accept: 'text/html', 'If-None-Match': page.headers.get('etag') };
+  const mistyped = await web.get('/dashbords', { headers: known });
+  assert.match(await mistyped.clone().text(), /<div id="app">/);
+  assert.deepEqual([mistyped.status, mistyped.headers.get('content-type')], [404, 'text/html; charset=utf-8']);
   for (const path of [
     '/../etc/passwd',
     '/ui/app.js',
@@ -296,12 +413,18 @@ test('safe by default: policy, loopback, foreign names and sites', async (t) => 
   assert.match(await web.get('/api/runbooks/MonitorDown').then((r) => r.text()), /^# /);
 });
 
-test('wrong options: in words, with the exit code of usage', async () => {
+test('wrong options: in words, with the exit code of usage', async (t) => {
+  const key = join(await tempDir(t, 'key'), 'key.pem');
+  await writeFile(key, '-', { mode: 0o644 });
   for (const [args, code, words] of [
     [['--prometheus', 'nowhere'], 2, /--prometheus: an address such as/],
     [['--dashboards', '/nowhere'], 2, /\/nowhere: a folder/],
     [['--rules', '/nowhere'], 2, /\/nowhere/],
-    [['--bind', 'here'], 4, /--bind here/],
+    [['--web-cert', '/nowhere', '--web-key', '/nowhere'], 2, /\/nowhere: cannot open/],
+    [['--web-cert', key, '--web-key', key], 2, /key\.pem: everybody on this machine may read it/],
+    [['--web-cert', key], 2, /belong together/],
+    [['--bind', 'here'], 2, /'here' is no IP address/],
+    [['--bind', 'localhost'], 2, /'localhost' is no IP address/],
   ]) {
     const { code: got, stderr } = await cimOps(['web', '--port', '0', ...args]);
     assert.equal(got, code, stderr);
@@ -376,8 +499,21 @@ test('other machines: only with TLS and users; a wrong password is none, and too
   assert.equal(await ask('-u', 'ann:correct horse battery'), 200);
   assert.equal(await ask('-H', `Authorization: Bearer ${token.trim()}`), 200);
   assert.equal(await ask('-u', 'ann:correct horse batter'), 401);
+  // Who may not come in is told before the body is read.
+  const early = await run('curl', [
+    ...['-s', '--cacert', cert, '-m', '5', '-w', '%{http_code}', '-o', '/dev/null', '-X', 'POST'],
+    ...['-H', 'Content-Length: 4000000', '-H', 'Expect:'],
+    `https://localhost:${port}/api/prometheus/api/v1/query`,
+  ]);
+  assert.equal(early.stdout, '401', 'without its body');
   const plain = await run('curl', ['-s', `http://localhost:${port}/`]);
   assert.notEqual(plain.code, 0, 'plain HTTP is not spoken');
+  // One address has half of the connections at most.
+  const held = Array.from({ length: 140 }, () => connect(Number(port), '127.0.0.1').on('error', () => {}));
+  t.after(() => held.forEach((one) => one.destroy()));
+  await until(() => held.filter((one) => one.closed).length >= 12, { what: 'those above half are turned away' });
+  assert.ok(held.filter((one) => !one.closed).length >= 100);
+  held.forEach((one) => one.destroy());
   let last = 401;
   for (let i = 0; i < 12 && last === 401; i++) last = await ask('-H', 'Authorization: Bearer guess');
   assert.equal(last, 429);

@@ -1,5 +1,6 @@
 // The viewer in a real browser, on a real stack. Pictures of what it shows: build/screens.
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
 
 import { jetstream } from '@nats-io/jetstream';
@@ -227,6 +228,80 @@ test('the viewer', { timeout: 600_000 }, async (t) => {
     await other.keyboard.press('Enter');
     await other.getByRole('alert').getByText('--where').waitFor();
     assert.deepEqual(page.wrong, []);
+  });
+
+  await t.test('a wrong filter is said on the live page, too', async (t) => {
+    const page = await openPage(t, browser, `${web.url}/events?live=1&where=%24domain%20%3D%3D`, { refused: true });
+    await page.locator('.tail-state').getByText('--where').waitFor();
+    assert.deepEqual(page.wrong, []);
+  });
+
+  await t.test('addresses that are none: a page that says so', async (t) => {
+    const page = await openPage(t, browser, `${web.url}/dashbords`, { refused: true });
+    await page.getByRole('heading', { name: 'Not here' }).waitFor();
+    for (const [path, words] of [
+      ['/d/%zz', /there is no dashboard/],
+      ['/events/%C3%28/x', /stream and seq were expected/],
+      ['/streams/%zz', /stream not found/],
+    ]) {
+      await page.goto(web.url + path);
+      await page.getByRole('alert').getByText(words).waitFor();
+    }
+    assert.deepEqual(page.wrong, []);
+  });
+
+  await t.test('a panel that cannot be drawn says so, and takes no other with it', async (t) => {
+    const page = await openPage(t, browser, 'about:blank', { refused: true });
+    await page.addInitScript(() => {
+      HTMLCanvasElement.prototype.getContext = () => {
+        throw new Error('no canvas today');
+      };
+    });
+    await page.goto(`${web.url}/d/every-panel?refresh=`);
+    const panels = await panelsOf(page);
+    const undrawn = panels.filter(({ text }) => /it cannot be drawn: no canvas today/.test(text));
+    assert.ok(undrawn.length > 0 && undrawn.every(({ state }) => state === 'failed'));
+    assert.ok(panels.some(({ type, state }) => type === 'table' && state === 'shown'));
+    assert.deepEqual(page.wrong, []);
+  });
+
+  await t.test('Prometheus slower than the refresh: panels are drawn, and no questions pile up', async (t) => {
+    let running = 0,
+      most = 0;
+    const slow = createServer(async (request, response) => {
+      most = Math.max(most, ++running);
+      const body = [];
+      for await (const part of request) body.push(part);
+      const answer = await fetch(stack.prometheus + request.url, {
+        method: request.method,
+        body: body.length ? Buffer.concat(body) : undefined,
+        headers: { 'content-type': request.headers['content-type'] ?? 'text/plain' },
+      });
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
+      running--;
+    }).listen(0, '127.0.0.1');
+    t.after(() => (slow.closeAllConnections(), slow.close()));
+    await until(() => slow.address());
+    const behind = await startWeb(t, {
+      nats: stack.nats,
+      prometheus: `http://127.0.0.1:${slow.address().port}`,
+      args: ['--dashboards', BOARDS],
+    });
+    const page = await openPage(t, browser, `${behind.url}/d/every-panel?refresh=1s`, { refused: true });
+    await page.locator('[data-panel][data-state=shown] .u-over').first().waitFor({ timeout: 30_000 });
+    await page.goto(behind.url);
+    await page.locator('[data-health]').waitFor({ timeout: 30_000 });
+    assert.ok(most <= 7, `${most} questions at once`);
+    assert.deepEqual(page.wrong, []);
+  });
+
+  await t.test('on a phone the bar shows where one is, and the theme is in reach', async (t) => {
+    const page = await openPage(t, browser, `${web.url}/stack`, { ...PHONE, viewport: { width: 320, height: 640 } });
+    for (const one of [page.getByRole('link', { name: 'Stack', exact: true }), page.locator('.theme')]) {
+      const { x, width } = await one.boundingBox();
+      assert.ok(x >= 0 && x + width <= 320, `${x} to ${x + width}`);
+    }
   });
 
   await t.test('keyboard: skip link, menus', async (t) => {

@@ -13,7 +13,8 @@ import { OverviewPage } from './view/overview';
 import { ReplaysPage } from './view/replays';
 import { SourcesPage, StackPage } from './view/sources';
 import { StreamPage, StreamsPage } from './view/streams';
-import { usePlace, type Place } from './view/route';
+import { Guard } from './view/guard';
+import { partsOf, usePlace, type Place } from './view/route';
 
 const PAGES: [string, string][] = [
   ['/', 'Overview'],
@@ -91,7 +92,7 @@ const TITLES: Record<string, string> = {
 };
 
 function Page({ place, theme }: { place: Place; theme: Theme }) {
-  const [, first = '', second = '', third = ''] = place.path.split('/').map(decodeURIComponent);
+  const [, first = '', second = '', third = ''] = partsOf(place.path);
   useEffect(() => {
     if (first !== 'd')
       document.title = `${[third, second, TITLES[first] ?? 'Not here'].filter(Boolean).join(' ')} · cim-ops`;
@@ -123,6 +124,12 @@ function App() {
     place.path === path ||
     (path !== '/' && place.path.startsWith(`${path}/`)) ||
     (path === '/dashboards' && place.path.startsWith('/d/'));
+  // On a narrow screen the bar scrolls: where one is, is in view.
+  useEffect(() => {
+    const here = document.querySelector<HTMLElement>('nav.top [aria-current]'),
+      bar = here?.parentElement;
+    if (here && bar) bar.scrollLeft = here.offsetLeft + (here.offsetWidth - bar.clientWidth) / 2;
+  }, [place.path]);
   return (
     <>
       <a class="skip" href="#content">
@@ -148,7 +155,19 @@ function App() {
         </button>
       </nav>
       <main id="content">
-        <Page place={place} theme={theme} />
+        <Guard
+          of={place}
+          show={(problem) => (
+            <div class="page">
+              <h1>This page cannot be shown</h1>
+              <p class="wrong" role="alert">
+                {problem}
+              </p>
+            </div>
+          )}
+        >
+          <Page place={place} theme={theme} />
+        </Guard>
       </main>
     </>
   );

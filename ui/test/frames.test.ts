@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { namedColor, readableOn, scaleColor, schemeColors } from '../src/model/color';
+import { asText, namedColor, readableOn, scaleColor, schemeColors } from '../src/model/color';
 import { applyOptions, fieldColor, patternOf, show, thresholdOf, valueColor } from '../src/model/field';
 import { makeField, makeFrame, type Field } from '../src/model/frames';
 import { framesOf, seriesText, type PromData } from '../src/model/prometheus';
@@ -237,6 +237,14 @@ test('colours from outside are checked', () => {
   assert.deepEqual(schemeColors('x', 2, true), [...schemeColors('Oranges', 2, false)].reverse());
   assert.equal(readableOn('#ffffff'), '#111217');
   assert.equal(readableOn('#000000'), '#ffffff');
+  assert.equal(readableOn('#5794F2'), '#111217');
+  assert.equal(readableOn('#1F60C4'), '#ffffff');
+  // As text: kept where it can be read, else darker or lighter of the same hue.
+  assert.equal(asText('#73BF69', 'dark'), '#73BF69');
+  assert.match(asText('#73BF69', 'light'), /^#(?!73bf69)[0-9a-f]{6}$/);
+  assert.match(asText('#1F60C4', 'dark'), /^#(?!1f60c4)[0-9a-f]{6}$/);
+  assert.equal(asText('rgb(0, 0, 0)', 'light'), 'rgb(0, 0, 0)');
+  assert.equal(asText('var(--text)', 'light'), 'var(--text)');
 });
 
 test('patterns never throw', () => {

@@ -133,9 +133,9 @@ static int send_again(struct kv_writes *writes, struct error *err)
     if (publisher_reopen(writes->link, err) < 0)
         return -1;
     for (uint64_t tag = writes->head; tag < writes->tail; tag++) {
+        write_at(writes, tag)->answered = false;
         if (send_one(writes, tag, err) < 0)
             return -1;
-        write_at(writes, tag)->answered = false;
     }
     return 0;
 }

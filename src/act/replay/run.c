@@ -225,9 +225,10 @@ struct looping {
 static int take_counted(void *context, const struct replay_event *event, struct error *err)
 {
     struct looping *looping = context;
-    looping->replay->figures.read = looping->read_before + looping->feed.passed;
+    looping->replay->figures.read = looping->read_before + looping->feed.passed - 1;
     int rc = take(looping->replay, event, err);
     looping->comes_again += rc < 0;
+    looping->replay->figures.read += rc == 0;
     return rc;
 }
 

@@ -1,8 +1,5 @@
 #include "act/replay/stamp.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "base/instant.h"
 
 #define ID       "Cim-Replay-Id"
@@ -13,115 +10,110 @@
 #define SERVER   "Nats-"
 #define MSG_ID   "Nats-Msg-Id"
 
-void stamped_done(struct stamped *stamped)
-{
-    buf_done(&stamped->text);
-}
-
 static bool is_ours(struct slice name)
 {
     return slice_eq(name, SLICE(ID)) || slice_eq(name, SLICE(STREAM)) ||
            slice_eq(name, SLICE(SEQUENCE)) || slice_eq(name, SLICE(TIME));
 }
 
-/* Texts are appended first and pointed to when they no longer move. */
-struct span {
-    size_t at, len;
-};
-
-static struct span put(struct buf *text, struct slice a, struct slice b)
+/* The stamp that an earlier replay has left, and the Nats-Msg-Id that it made. */
+static bool is_left_out(const struct event_header *header, struct slice earlier)
 {
-    struct span span = {text->len, a.len + b.len};
-    buf_add_slice(text, a);
-    buf_add_slice(text, b);
-    return span;
+    struct slice value = header->value;
+    if (header->name.ptr[0] == 'C')
+        return is_ours(header->name);
+    return earlier.len && slice_eq(header->name, SLICE(MSG_ID)) && slice_starts(value, earlier) &&
+           value.len > earlier.len && value.ptr[earlier.len] == ':';
 }
 
-static struct slice at(const struct buf *text, struct span span)
+/* The id of an earlier replay; absent: there is none. */
+static struct slice earlier_of(const struct event_header *headers, int count)
 {
-    return (struct slice){text->ptr + span.at, span.len};
+    for (int i = 0; i < count; i++) {
+        if (headers[i].name.ptr[0] == 'C' && slice_eq(headers[i].name, SLICE(ID)))
+            return headers[i].value;
+    }
+    return SLICE_ABSENT;
 }
 
-static size_t renamed_room(const struct event_header *headers, int count)
+/* Those that stay; -1: the block is broken. */
+static int count_kept(const struct event_header *headers, int count, struct slice earlier)
 {
-    size_t room = 0;
+    int kept = count;
     for (int i = 0; i < count; i++)
-        room += headers[i].name.len + sizeof RENAMED;
-    return room;
-}
-
-/* Of an earlier replay: its stamp, and the Nats-Msg-Id that it made. */
-static int leave_out_ours(struct event_header *headers, int count)
-{
-    struct slice replay = SLICE_ABSENT;
-    int kept = 0;
-    if (count < 0)
-        return count;
-    for (int i = 0; i < count; i++) {
-        if (slice_eq(headers[i].name, SLICE(ID)))
-            replay = headers[i].value;
-    }
-    for (int i = 0; i < count; i++) {
-        struct slice value = headers[i].value;
-        bool is_id = replay.len && slice_eq(headers[i].name, SLICE(MSG_ID)) &&
-                     slice_starts(value, replay) && value.len > replay.len &&
-                     value.ptr[replay.len] == ':';
-        if (!is_ours(headers[i].name) && !is_id)
-            headers[kept++] = headers[i];
-    }
+        kept -= is_left_out(&headers[i], earlier);
     return kept;
 }
 
-static void keep_headers(struct stamped *ret, const struct event_header *headers, int count,
-                         bool for_stream)
+/* What stays goes over in as few pieces as there are lines that do not. */
+static void keep_lines(struct buf *ret, struct slice block, const struct event_header *headers,
+                       int count, struct slice earlier, bool for_stream)
 {
+    if (!count)
+        return;
+    const char *from = headers[0].name.ptr;
+    const char *end = block.ptr + block.len - (sizeof "\r\n" - 1);
     for (int i = 0; i < count; i++) {
         struct slice name = headers[i].name;
-        if (for_stream && slice_starts(name, SLICE(SERVER)))
-            name = at(&ret->text, put(&ret->text, SLICE(RENAMED),
-                                      slice_from(name, sizeof SERVER - 1)));
-        ret->headers[ret->count++] = (struct bus_header){name, headers[i].value};
+        bool ours = is_left_out(&headers[i], earlier);
+        bool renamed =
+            !ours && for_stream && name.ptr[0] == 'N' && slice_starts(name, SLICE(SERVER));
+        if (!ours && !renamed)
+            continue;
+        buf_add(ret, from, (size_t)(name.ptr - from));
+        from = i + 1 < count ? headers[i + 1].name.ptr : end;
+        if (renamed) {
+            buf_add_str(ret, RENAMED);
+            from = name.ptr + sizeof SERVER - 1;
+        }
     }
+    buf_add(ret, from, (size_t)(end - from));
 }
 
-static void add(struct stamped *ret, struct slice name, struct slice value)
+static void add_line(struct buf *ret, struct slice name_and_colon, struct slice value)
 {
-    ret->headers[ret->count++] = (struct bus_header){name, value};
+    buf_add_slice(ret, name_and_colon);
+    buf_add_slice(ret, value);
+    buf_add_slice(ret, SLICE("\r\n"));
 }
 
-bool stamp_make(struct stamped *ret, struct slice block, const struct stamp *stamp, bool for_stream,
+static void add_stamp(struct buf *ret, const struct stamp *stamp, bool for_stream)
+{
+    char time[INSTANT_TEXT_MAX];
+    size_t time_len = instant_format(stamp->stored_at_ns, time);
+    add_line(ret, SLICE(ID ": "), stamp->replay);
+    add_line(ret, SLICE(STREAM ": "), stamp->stream);
+    buf_add_slice(ret, SLICE(SEQUENCE ": "));
+    buf_add_u64(ret, stamp->seq);
+    add_line(ret, SLICE("\r\n" TIME ": "), (struct slice){time, time_len});
+    if (!for_stream)
+        return;
+    buf_add_slice(ret, SLICE(MSG_ID ": "));
+    buf_add_slice(ret, stamp->replay);
+    buf_add_char(ret, ':');
+    buf_add_slice(ret, stamp->stream);
+    buf_add_char(ret, ':');
+    buf_add_u64(ret, stamp->seq);
+    buf_add_slice(ret, SLICE("\r\n"));
+}
+
+bool stamp_make(struct buf *ret, struct slice block, const struct stamp *stamp, bool for_stream,
                 const char **ret_why)
 {
     struct event_header headers[STAMP_HEADERS_MAX + 1];
-    char seq[24], time[INSTANT_TEXT_MAX];
     int all = event_headers_parse(block, headers, (int)ARRAY_LEN(headers));
-    int count = all == (int)ARRAY_LEN(headers) ? all : leave_out_ours(headers, all);
+    struct slice earlier = earlier_of(headers, all);
+    int count = all == (int)ARRAY_LEN(headers) ? all : count_kept(headers, all, earlier);
     *ret_why = count < 0                   ? "its headers are broken"
                : count > EVENT_HEADERS_MAX ? "it has more than 64 headers"
                                            : NULL;
     if (*ret_why)
         return false;
-    ret->count = 0;
-    buf_reset(&ret->text);
-    buf_reserve(&ret->text, renamed_room(headers, count) + 512 + stamp->replay.len +
-                                stamp->stream.len);
-    keep_headers(ret, headers, count, for_stream);
-    int seq_len = snprintf(seq, sizeof seq, "%" PRIu64, stamp->seq);
-    struct slice digits = at(&ret->text, put(&ret->text, (struct slice){seq, (size_t)seq_len},
-                                             SLICE("")));
-    size_t time_len = instant_format(stamp->stored_at_ns, time);
-    add(ret, SLICE(ID), stamp->replay);
-    add(ret, SLICE(STREAM), stamp->stream);
-    add(ret, SLICE(SEQUENCE), digits);
-    add(ret, SLICE(TIME),
-        at(&ret->text, put(&ret->text, (struct slice){time, time_len}, SLICE(""))));
-    if (for_stream) {
-        struct span span = {ret->text.len, 0};
-        buf_addf(&ret->text, "%.*s:%.*s:%.*s", SLICE_ARG(stamp->replay), SLICE_ARG(stamp->stream),
-                 SLICE_ARG(digits));
-        span.len = ret->text.len - span.at;
-        add(ret, SLICE(MSG_ID), at(&ret->text, span));
-    }
+    buf_reset(ret);
+    buf_add_slice(ret, SLICE("NATS/1.0\r\n"));
+    keep_lines(ret, block, headers, all, earlier, for_stream);
+    add_stamp(ret, stamp, for_stream);
+    buf_add_slice(ret, SLICE("\r\n"));
     return true;
 }
 

@@ -13,10 +13,8 @@
  */
 #pragma once
 
-#include "bus/bus.h"
+#include "base/buf.h"
 #include "event/headers.h"
-
-#define STAMP_HEADERS_MAX (EVENT_HEADERS_MAX + 5)
 
 struct stamp {
     struct slice replay, stream; /* its id; the stream that the event comes from */
@@ -24,18 +22,15 @@ struct stamp {
     int64_t stored_at_ns;
 };
 
-struct stamped {
-    struct bus_header headers[STAMP_HEADERS_MAX];
-    size_t count;
-    struct buf text; /* what they point into, beside the block */
-};
+/* At most so many are in a block that stamp_make() has made. */
+#define STAMP_HEADERS_MAX (EVENT_HEADERS_MAX + 5)
 
-void stamped_done(struct stamped *stamped);
 /*
+ * The block with its stamp in *ret (reset before); lines that stay are copied as they are.
  * `for_stream`: with the renaming and the Nats-Msg-Id. False: the block is broken, or has more than
  * EVENT_HEADERS_MAX headers of its own (*ret_why, constant).
  */
-bool stamp_make(struct stamped *ret, struct slice block, const struct stamp *stamp, bool for_stream,
+bool stamp_make(struct buf *ret, struct slice block, const struct stamp *stamp, bool for_stream,
                 const char **ret_why);
 
 /* Finds the stamp in a block of the target; times are not read. False: it has none. */

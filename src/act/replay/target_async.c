@@ -46,6 +46,7 @@ struct async {
     struct flight flight;
     struct publisher *links[REPLAY_PARALLEL_MAX];
     size_t link_count, sent, sent_max;
+    size_t payload_max; /* with headers; 0: not known */
     bool is_service;
     char *stream, *created, *prefix; /* of the target; stream NULL: a service */
     uint64_t base, last_seq;         /* its last sequence when we began, and as far as we know */
@@ -53,8 +54,7 @@ struct async {
     uint64_t *stored_last;           /* per stream: the last of them */
     uint64_t stored_floor;           /* behind which they were looked for */
     uint64_t floor;                  /* as of the positions that settle() gave out */
-    struct stamped stamped;
-    struct buf subject, reason;
+    struct buf block, subject, reason; /* block: of headers, with the stamp */
     struct replay_figures began; /* what was counted before this process */
     bool broken, failed, silent; /* silent: it broke because nothing came */
     struct error problem;        /* of either */
@@ -373,24 +373,16 @@ static void broke(struct async *async, const struct error *problem)
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-static const char *subject_of(struct async *async, const struct slot *slot)
+static struct slice subject_of(struct async *async, const struct slot *slot)
 {
     buf_reset(&async->subject);
-    if (async->prefix && !async->is_service)
-        buf_addf(&async->subject, "%s.", async->prefix);
-    if (async->is_service)
+    if (async->prefix)
         buf_add_str(&async->subject, async->prefix);
-    else
+    if (async->prefix && !async->is_service)
+        buf_add_char(&async->subject, '.');
+    if (!async->is_service)
         buf_add_slice(&async->subject, buf_slice(&slot->subject));
-    return buf_cstr(&async->subject);
-}
-
-static size_t size_of(const struct stamped *stamped, const struct slot *slot)
-{
-    size_t size = slot->payload.len + sizeof "NATS/1.0\r\n\r\n" - 1;
-    for (size_t i = 0; i < stamped->count; i++)
-        size += stamped->headers[i].name.len + stamped->headers[i].value.len + sizeof ": \r\n" - 1;
-    return size;
+    return buf_slice(&async->subject);
 }
 
 /* -1: the link broke. What cannot be sent at all is refused. */
@@ -404,32 +396,32 @@ static int send_slot(struct target *target, struct slot *slot, struct error *err
                           .stored_at_ns = slot->stored_at_ns};
     const char *why;
     char large[192];
-    size_t limit = bus_payload_max(replay->to);
-    if (!stamp_make(&async->stamped, buf_slice(&slot->headers), &stamp, !async->is_service, &why)) {
+    if (!stamp_make(&async->block, buf_slice(&slot->headers), &stamp, !async->is_service, &why)) {
         refuse(target, slot, why);
         return 0;
     }
-    size_t subject_len = slice_of(subject_of(async, slot)).len;
-    if (subject_len >= PUBLISHER_SUBJECT_MAX) {
+    struct slice subject = subject_of(async, slot);
+    if (subject.len >= PUBLISHER_SUBJECT_MAX) {
         (void)snprintf(large, sizeof large,
-                       "its subject would have %zu bytes there, and %d are the most", subject_len,
+                       "its subject would have %zu bytes there, and %d are the most", subject.len,
                        PUBLISHER_SUBJECT_MAX - 1);
         refuse(target, slot, large);
         return 0;
     }
-    if (limit && size_of(&async->stamped, slot) > limit) {
+    size_t size = async->block.len + slot->payload.len;
+    if (async->payload_max && size > async->payload_max) {
         (void)snprintf(large, sizeof large,
                        "it has %zu bytes with the headers that a replay adds, and the target's "
                        "server takes %zu (max_payload)",
-                       size_of(&async->stamped, slot), limit);
+                       size, async->payload_max);
         refuse(target, slot, large);
         return 0;
     }
     if (!async->sent++)
         async->answer_ns = instant_monotonic_ns();
-    return publisher_send(async->links[slot->aggregate % async->link_count], slot->tag,
-                          slice_of(subject_of(async, slot)), async->stamped.headers,
-                          async->stamped.count, buf_slice(&slot->payload), SEND_TIMEOUT_MS, err);
+    return publisher_send_block(async->links[slot->aggregate % async->link_count], slot->tag,
+                                subject, buf_slice(&async->block),
+                                buf_slice(&slot->payload), SEND_TIMEOUT_MS, err);
 }
 
 static void take_answers(struct async *async, int wait_ms)
@@ -474,6 +466,20 @@ static void pump(struct target *target)
         }
         if (++async->sendings % POLL_EVERY == 0)
             take_answers(async, 0);
+    }
+}
+
+/* What must not be published gets no answer, however long one waits. */
+static void watch_complaints(struct async *async)
+{
+    struct error problem = ERROR_NONE;
+    for (size_t i = 0; async->sent && i < async->link_count; i++) {
+        const char *complaint = publisher_complaint(async->links[i]);
+        if (!strstr(complaint, "Permissions Violation for Publish"))
+            continue;
+        (void)error_set(&problem, EXIT_CODE_UNREACHABLE, "the target's server says: %s", complaint);
+        fail(async, &problem);
+        return;
     }
 }
 
@@ -530,6 +536,7 @@ static int async_poll(struct target *target, int wait_ms, struct error *err)
         take_answers(async, wait_ms);
     }
     watch_time(target);
+    watch_complaints(async);
     if (async->failed)
         return error_set(err, async->problem.code, "%s", async->problem.text);
     if (async->broken && recover(target, err) < 0)
@@ -555,7 +562,7 @@ static int async_take(struct target *target, const struct replay_event *event, s
     }
     struct slot *slot = flight_take(&async->flight, event);
     slot->floor = async->last_seq;
-    slot->read = target->replay->figures.read - (target->replay->figures.read > 0);
+    slot->read = target->replay->figures.read;
     slot->stored = is_stored(async, event->stream, event->seq);
     if (event->seq % POLL_EVERY == 0)
         return async_poll(target, 0, err);
@@ -618,6 +625,7 @@ static int open_links(struct target *target, size_t count, struct error *err)
     async->sent_max = async->is_service ? replay->options->parallel : count * SENT_MAX;
     if (async->sent_max > replay->options->batch)
         async->sent_max = replay->options->batch;
+    async->payload_max = bus_payload_max(replay->to);
     for (size_t i = 0; i < count; i++) {
         /* Requests without an answer are no longer waited for, and never seen again. */
         size_t window = async->is_service ? SIZE_MAX : replay->options->batch;
@@ -648,7 +656,7 @@ static void async_close(struct target *target)
         flight_done(&async->flight);
     u64map_done(&async->stored);
     free(async->stored_last);
-    stamped_done(&async->stamped);
+    buf_done(&async->block);
     buf_done(&async->subject);
     buf_done(&async->reason);
     free(async->stream);

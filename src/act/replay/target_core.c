@@ -11,8 +11,7 @@
 enum { FLUSH_MS = 10000 };
 
 struct core {
-    struct stamped stamped;
-    struct buf subject;
+    struct buf block, subject;
 };
 
 static int core_open(struct target *target, json_t *state, struct error *err)
@@ -48,12 +47,17 @@ static int core_take(struct target *target, const struct replay_event *event, st
                        (unsigned long long)parked);
         return refuse(replay, event, waits, err);
     }
-    if (!stamp_make(&core->stamped, event->header_block, &stamp, false, &why))
+    if (!stamp_make(&core->block, event->header_block, &stamp, false, &why))
         return refuse(replay, event, why, err);
+    struct event_header parsed[STAMP_HEADERS_MAX];
+    struct bus_header headers[STAMP_HEADERS_MAX];
+    int count = event_headers_parse(buf_slice(&core->block), parsed, STAMP_HEADERS_MAX);
+    for (int i = 0; i < count; i++)
+        headers[i] = (struct bus_header){parsed[i].name, parsed[i].value};
     buf_reset(&core->subject);
     buf_addf(&core->subject, "%s.%.*s", target->where, SLICE_ARG(event->subject));
-    if (bus_publish(replay->to, buf_slice(&core->subject), NULL, core->stamped.headers,
-                    core->stamped.count, event->payload, err) < 0)
+    if (bus_publish(replay->to, buf_slice(&core->subject), NULL, headers, (size_t)count,
+                    event->payload, err) < 0)
         return -1;
     replay->figures.replayed++;
     replay->figures.bytes += event->payload.len;
@@ -85,7 +89,7 @@ static void core_close(struct target *target)
     struct core *core = target->own;
     if (!core)
         return;
-    stamped_done(&core->stamped);
+    buf_done(&core->block);
     buf_done(&core->subject);
     free(core);
     target->own = NULL;

@@ -162,14 +162,15 @@ static void add_line(struct replay *replay, struct file *file, const struct repl
         input.header_count = read_headers(file, input.header_block);
         input.headers = file->headers;
     }
-    buf_add_str(out, "{\"subject\":");
+    buf_add_slice(out, SLICE("{\"subject\":"));
     json_add_string(out, event->subject);
-    json_add_name(out, "stream");
+    buf_add_slice(out, SLICE(",\"stream\":"));
     json_add_string(out, slice_of(replay->selection.streams[event->stream].name));
-    json_add_name(out, "seq");
+    buf_add_slice(out, SLICE(",\"seq\":"));
     buf_add_u64(out, event->seq);
-    json_add_name(out, "stored_at");
-    json_add_string(out, (struct slice){when, length});
+    buf_add_slice(out, SLICE(",\"stored_at\":\""));
+    buf_add(out, when, length);
+    buf_add_char(out, '"');
     if (!row.malformed && !goes_as_json(file, event))
         row.malformed = "no JSON";
     events_add_message(out, &row);

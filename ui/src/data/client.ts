@@ -42,7 +42,7 @@ function done(): void {
   else running--;
 }
 
-function wordsOf(status: number, body: string): string {
+export function wordsOf(status: number, body: string): string {
   try {
     const { error, message } = JSON.parse(body) as { error?: string; message?: string };
     if (error || message) return String(error ?? message);

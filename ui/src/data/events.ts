@@ -1,5 +1,5 @@
 // Events: what the server tells of them, stored and as they come.
-import { getJson } from './client';
+import { getJson, wordsOf } from './client';
 
 export interface EventRow {
   stored_at: string;
@@ -89,6 +89,9 @@ export interface TailState {
   received: number;
 }
 
+const UNREACHABLE = 'the server cannot be reached; trying again';
+const REFUSED_MS = 5000;
+
 /**
  * Follows events. Whatever the rate, `onBatch` is called at most four times a second, with the newest of what came:
  * no more than `kept`, as many as are listed. What the server had to drop is counted in `state.dropped`.
@@ -98,33 +101,51 @@ export function followEvents(
   kept: number,
   onBatch: (rows: EventRow[], state: TailState) => void,
 ): () => void {
-  const source = new EventSource(`/api/events/tail?${filter}`);
+  const address = `/api/events/tail?${filter}`;
+  const stop = new AbortController();
   const state: TailState = { connected: false, dropped: 0, received: 0 };
+  let source: EventSource;
   let pending: string[] = [];
   let isDue = false;
-  source.onmessage = ({ data }) => {
-    state.received++;
+  const away = (problem: string) => {
+    Object.assign(state, { connected: false, problem });
     isDue = true;
-    pending.push(data as string);
-    if (pending.length >= 2 * kept) pending = pending.slice(-kept);
   };
-  source.addEventListener('dropped', ({ data }) => {
-    state.dropped += Number(data);
-    isDue = true;
-  });
-  source.addEventListener('state', ({ data }) => {
-    const { connected, problem } = JSON.parse(data as string) as { connected: boolean; problem?: string };
-    Object.assign(state, { connected, problem });
-    isDue = true;
-  });
-  source.onerror = () => {
-    Object.assign(state, {
-      connected: false,
-      problem:
-        source.readyState === EventSource.CLOSED ? 'the server refused' : 'the server cannot be reached; trying again',
+  /** An EventSource keeps to itself why it was refused: asked once more, for the words. */
+  const askWhy = async () => {
+    const response = await fetch(address, { signal: stop.signal });
+    if (!response.ok) away(wordsOf(response.status, await response.text()));
+    else void response.body?.cancel();
+    // A wrong filter stays wrong; all else may pass.
+    if (response.status !== 400) setTimeout(open, response.ok ? 0 : REFUSED_MS);
+  };
+  const open = () => {
+    if (stop.signal.aborted) return;
+    source = new EventSource(address);
+    source.onmessage = ({ data }) => {
+      state.received++;
+      isDue = true;
+      pending.push(data as string);
+      if (pending.length >= 2 * kept) pending = pending.slice(-kept);
+    };
+    source.addEventListener('dropped', ({ data }) => {
+      state.dropped += Number(data);
+      isDue = true;
     });
-    isDue = true;
+    source.addEventListener('state', ({ data }) => {
+      const { connected, problem } = JSON.parse(data as string) as { connected: boolean; problem?: string };
+      Object.assign(state, { connected, problem });
+      isDue = true;
+    });
+    source.onerror = () => {
+      if (source.readyState !== EventSource.CLOSED) return away(UNREACHABLE);
+      return void askWhy().catch(() => {
+        away(UNREACHABLE);
+        setTimeout(open, REFUSED_MS);
+      });
+    };
   };
+  open();
   const timer = setInterval(() => {
     if (!isDue) return;
     isDue = false;
@@ -134,6 +155,7 @@ export function followEvents(
   }, 250);
   return () => {
     clearInterval(timer);
+    stop.abort();
     source.close();
   };
 }

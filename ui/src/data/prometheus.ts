@@ -12,7 +12,7 @@ interface Answer<T> {
   warnings?: string[];
 }
 
-async function ask<T>(
+export async function askPrometheus<T>(
   path: string,
   parameters: Record<string, string>,
   signal?: AbortSignal,
@@ -23,7 +23,8 @@ async function ask<T>(
     signal,
     body: post ? words : undefined,
   });
-  if (answer.status !== 'success') throw new Problem(answer.error ?? 'Prometheus refused');
+  if (answer?.status !== 'success' || typeof answer.data !== 'object' || !answer.data)
+    throw new Problem(answer?.error ?? 'this is no answer of Prometheus');
   return { data: answer.data, warnings: answer.warnings ?? [] };
 }
 
@@ -33,7 +34,7 @@ const seconds = (ms: number) => (ms / 1000).toFixed(3);
 export function queryRange(expr: string, span: Span, stepMs: number, signal?: AbortSignal) {
   const start = Math.floor(span.fromMs / stepMs) * stepMs,
     end = Math.floor(span.toMs / stepMs) * stepMs;
-  return ask<PromData>(
+  return askPrometheus<PromData>(
     'query_range',
     { query: expr, start: seconds(start), end: seconds(end), step: seconds(stepMs) },
     signal,
@@ -42,7 +43,7 @@ export function queryRange(expr: string, span: Span, stepMs: number, signal?: Ab
 }
 
 export function queryInstant(expr: string, atMs: number, signal?: AbortSignal) {
-  return ask<PromData>('query', { query: expr, time: seconds(atMs) }, signal, true);
+  return askPrometheus<PromData>('query', { query: expr, time: seconds(atMs) }, signal, true);
 }
 
 // --- what variables ask -----------------------------------------------------------------------------
@@ -99,7 +100,7 @@ export async function answerQuestion(question: Question, span: Span, signal?: Ab
   const range = { start: seconds(span.fromMs), end: seconds(span.toMs) };
   switch (question.kind) {
     case 'label_values': {
-      const { data } = await ask<string[]>(
+      const { data } = await askPrometheus<string[]>(
         `label/${encodeURIComponent(question.label!)}/values`,
         { ...range, ...(question.expr ? { 'match[]': question.expr } : {}) },
         signal,
@@ -107,7 +108,7 @@ export async function answerQuestion(question: Question, span: Span, signal?: Ab
       return data;
     }
     case 'label_names': {
-      const { data } = await ask<string[]>(
+      const { data } = await askPrometheus<string[]>(
         'labels',
         { ...range, ...(question.expr ? { 'match[]': question.expr } : {}) },
         signal,
@@ -115,7 +116,7 @@ export async function answerQuestion(question: Question, span: Span, signal?: Ab
       return data;
     }
     case 'metrics': {
-      const { data } = await ask<string[]>('label/__name__/values', range, signal);
+      const { data } = await askPrometheus<string[]>('label/__name__/values', range, signal);
       try {
         const pattern = new RegExp(question.expr ?? '');
         return data.filter((name) => pattern.test(name));
@@ -138,7 +139,8 @@ export async function answerQuestion(question: Question, span: Span, signal?: Ab
     }
     case 'series': {
       if (!question.expr) return [];
-      const { data } = await ask<Record<string, string>[]>('series', { ...range, 'match[]': question.expr }, signal);
+      const asked = { ...range, 'match[]': question.expr };
+      const { data } = await askPrometheus<Record<string, string>[]>('series', asked, signal);
       return data.map(
         ({ __name__: name = '', ...rest }) =>
           `${name}{${Object.entries(rest)

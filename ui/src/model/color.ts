@@ -166,12 +166,45 @@ export function schemeColors(scheme: string | undefined, steps: number, reverse:
   return reverse ? colors.reverse() : colors;
 }
 
-/** Black or white, whichever is read better on it. */
-export function readableOn(color: string): string {
-  if (!/^#[0-9a-f]{3,8}$/i.test(color)) return '#ffffff';
-  const [r, g, b] = channels(color).map((c) => {
+/** Of light, 0 to 1 (WCAG 2, "relative luminance"). */
+function luminance(rgb: readonly number[]): number {
+  const [r, g, b] = rgb.map((c) => {
     const part = c / 255;
     return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
   }) as [number, number, number];
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.36 ? '#111217' : '#ffffff';
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+const contrast = (a: number, b: number) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+
+function parse(color: string): readonly number[] | undefined {
+  if (/^#[0-9a-f]{3,8}$/i.test(color)) return channels(color);
+  const match = /^rgba?\(\s*(\d+)[\s,]+(\d+)[\s,]+(\d+)/.exec(color);
+  return match ? match.slice(1).map(Number) : undefined;
+}
+
+const DARK = '#111217',
+  LIGHT = '#ffffff';
+
+/** Dark or light text, whichever is easier to read on it. */
+export function readableOn(color: string): string {
+  const rgb = parse(color);
+  if (!rgb) return LIGHT;
+  const ground = luminance(rgb);
+  return contrast(ground, luminance(channels(DARK))) > contrast(ground, 1) ? DARK : LIGHT;
+}
+
+/** The colour as text on a panel: darker, or lighter, until it can be read (WCAG 2: 4.5, for large text 3). */
+export function asText(color: string, theme: string, fontPx = 14): string {
+  const rgb = parse(color);
+  if (!rgb) return color;
+  const isLight = theme === 'light',
+    ground = luminance(channels(isLight ? '#ffffff' : '#181b1f')),
+    least = fontPx >= 24 ? 3 : 4.5;
+  for (let part = 0; part < 1; part += 0.05) {
+    const mixed = rgb.map((c) => Math.round(c + ((isLight ? 0 : 255) - c) * part));
+    if (contrast(luminance(mixed), ground) >= least)
+      return part ? `#${mixed.map((c) => c.toString(16).padStart(2, '0')).join('')}` : color;
+  }
+  return 'var(--text)';
 }

@@ -4,6 +4,7 @@ import type { FieldOptions, Override } from './field';
 import type { Link } from './frames';
 import { convertLegacy } from './legacy';
 import { fromV2 } from './schema_v2';
+import { soundConfig, withoutNulls } from './sound';
 import type { Transformation } from './transform';
 
 export const PANELS_MAX = 400;
@@ -195,7 +196,7 @@ function readTarget(value: unknown, at: number): Target {
 function readFieldOptions(value: unknown): FieldOptions {
   const { defaults, overrides } = object(value);
   return {
-    defaults: object(defaults),
+    defaults: soundConfig(object(defaults)),
     overrides: list(overrides)
       .slice(0, 500)
       .map(object)
@@ -203,6 +204,12 @@ function readFieldOptions(value: unknown): FieldOptions {
       .map((one) => ({ matcher: object(one.matcher), properties: one.properties.map(object) }) as Override),
   };
 }
+
+/** Numbers that can be counted on from: two panels with one of them are told apart. */
+const idOf = (value: unknown) => {
+  const id = number(value);
+  return id !== undefined && Number.isInteger(id) && Math.abs(id) < 1e9 ? id : undefined;
+};
 
 function readPanel(value: unknown, at: number): Panel {
   const from = convertLegacy(object(value));
@@ -217,7 +224,7 @@ function readPanel(value: unknown, at: number): Panel {
   if (from.alert) problems.push('its alert rule is not evaluated here');
   const w = within(grid.w, 1, 24, from.type === 'row' ? 24 : 12);
   return {
-    id: number(from.id) ?? 100_000 + at,
+    id: idOf(from.id) ?? 100_000 + at,
     type: text(from.type, 'unknown').slice(0, 100),
     title: text(from.title).slice(0, 500),
     description: optional(from.description),
@@ -229,7 +236,7 @@ function readPanel(value: unknown, at: number): Panel {
     },
     datasource: from.datasource,
     targets,
-    options: object(from.options),
+    options: withoutNulls(object(from.options)),
     fieldConfig: readFieldOptions(from.fieldConfig),
     transformations: list(from.transformations).slice(0, 50).map(object) as unknown as Transformation[],
     repeat: optional(from.repeat),

@@ -3,6 +3,7 @@ import { colorOfName, isScale, namedColor, scaleColor, seriesColor } from './col
 import type { Cell, Field, FieldConfig, Frame, Mapping, MappingResult, Threshold } from './frames';
 import { reduce } from './reduce';
 import { seriesText } from './prometheus';
+import { soundConfig } from './sound';
 import { dateText, showNumber, type Shown } from './units';
 import { interpolate, type Variables } from './variables';
 
@@ -133,13 +134,14 @@ export function applyOptions(frames: Frame[], options: FieldOptions | undefined,
         ...plain.config,
         custom: { ...defaults.custom, ...plain.config.custom },
       };
-      const field: Field = { ...plain, config };
-      if (field.type === 'time' && !plain.config.unit) config.unit = 'dateTimeAsIso';
+      const field: Field = { ...plain, config: soundConfig(config) };
+      if (field.type === 'time' && !plain.config.unit) field.config.unit = 'dateTimeAsIso';
       field.title = titleOf(frame, field, frames, variables);
       for (const override of options?.overrides ?? []) {
         if (!override?.matcher || !matches(override.matcher, frame, field)) continue;
-        for (const { id, value } of override.properties ?? []) setProperty(config, String(id), value);
+        for (const { id, value } of override.properties ?? []) setProperty(field.config, String(id), value);
       }
+      field.config = soundConfig(field.config);
       field.title = titleOf(frame, field, frames, variables);
       return field;
     }),

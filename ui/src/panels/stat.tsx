@@ -1,5 +1,5 @@
 // Stat, gauge and bar gauge: single values, large.
-import { readableOn, namedColor, scaleColor, isScale } from '../model/color';
+import { asText, readableOn, namedColor, scaleColor, isScale } from '../model/color';
 import { boundsOf, steps, thresholdOf } from '../model/field';
 import { reduce } from '../model/reduce';
 import { shownText, showNumber } from '../model/units';
@@ -23,11 +23,12 @@ function Follow({ value, fill }: { value: Value; fill: (text: string) => string 
 }
 
 /** How much it has changed over the range. */
-function Change({ value, mode }: { value: Value; mode: string }) {
+function Change({ value, mode, theme }: { value: Value; mode: string; theme: string }) {
   const share = reduce(value.field, 'diffperc');
   if (typeof share !== 'number' || !Number.isFinite(share)) return null;
   const good = mode === 'inverted' ? share <= 0 : share >= 0;
-  const color = mode === 'same_as_value' ? undefined : namedColor(share === 0 ? 'text' : good ? 'green' : 'red');
+  const hue = namedColor(share === 0 ? 'text' : good ? 'green' : 'red'),
+    color = mode === 'same_as_value' ? undefined : asText(hue, theme);
   return (
     <div class="stat-change" style={{ color }}>
       {share < 0 ? '▼' : '▲'} {Math.abs(share * 100).toFixed(1)}%
@@ -79,7 +80,7 @@ function Sparkline({ value, width, height }: { value: Value; width: number; heig
   );
 }
 
-export function Stat({ panel, data, width, height, fill }: PanelProps) {
+export function Stat({ panel, data, width, height, theme, fill }: PanelProps) {
   const { options } = panel;
   const values = valuesOf(data.frames, options.reduceOptions);
   if (!values.length) return NOTHING;
@@ -88,6 +89,7 @@ export function Stat({ panel, data, width, height, fill }: PanelProps) {
     h = Math.max(height / rows, 26);
   const mode = options.textMode ?? 'auto',
     affix = options.affix ?? {};
+  const hasGraph = options.graphMode === 'area' && h > 60;
   const hasTitle = mode === 'value_and_name' || mode === 'name' || (mode === 'auto' && values.length > 1);
   return (
     <div class="values" style={{ gridTemplateColumns: `repeat(${columns}, 1fr)` }}>
@@ -99,15 +101,19 @@ export function Stat({ panel, data, width, height, fill }: PanelProps) {
               ? value.title
               : `${affix.prefix ?? ''}${shownText(value.shown)}${affix.postfix ?? ''}`;
         const onColor = options.colorMode === 'background' || options.colorMode === 'background_solid';
-        const color = onColor ? readableOn(value.color) : options.colorMode === 'none' ? 'var(--text)' : value.color;
         // A low and wide one has its name beside it.
         const isFlat = hasTitle && mode !== 'name' && h < 48 && w > 110;
         const size = letters(
           text,
           isFlat ? (w - 30) / 2 : w - 24,
-          h * (hasTitle && mode !== 'name' && !isFlat ? 0.5 : 0.62),
+          h * (hasGraph ? 0.44 : hasTitle && mode !== 'name' && !isFlat ? 0.5 : 0.62),
           options.text?.valueSize || 120,
         );
+        const color = onColor
+          ? readableOn(value.color)
+          : options.colorMode === 'none'
+            ? 'var(--text)'
+            : asText(value.color, theme, size);
         const centered = options.justifyMode === 'center' || (values.length === 1 && options.graphMode === 'none');
         return (
           <div
@@ -127,10 +133,14 @@ export function Stat({ panel, data, width, height, fill }: PanelProps) {
               {text}
             </div>
             {options.showPercentChange === true && value.course && (
-              <Change value={value} mode={onColor ? 'same_as_value' : (options.percentChangeColorMode ?? 'standard')} />
+              <Change
+                value={value}
+                mode={onColor ? 'same_as_value' : (options.percentChangeColorMode ?? 'standard')}
+                theme={theme}
+              />
             )}
             <Follow value={value} fill={fill} />
-            {options.graphMode === 'area' && h > 60 && (
+            {hasGraph && (
               <Sparkline value={onColor ? { ...value, color } : value} width={w} height={h * 0.32} />
             )}
           </div>
@@ -155,11 +165,13 @@ function Dial({
   value,
   width,
   height,
+  theme,
   options,
 }: {
   value: Value;
   width: number;
   height: number;
+  theme: string;
   options: Record<string, any>;
 }) {
   const bounds = boundsOf(value.field),
@@ -176,7 +188,8 @@ function Dial({
   const all = steps(value.field.config),
     isPercent = value.field.config.thresholds?.mode === 'percentage';
   const at = (step: number | null) => (step === null ? 0 : isPercent ? step / 100 : (step - bounds.min) / range);
-  const text = shownText(value.shown);
+  const text = shownText(value.shown),
+    fontPx = letters(text, radius * 1.25, radius * 0.55);
   return (
     <svg width={width} height={height} role="img" aria-label={`${value.title}: ${text}`}>
       <path d={arc(x, y, radius, START, END)} fill="none" stroke="var(--track)" stroke-width={thick} />
@@ -220,9 +233,9 @@ function Dial({
         x={x}
         y={y + radius * 0.12}
         text-anchor="middle"
-        fill={value.color}
+        fill={asText(value.color, theme, fontPx)}
         font-weight="600"
-        font-size={letters(text, radius * 1.25, radius * 0.55)}
+        font-size={fontPx}
       >
         {text}
       </text>
@@ -235,7 +248,7 @@ function Dial({
   );
 }
 
-export function Gauge({ panel, data, width, height, fill }: PanelProps) {
+export function Gauge({ panel, data, width, height, theme, fill }: PanelProps) {
   const values = valuesOf(data.frames, panel.options.reduceOptions);
   if (!values.length) return NOTHING;
   const { columns, rows } = gridOf(
@@ -255,6 +268,7 @@ export function Gauge({ panel, data, width, height, fill }: PanelProps) {
             value={values.length > 1 || panel.options.textMode === 'value_and_name' ? value : { ...value, title: '' }}
             width={w}
             height={h}
+            theme={theme}
             options={panel.options}
           />
           <Follow value={value} fill={fill} />
@@ -283,7 +297,7 @@ function barColor(value: Value, mode: string, share: number): string {
   return value.color;
 }
 
-export function BarGauge({ panel, data, width, height, fill }: PanelProps) {
+export function BarGauge({ panel, data, width, height, theme, fill }: PanelProps) {
   const { options } = panel;
   const values = valuesOf(data.frames, options.reduceOptions);
   if (!values.length) return NOTHING;
@@ -315,7 +329,7 @@ export function BarGauge({ panel, data, width, height, fill }: PanelProps) {
                 }}
               />
             </div>
-            <div class="bar-value" style={{ color: value.color }}>
+            <div class="bar-value" style={{ color: asText(value.color, theme) }}>
               {text}
             </div>
             <Follow value={value} fill={fill} />

@@ -1,7 +1,7 @@
 // Tables: any frame, sorted by a click, with coloured cells, bars and links. Long ones are drawn in part.
 import { useMemo, useRef, useState } from 'preact/hooks';
 
-import { readableOn } from '../model/color';
+import { asText, readableOn } from '../model/color';
 import { boundsOf, show, valueColor } from '../model/field';
 import type { Field, Frame } from '../model/frames';
 import { reduce, reducerName } from '../model/reduce';
@@ -38,12 +38,14 @@ function Cell({
   frame,
   row,
   index,
+  theme,
   fill,
 }: {
   field: Field;
   frame: Frame;
   row: number;
   index: number;
+  theme: string;
   fill: (text: string) => string;
 }) {
   const value = field.values[row] ?? null,
@@ -54,7 +56,7 @@ function Cell({
   const color = kind === 'auto' ? undefined : valueColor(field, value, index);
   const style: Record<string, string> = { textAlign: align === 'auto' ? (isNumber ? 'right' : 'left') : align };
   if (kind.startsWith('color-background')) Object.assign(style, { background: color!, color: readableOn(color!) });
-  if (kind === 'color-text') style.color = color!;
+  if (kind === 'color-text') style.color = asText(color!, theme);
   let content = <>{text}</>;
   if ((kind === 'gauge' || kind.endsWith('-gauge')) && typeof value === 'number') {
     const bounds = boundsOf(field),
@@ -82,7 +84,7 @@ function Cell({
   );
 }
 
-export function Table({ panel, data, height, fill }: PanelProps) {
+export function Table({ panel, data, height, theme, fill }: PanelProps) {
   const [chosen, setChosen] = useState(0);
   const [order, setOrder] = useState<{ column: number; desc: boolean } | undefined>();
   const [top, setTop] = useState(0);
@@ -153,7 +155,7 @@ export function Table({ panel, data, height, fill }: PanelProps) {
             {shown.map((row) => (
               <tr key={row}>
                 {fields.map((field, i) => (
-                  <Cell key={i} field={field} frame={frame} row={row} index={i} fill={fill} />
+                  <Cell key={i} field={field} frame={frame} row={row} index={i} theme={theme} fill={fill} />
                 ))}
               </tr>
             ))}

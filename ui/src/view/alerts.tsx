@@ -2,7 +2,8 @@
 import { marked } from 'marked';
 import { useMemo, useState } from 'preact/hooks';
 
-import { getJson } from '../data/client';
+import { Problem as Failure } from '../data/client';
+import { askPrometheus } from '../data/prometheus';
 import { cleanHtml } from '../panels/text';
 import { ago, Problem, State, useLoaded, type Health } from './common';
 
@@ -28,9 +29,10 @@ export interface AlertRule {
 }
 
 export async function loadAlerts(signal?: AbortSignal): Promise<AlertRule[]> {
-  const { data } = await getJson<{ data: { groups: { name: string; rules: (AlertRule & { type: string })[] }[] } }>(
-    '/api/prometheus/api/v1/rules?type=alert',
-    { signal },
+  const { data } = await askPrometheus<{ groups: { name: string; rules: (AlertRule & { type: string })[] }[] }>(
+    'rules',
+    { type: 'alert' },
+    signal,
   );
   return data.groups.flatMap(({ name, rules }) =>
     rules.filter(({ type }) => type === 'alerting').map((rule) => ({ ...rule, group: name })),
@@ -151,7 +153,8 @@ export function AlertsPage() {
 }
 
 async function loadRunbook(name: string, signal: AbortSignal): Promise<string> {
-  const response = await fetch(`/api/runbooks/${encodeURIComponent(name)}`, { signal });
+  const response = await fetch(`/api/runbooks/${encodeURIComponent(name)}`, { signal }).catch(() => undefined);
+  if (!response) throw new Failure('the server cannot be reached');
   if (!response.ok)
     throw new Error(response.status === 404 ? `There is no runbook for ${name}.` : `status ${response.status}`);
   return response.text();

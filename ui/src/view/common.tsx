@@ -11,11 +11,18 @@ export function useLoaded<T>(load: (signal: AbortSignal) => Promise<T>, key: str
   const [loaded, setLoaded] = useState<Loaded<T> & { key?: string }>({});
   useEffect(() => {
     const stop = new AbortController();
-    const run = () =>
-      load(stop.signal).then(
-        (value) => !stop.signal.aborted && setLoaded({ value, key }),
-        (error: Error) => !stop.signal.aborted && setLoaded((before) => ({ ...before, problem: error.message, key })),
-      );
+    let isRunning = false; // one at a time, however slow the answers are
+    const run = async () => {
+      if (isRunning) return;
+      isRunning = true;
+      try {
+        const value = await load(stop.signal);
+        if (!stop.signal.aborted) setLoaded({ value, key });
+      } catch (error) {
+        if (!stop.signal.aborted) setLoaded((before) => ({ ...before, problem: (error as Error).message, key }));
+      }
+      isRunning = false;
+    };
     void run();
     const timer = everyMs ? setInterval(() => !document.hidden && void run(), everyMs) : undefined;
     return () => {
@@ -55,6 +62,19 @@ export function ago(text: string | undefined, nowMs = Date.now()): string {
   if (s < 5400) return `${Math.round(s / 60)} min ago`;
   if (s < 129_600) return `${Math.round(s / 3600)} h ago`;
   return `${Math.round(s / 86_400)} days ago`;
+}
+
+/** 90 s, 15 min, 36 h, 30 days: as long as it is, in the largest unit that says it in whole numbers. */
+export function duration(ns: number): string {
+  const units: [number, string][] = [
+    [86_400, 'days'],
+    [3600, 'h'],
+    [60, 'min'],
+    [1, 's'],
+  ];
+  const s = ns / 1e9;
+  const [size, unit] = units.find(([one]) => s >= 2 * one && s % one === 0) ?? [1, 's'];
+  return `${Number((s / size).toFixed(3))} ${unit}`;
 }
 
 export const count = (n: number | undefined) => (n === undefined ? '–' : n.toLocaleString('en-US'));

@@ -34,6 +34,7 @@ export function DashboardView({ uid, place, theme }: { uid: string; place: Place
     [closed, setClosed] = useState<ReadonlySet<number>>(new Set());
   const from = place.query.get('from') ?? dashboard?.time.from ?? 'now-6h',
     to = place.query.get('to') ?? dashboard?.time.to ?? 'now';
+  const busy = useRef(0);
   const refresh = place.query.get('refresh') ?? dashboard?.refresh ?? '';
   const span = useMemo(
     () => spanOf({ from, to }, nowMs) ?? spanOf({ from: 'now-6h', to: 'now' }, nowMs)!,
@@ -48,19 +49,18 @@ export function DashboardView({ uid, place, theme }: { uid: string; place: Place
     Promise.all([
       getJson<unknown>(`/api/dashboards/${encodeURIComponent(uid)}`, { signal: stop.signal }),
       scrapeInterval(stop.signal),
-    ]).then(
-      ([json, ms]) => {
+    ])
+      .then(([json, ms]) => {
         const read = readDashboard(json, uid);
         useUtc(/^(utc|etc\/utc|gmt)$/i.test(read.timezone));
         setScrapeMs(ms);
         setClosed(new Set(read.panels.filter((panel) => panel.type === 'row' && panel.collapsed).map(({ id }) => id)));
         setDashboard(read);
         document.title = `${read.title} · cim-ops`;
-      },
-      (error: Error) => {
+      })
+      .catch((error: Error) => {
         if (!stop.signal.aborted) setProblem(error.message);
-      },
-    );
+      });
     return () => {
       stop.abort();
       useUtc(false);
@@ -74,7 +74,10 @@ export function DashboardView({ uid, place, theme }: { uid: string; place: Place
   useEffect(() => {
     if (!dashboard) return undefined;
     const stop = new AbortController();
-    loadVariables(dashboard, chosenOf(place.query), span, stop.signal).then(setVariables, () => {});
+    busy.current++;
+    loadVariables(dashboard, chosenOf(place.query), span, stop.signal)
+      .then(setVariables, (error: Error) => !stop.signal.aborted && setProblem(error.message))
+      .finally(() => busy.current--);
     return () => stop.abort();
   }, [dashboard, wanted, byRange]);
 
@@ -83,7 +86,8 @@ export function DashboardView({ uid, place, theme }: { uid: string; place: Place
     if (!every) return undefined;
     const timer = setInterval(
       () => {
-        if (!document.hidden) {
+        // An answer that takes longer than the refresh is waited for: another turn would end it.
+        if (!document.hidden && !busy.current) {
           setNowMs(Date.now());
           setTurn((one) => one + 1);
         }
@@ -150,6 +154,7 @@ export function DashboardView({ uid, place, theme }: { uid: string; place: Place
         panel={panel}
         context={context}
         turn={turn}
+        busy={busy}
         theme={theme}
         marks={marks}
         sync={dashboard.graphTooltip ? dashboard.uid : undefined}
@@ -268,7 +273,7 @@ function DashboardAnchor({ link, fill }: { link: Dashboard['links'][number]; fil
     return (
       <>
         {found.map(({ uid, title }) => (
-          <a key={uid} href={`/d/${uid}${suffix}`}>
+          <a key={uid} href={`/d/${encodeURIComponent(uid)}${suffix}`}>
             {title}
           </a>
         ))}

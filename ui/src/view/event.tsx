@@ -136,9 +136,11 @@ export function EventPage({ stream, seq }: { stream: string; seq: string }) {
               ← {number - 1}
             </a>
           )}
-          <a class="button" href={sibling(number + 1)} rel="next">
-            {number + 1} →
-          </a>
+          {number > 0 && (
+            <a class="button" href={sibling(number + 1)} rel="next">
+              {number + 1} →
+            </a>
+          )}
         </div>
       </div>
       <Problem text={problem} />

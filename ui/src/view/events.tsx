@@ -223,7 +223,8 @@ function Stored({ place }: { place: Place }) {
         {found.matched > found.rows.length && `; the newest ${count(found.rows.length)} are listed`}
         {!found.whole && (
           <span class="warn">
-            . There is more in this range than is read at once: this is from {clock(found.since)} on
+            . There is more in this range than is read at once: a shorter one shows all of it. This is from{' '}
+            {clock(found.since)} on
           </span>
         )}
       </p>

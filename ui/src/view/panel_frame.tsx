@@ -14,6 +14,7 @@ import { Table } from '../panels/table';
 import { Text } from '../panels/text';
 import { Heatmap, StateTimeline } from '../panels/timeline';
 import { transform } from '../model/transform';
+import { Guard } from './guard';
 
 const KINDS: Record<string, ComponentType<PanelProps>> = {
   timeseries: TimeSeries,
@@ -51,7 +52,8 @@ interface Props {
   sync?: string;
   theme: string;
   onZoom: (fromMs: number, toMs: number) => void;
-  onLoaded?: (id: number, data: PanelData) => void;
+  /** How many loads are under way on this dashboard. */
+  busy: { current: number };
 }
 
 /** Who scrolls past and back is not asked for twice: a query given up goes on in Prometheus all the same. */
@@ -102,13 +104,14 @@ function Notes({ failures, notes }: { failures: string[]; notes: string[] }) {
   );
 }
 
-export function PanelFrame({ panel, context, turn, marks, sync, theme, onZoom, onLoaded }: Props) {
+export function PanelFrame({ panel, context, turn, marks, sync, theme, onZoom, busy }: Props) {
   const frame = useRef<HTMLElement>(null),
     body = useRef<HTMLDivElement>(null);
   const seen = useSeen(frame),
     size = useSize(body);
   const [data, setData] = useState<PanelData>(),
     [loading, setLoading] = useState(false),
+    [undrawn, setUndrawn] = useState<{ data?: PanelData; problem: string }>(),
     asked = useRef(''),
     asking = useRef<{ wants: string; stop: AbortController } | undefined>(undefined);
   const states = useMemo(() => {
@@ -156,12 +159,21 @@ export function PanelFrame({ panel, context, turn, marks, sync, theme, onZoom, o
       setLoading(false);
       return true;
     };
-    loadPanel(panel, { ...context, width: size.width }, stop.signal).then((loaded) => {
-      if (!ended()) return;
-      asked.current = wants;
-      setData(loaded);
-      onLoaded?.(panel.id, loaded);
-    }, ended);
+    busy.current++;
+    loadPanel(panel, { ...context, width: size.width }, stop.signal)
+      .catch(
+        (error: Error): PanelData => ({
+          ...{ frames: [], span: context.span, stepMs: 0 },
+          failures: [error.message],
+          notes: panel.problems,
+        }),
+      )
+      .then((loaded) => {
+        busy.current--;
+        if (!ended()) return; // not wanted any more
+        asked.current = wants;
+        setData(loaded);
+      });
     return undefined;
   }, [seen, wants, size.width > 0]);
   useEffect(() => () => asking.current?.stop.abort(), []);
@@ -177,6 +189,10 @@ export function PanelFrame({ panel, context, turn, marks, sync, theme, onZoom, o
         : data,
     [data],
   );
+  const failures = [
+    ...(data?.failures ?? []),
+    ...(undrawn && undrawn.data === data ? [`it cannot be drawn: ${undrawn.problem}`] : []),
+  ];
   const notes = [
     ...(data?.notes ?? panel.problems),
     ...(near ? [`panels of the kind "${panel.type}" are not drawn here; it is shown as a ${near}`] : []),
@@ -197,10 +213,10 @@ export function PanelFrame({ panel, context, turn, marks, sync, theme, onZoom, o
       ref={frame}
       data-panel={panel.id}
       data-type={panel.type}
-      data-state={!data && !isText ? 'waiting' : data?.failures.length ? 'failed' : nothing ? 'empty' : 'shown'}
+      data-state={!data && !isText ? 'waiting' : failures.length ? 'failed' : nothing ? 'empty' : 'shown'}
       aria-label={title || panel.type}
     >
-      {(title || panel.description || notes.length > 0 || panel.links.length > 0) && (
+      {(title || panel.description || notes.length > 0 || failures.length > 0 || panel.links.length > 0) && (
         <header>
           <h3 title={title}>{title}</h3>
           {shift && <span class="shift">{shift}</span>}
@@ -226,36 +242,42 @@ export function PanelFrame({ panel, context, turn, marks, sync, theme, onZoom, o
               </a>
             );
           })}
-          <Notes failures={data?.failures ?? []} notes={notes} />
+          <Notes failures={failures} notes={notes} />
         </header>
       )}
       <div class="panel-body" ref={body}>
-        {isText && size.width > 0 && (
-          <Text
-            panel={panel}
-            data={{ frames: [], span: context.span, stepMs: 0, failures: [], notes: [] }}
-            width={size.width}
-            height={size.height}
-            theme={theme}
-            fill={fill}
-          />
-        )}
-        {!isText && shown && !nothing && size.width > 20 && size.height > 10 && (
-          <Kind
-            panel={panel}
-            data={shown}
-            marks={panel.timeFrom || panel.timeShift ? undefined : marks}
-            width={size.width}
-            height={size.height}
-            sync={sync}
-            theme={theme}
-            onZoom={onZoom}
-            fill={fill}
-          />
-        )}
+        <Guard
+          of={data}
+          onProblem={(problem) => setUndrawn({ data, problem })}
+          show={(problem) => <div class="nothing">it cannot be drawn: {problem}</div>}
+        >
+          {isText && size.width > 0 && (
+            <Text
+              panel={panel}
+              data={{ frames: [], span: context.span, stepMs: 0, failures: [], notes: [] }}
+              width={size.width}
+              height={size.height}
+              theme={theme}
+              fill={fill}
+            />
+          )}
+          {!isText && shown && !nothing && size.width > 20 && size.height > 10 && (
+            <Kind
+              panel={panel}
+              data={shown}
+              marks={panel.timeFrom || panel.timeShift ? undefined : marks}
+              width={size.width}
+              height={size.height}
+              sync={sync}
+              theme={theme}
+              onZoom={onZoom}
+              fill={fill}
+            />
+          )}
+        </Guard>
         {!isText && nothing && (
           <div class="nothing">
-            {data.failures.length ? data.failures.join('\n') : panel.fieldConfig.defaults?.noValue || 'No data'}
+            {failures.length ? failures.join('\n') : panel.fieldConfig.defaults?.noValue || 'No data'}
           </div>
         )}
         {!isText && !data && <div class="nothing">{seen ? '…' : ''}</div>}

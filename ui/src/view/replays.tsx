@@ -39,7 +39,9 @@ const HEALTH: Record<string, Health> = {
 };
 
 /** How much of what was chosen has been passed, 0 to 1; undefined when it is not known. */
-export function shareOf({ selection, positions }: Replay): number | undefined {
+export function shareOf({ state, selection, positions }: Replay): number | undefined {
+  // The last event that was chosen need not be the last one of its stream.
+  if (state === 'done') return 1;
   let all = 0,
     done = 0;
   for (const { name, first, cut } of selection?.streams ?? []) {

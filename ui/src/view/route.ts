@@ -27,6 +27,16 @@ export function withQuery(change: Record<string, string | string[] | undefined>)
   return location.pathname + (text ? `?${text}` : '');
 }
 
+/** The parts of a path; one that is no encoded text stays as it is. */
+export const partsOf = (path: string): string[] =>
+  path.split('/').map((part) => {
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      return part;
+    }
+  });
+
 export function usePlace(): Place {
   const [place, setPlace] = useState(here);
   useEffect(() => {

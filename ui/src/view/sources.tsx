@@ -1,6 +1,6 @@
 // Where events and figures come from, and the parts of the local stack.
 import { getJson } from '../data/client';
-import { queryInstant } from '../data/prometheus';
+import { askPrometheus, queryInstant } from '../data/prometheus';
 import { ago, count, Problem, State, useLoaded } from './common';
 
 interface Sample {
@@ -23,8 +23,7 @@ interface Target {
 }
 
 export const loadTargets = async (signal?: AbortSignal) =>
-  (await getJson<{ data: { activeTargets: Target[] } }>('/api/prometheus/api/v1/targets', { signal })).data
-    .activeTargets;
+  (await askPrometheus<{ activeTargets: Target[] }>('targets', {}, signal)).data.activeTargets;
 
 interface Flow {
   domain: string;
@@ -186,7 +185,7 @@ export function StackPage() {
                     {part.note && <span class="muted"> {part.note}</span>}
                     {part.last_lines?.length ? <pre>{part.last_lines.join('\n')}</pre> : null}
                   </td>
-                  <td>{part.url}</td>
+                  <td>{part.url?.startsWith('http') ? <a href={part.url}>{part.url}</a> : part.url}</td>
                   <td class="number">{part.restarts ?? 0}</td>
                   <td>{ago(part.since)}</td>
                 </tr>

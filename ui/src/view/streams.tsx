@@ -2,7 +2,7 @@
 import { useMemo } from 'preact/hooks';
 
 import { getJson } from '../data/client';
-import { ago, bytes, count, Problem, State, useLoaded, type Health } from './common';
+import { ago, bytes, count, duration, Problem, State, useLoaded, type Health } from './common';
 
 interface Stream {
   config: {
@@ -51,15 +51,19 @@ function healthOf({ cluster }: Stream): [Health, string] {
     : ['good', `${cluster.replicas.length + 1} copies`];
 }
 
-const rangeOf = ({ state }: Stream) => `${count(state.first_seq)} to ${count(state.last_seq)}`;
+const KEPT: Record<string, string> = {
+  limits: 'until a limit is reached',
+  interest: 'until all consumers have it',
+  workqueue: 'until one consumer has it',
+};
 
-const seconds = (ns: number) => (ns ? `${Math.round(ns / 3.6e12)} h` : '');
+const rangeOf = ({ state }: Stream) => `${count(state.first_seq)} to ${count(state.last_seq)}`;
 
 const limitsOf = ({ config }: Stream) =>
   [
     config.max_bytes > 0 && bytes(config.max_bytes),
     config.max_msgs > 0 && `${count(config.max_msgs)} messages`,
-    seconds(config.max_age),
+    config.max_age > 0 && duration(config.max_age),
   ]
     .filter(Boolean)
     .join(', ') || 'none';
@@ -166,7 +170,8 @@ export function StreamPage({ name }: { name: string }) {
           <div>
             <dt>kept</dt>
             <dd>
-              {stream.config.retention}, on {stream.config.storage}, limits: {limitsOf(stream)}
+              {KEPT[stream.config.retention] ?? stream.config.retention},{' '}
+              {stream.config.storage === 'memory' ? 'in memory' : 'on disk'}; limits: {limitsOf(stream)}
             </dd>
           </div>
           <div>

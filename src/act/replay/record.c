@@ -90,7 +90,8 @@ bool replay_record_is_open(const struct replay_record *record)
 
 static int store(struct replay_record *record, struct bus *bus, struct error *err)
 {
-    struct kv_config config = {.history = 1, .description = "replays of cim-ops"};
+    struct kv_config config = {
+        .history = 1, .replicas = record->replicas, .description = "replays of cim-ops"};
     bool created;
     CLEANUP_FREE char *text = json_dumps(record->root, JSON_COMPACT);
     if (!record->revision && kv_ensure(bus, REPLAY_BUCKET, &config, &created, err) < 0)

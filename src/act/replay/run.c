@@ -140,6 +140,16 @@ static int write_record(struct replay *replay, struct error *err)
     return error_set(err, problem.code, "%s", problem.text);
 }
 
+unsigned replay_replicas(const struct replay *replay)
+{
+    unsigned most = 1;
+    for (size_t i = 0; i < replay->selection.stream_count; i++) {
+        if (replay->selection.streams[i].replicas > most)
+            most = replay->selection.streams[i].replicas;
+    }
+    return most;
+}
+
 bool replay_has_lease(const struct replay *replay, int64_t now_ns)
 {
     return !replay->record.id[0] || now_ns - replay->lease_ns < RECORD_STALE_NS;
@@ -299,11 +309,13 @@ static void end_record(struct replay *replay, const char *state, const char *pro
     struct error ignored;
     if (!replay->record.id[0])
         return;
+    bool was_cancelled = replay->cancelled;
     replay_record_set_state(&replay->record, state, problem);
     if (write_record(replay, &ignored) < 0)
         shown_error("cim-ops replay: the record of its end is not written: %s\n", ignored.text);
-    if (replay->cancelled && strcmp(state, "cancelled") != 0)
-        end_record(replay, "cancelled", NULL);
+    /* A cancel came in between; what is done by then is done. */
+    if (replay->cancelled && !was_cancelled)
+        end_record(replay, strcmp(state, "done") != 0 ? "cancelled" : state, NULL);
 }
 
 static json_t *problem_data(const struct replay *replay, const char *problem)
@@ -364,11 +376,13 @@ static int end_well(struct replay *replay, struct error *err)
     const struct target_kind *kind = replay->target.kind;
     if (kind->settle(&replay->target, true, replay->positions, err) < 0)
         return end_badly(replay, err);
+    if (write_record(replay, err) < 0)
+        return end_badly(replay, err);
     if (replay_is_stopped(replay)) { /* perhaps before all was settled */
         replay->interrupted = !replay->cancelled;
         return end_broken_off(replay, err);
     }
-    if (write_record(replay, err) < 0 || (kind->finish && kind->finish(&replay->target, err) < 0))
+    if (kind->finish && kind->finish(&replay->target, err) < 0)
         return end_badly(replay, err);
     end_record(replay, "done", NULL);
     story_tell(replay, "ReplayCompleted", story_figures(replay));
@@ -468,6 +482,7 @@ int replay_open_recorded(struct replay *replay, struct replay_options *options, 
         open_target(replay, options->target, err) < 0)
         return -1;
     get_figures(replay);
+    replay->record.replicas = replay_replicas(replay);
     return 0;
 }
 
@@ -534,6 +549,7 @@ static int run_new(struct replay *replay, struct error *err)
         return plan_only(replay, buf_slice(&words), err);
     if (strcmp(replay->target.where, "-") != 0) {
         replay_record_new(&replay->record);
+        replay->record.replicas = replay_replicas(replay); /* it must live as long as what it is of */
         replay_record_set(&replay->record, "target", json_string(options->target));
         replay_record_set(&replay->record, "options", options_to_json(options));
         replay_record_set(&replay->record, "selection", selection_to_json(&replay->selection));

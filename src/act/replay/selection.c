@@ -244,6 +244,7 @@ static void keep_stream(const struct stream_info *info, struct selection_stream 
         .stream_first = info->first_seq,
         .bytes = info->messages ? info->bytes / info->messages : 0,
         .last_stored_at_ns = info->last_stored_at_ns,
+        .replicas = info->replicas,
         .subject_count = info->subject_count,
         .subjects = xcalloc(info->subject_count + 1, sizeof *ret->subjects),
         .origin_count = info->origin_count,

@@ -527,8 +527,13 @@ static int async_poll(struct target *target, int wait_ms, struct error *err)
     if (!replay_has_lease(target->replay, instant_monotonic_ns())) {
         if (replay_renew(target->replay, err) < 0)
             return -1;
-        if (!async->trouble_ns && !replay_has_lease(target->replay, instant_monotonic_ns()))
-            async->trouble_ns = instant_monotonic_ns();
+        if (!replay_has_lease(target->replay, instant_monotonic_ns())) {
+            if (!async->trouble_ns)
+                async->trouble_ns = instant_monotonic_ns();
+            buf_reset(&async->reason);
+            buf_add_str(&async->reason, "nothing is sent while the record of the replay cannot be "
+                                        "written");
+        }
     }
     pump(target);
     if (!async->broken) {
@@ -725,7 +730,8 @@ static int create_stream(struct target *target, bool same, struct error *err)
         if (i + 1 < selection->stream_count)
             continue;
     }
-    return stream_ensure(replay->to, target->where, subjects, count, &created, err);
+    return stream_ensure_replicated(replay->to, target->where, subjects, count,
+                                    same ? replay_replicas(replay) : 1, &created, err);
 }
 
 /* Is it read itself, by its own name or as the origin of another? */

@@ -355,6 +355,7 @@ static int kv_open(struct target *target, json_t *state, struct error *err)
     struct kv_target *kv = xcalloc(1, sizeof *kv);
     struct replay *replay = target->replay;
     struct kv_config config = {.history = 1, .description = "projections on their way"};
+    config.replicas = replay->to_owned ? 1 : replay_replicas(replay);
     const char *staging = json_string_value(json_object_get(state, "staging"));
     bool created;
     target->own = kv;
@@ -572,8 +573,9 @@ static int replace(struct target *target, struct switching *switching, struct er
 {
     struct kv_target *kv = target->own;
     struct replay *replay = target->replay;
+    struct kv_config config = {.replicas = replay->to_owned ? 1 : replay_replicas(replay)};
     bool created;
-    if (kv_ensure(replay->to, target->where, NULL, &created, err) < 0 ||
+    if (kv_ensure(replay->to, target->where, &config, &created, err) < 0 ||
         each(switching, kv->staging, note_fresh, err) < 0 ||
         each(switching, target->where, note_old, err) < 0 ||
         check_size(target, switching, err) < 0)
@@ -582,7 +584,13 @@ static int replace(struct target *target, struct switching *switching, struct er
     if (!kv->kept && keep_old(target, err) < 0)
         return -1;
     kv->kept = true;
-    if (replay_checkpoint(replay, err) < 0 || switch_over(target, switching, err) < 0)
+    if (replay_checkpoint(replay, err) < 0)
+        return -1;
+    if (replay_is_stopped(replay)) { /* the last moment: it is either the old ones or the new ones */
+        replay->interrupted = !replay->cancelled;
+        return error_set(err, EXIT_CODE_DAMAGED, "stopped before the switch");
+    }
+    if (switch_over(target, switching, err) < 0)
         return -1;
     kv->switched = true;
     return replay_checkpoint(replay, err);

@@ -246,6 +246,11 @@ int publisher_wait(struct publisher *publisher, int timeout_ms, struct error *er
     return take_until(publisher, 0, timeout_ms, err);
 }
 
+const char *publisher_complaint(const struct publisher *publisher)
+{
+    return publisher->complaint[0] ? publisher->complaint + sizeof "; it says: " - 1 : "";
+}
+
 size_t publisher_in_flight(const struct publisher *publisher)
 {
     return publisher->in_flight;

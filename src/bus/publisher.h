@@ -58,6 +58,9 @@ int publisher_send_block(struct publisher *publisher, uint64_t tag, struct slice
 int publisher_poll(struct publisher *publisher, int wait_ms, struct error *err);
 /* Until nothing is in flight. Fails when for timeout_ms no acknowledgement came. */
 int publisher_wait(struct publisher *publisher, int timeout_ms, struct error *err);
+/* The last that the server has complained of on this link, such as a permission that it misses: what
+ * is not allowed gets no answer. "": nothing. */
+const char *publisher_complaint(const struct publisher *publisher);
 size_t publisher_in_flight(const struct publisher *publisher);
 /* A fresh link; forgets what was in flight, late acknowledgements are dropped. */
 int publisher_reopen(struct publisher *publisher, struct error *err);

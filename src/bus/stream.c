@@ -95,6 +95,7 @@ static void fill_info(json_t *item, struct stream_info *ret)
         .messages = api_u64(state, "messages"),
         .bytes = api_u64(state, "bytes"),
         .consumer_count = (size_t)api_u64(state, "consumer_count"),
+        .replicas = (unsigned)api_u64(config, "num_replicas"),
     };
     fill_limits(config, &ret->limits);
     fill_origins(config, ret);
@@ -178,6 +179,13 @@ int stream_info(struct bus *bus, const char *name, struct stream_info *ret, stru
 int stream_ensure(struct bus *bus, const char *name, const char *const *subjects,
                   size_t subject_count, bool *ret_created, struct error *err)
 {
+    return stream_ensure_replicated(bus, name, subjects, subject_count, 1, ret_created, err);
+}
+
+int stream_ensure_replicated(struct bus *bus, const char *name, const char *const *subjects,
+                             size_t subject_count, unsigned replicas, bool *ret_created,
+                             struct error *err)
+{
     struct stream_info info;
     *ret_created = false;
     struct error absent = ERROR_NONE;
@@ -196,7 +204,7 @@ int stream_ensure(struct bus *bus, const char *name, const char *const *subjects
     int api_code = 0;
     json_t *config = json_pack("{s:s, s:o, s:s, s:s, s:s, s:i, s:I}", "name", name, "subjects",
                                list, "retention", "limits", "storage", "file", "discard", "old",
-                               "num_replicas", 1, "max_age", (json_int_t)0);
+                               "num_replicas", (int)replicas, "max_age", (json_int_t)0);
     if (api_call(bus, subject, config, &reply, &api_code, err) < 0)
         return api_code == API_NAME_IN_USE ? 0 : -1; /* somebody else was quicker */
     json_decref(reply);

@@ -34,6 +34,7 @@ struct stream_info {
     size_t origin_count;
     struct stream_limits limits;
     size_t consumer_count;
+    unsigned replicas;
     bool interest_retention;
     uint64_t first_seq, last_seq, messages, bytes;
     int64_t last_stored_at_ns; /* 0: empty */
@@ -64,6 +65,10 @@ void stream_info_done(struct stream_info *info);
  * already. */
 int stream_ensure(struct bus *bus, const char *name, const char *const *subjects,
                   size_t subject_count, bool *ret_created, struct error *err);
+
+int stream_ensure_replicated(struct bus *bus, const char *name, const char *const *subjects,
+                             size_t subject_count, unsigned replicas, bool *ret_created,
+                             struct error *err);
 
 /* OPS_STREAM for OPS_SUBJECT. */
 int stream_ensure_ops(struct bus *bus, bool *ret_created, struct error *err);

@@ -149,8 +149,8 @@ static int read_on_error(const char *text, struct replay_options *ret, struct er
     else if (slice_eq(word, SLICE("skip")) && slice_u64(rest, &ret->skip_max) && ret->skip_max)
         ret->on_error = ON_ERROR_SKIP;
     else if (strcmp(text, "stop") != 0)
-        return error_set(err, EXIT_CODE_USAGE, "--on-error: '%s': stop, skip:N or park was expected",
-                         text);
+        return error_set(err, EXIT_CODE_USAGE,
+                         "--on-error: '%s': stop, skip:N or park was expected", text);
     return 0;
 }
 
@@ -307,8 +307,8 @@ static int run_verb(const void *opaque, int count, char **operands, struct error
         return (int)err->code;
     wanted.rules_dir = folder;
     watch_signals();
-    int code = count ? run_word(values, &wanted, count, operands, err)
-                     : replay_it(values, &wanted, err);
+    int code =
+        count ? run_word(values, &wanted, count, operands, err) : replay_it(values, &wanted, err);
     (void)fflush(stdout);
     return code;
 }
@@ -320,7 +320,8 @@ const struct command command_replay = {
     .details =
         "The selection is fixed when it begins, and read without taking anything away. Each event\n"
         "goes into the target in the order of its aggregate, once, also after kill -9 of this\n"
-        "program or the server: --resume ID goes on. Progress is kept in KV CIM_REPLAYS and told as\n"
+        "program or the server: --resume ID goes on. Progress is kept in KV CIM_REPLAYS and told "
+        "as\n"
         "events (ops.replay.>).\n"
         "\n"
         "file:PATH        JSON lines, as `events query --full` prints and `derive` reads\n"
@@ -331,8 +332,9 @@ const struct command command_replay = {
         "\n"
         "Exit codes: 1 nothing fits, or not all was taken, or a difference; 4 it would feed back;\n"
         "5 a point in time that is not there, or broken off.",
-    .example = "cim-ops replay --stream CIM-EVENTS --domain workflow --until 2026-07-11T12:00:00Z \\\n"
-               "      --target stream:WORKFLOWS-THEN --parallel 4 --verify",
+    .example =
+        "cim-ops replay --stream CIM-EVENTS --domain workflow --until 2026-07-11T12:00:00Z \\\n"
+        "      --target stream:WORKFLOWS-THEN --parallel 4 --verify",
     .options = options,
     .option_count = ARRAY_LEN(options),
     .values_size = sizeof(struct replay_values),

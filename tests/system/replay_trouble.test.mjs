@@ -9,9 +9,9 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { headers } from '@nats-io/transport-node';
 
-import { cimOps, connectNats, startCimOps, startNats, tempDir, until } from './lib/index.mjs';
+import { addStream, cimOps, connectNats, startCimOps, startCluster, startNats, tempDir, until } from './lib/index.mjs';
 import { withServer } from './monitor_tools.mjs';
-import { readStream } from './recount.mjs';
+import { readEach, readStream } from './recount.mjs';
 
 const EVENTS = { 'CIM-EVENTS': ['events.>', 'cim.>'] };
 
@@ -257,6 +257,45 @@ test('Ctrl-C ends it soon: with a slow service, and with a target that is away',
 });
 
 // --- what goes away ------------------------------------------------------------------------------
+
+test('a cluster whose leaders are killed: order and exactness hold', { timeout: 300_000 }, async (t) => {
+  const cluster = await startCluster(t);
+  const connection = await connectNats(t, cluster.urls);
+  const manager = await jetstreamManager(connection);
+  const retried = (job) => until(() => job().catch(() => null), { deadline: 60_000, every: 100 });
+  await addStream(manager, { name: 'CIM-EVENTS', subjects: ['events.>'], num_replicas: 3 });
+  await addStream(manager, { name: 'TARGET', subjects: ['copy.>'], num_replicas: 3, duplicate_window: 5_000_000_000 });
+  const js = jetstream(connection);
+  for (let i = 0; i < 6000; i += 200) {
+    await Promise.all(Array.from({ length: 200 }, (_, k) => retried(() => js.publish(`events.workflow.w${(i + k) % 30}.workflowstarted`,
+      JSON.stringify({ WorkflowStarted: { workflow_id: `w${(i + k) % 30}` } }), { msgID: `${i + k}` }))));
+  }
+  const source = (await retried(() => manager.streams.info('CIM-EVENTS'))).state.messages;
+  const child = startCimOps(t, ['replay', '--nats', cluster.urls, '--stream', 'CIM-EVENTS', '--target', 'stream:TARGET', '--parallel', '4', '--rate', '500']);
+  const stored = async () => (await retried(() => manager.streams.info('TARGET'))).state.messages;
+  for (const wanted of [1000, 2500]) {
+    await until(async () => (await stored()) > wanted, { alive: child, deadline: 90_000, every: 100 });
+    const { cluster: { leader } } = await retried(() => manager.streams.info('TARGET'));
+    const server = cluster.servers[Number(leader.split('-').at(-1)) - 1];
+    await server.restart();
+  }
+  await until(() => child.exit, { deadline: 120_000 });
+  let { code } = child.exit;
+  for (let tries = 0; code === 3 && tries < 3; tries++) { // patience ran out on a busy machine
+    const id = /--resume (\S+)/.exec(child.stderr)[1];
+    ({ code } = await cimOps(['replay', '--nats', cluster.urls, '--resume', id], { deadline: 120_000 }));
+  }
+  assert.equal(code, 0, child.describe());
+  const seqs = [], last = new Map();
+  await readEach(connection, 'TARGET', (message) => {
+    const seq = Number(message.headers.get('cim-replay-sequence')), id = message.subject.split('.')[3];
+    assert.ok(!(last.get(id) >= seq), `${id}: ${seq} behind ${last.get(id)}`);
+    last.set(id, seq);
+    seqs.push(seq);
+  });
+  assert.equal(seqs.length, source);
+  assert.equal(new Set(seqs).size, source);
+});
 
 test('the target is made anew or removed, the source is removed or made anew, the record is lost', async (t) => {
   const { js, manager, replay, start, last, connection } = await setUp(t, { A: ['events.workflow.>'], B: ['events.policy.>'] });

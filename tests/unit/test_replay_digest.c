@@ -151,7 +151,8 @@ static void traces_say_where_they_part(void **state)
                 add(&b, 1, seq, "s", "p"); /* twice */
         }
         assert_int_equal(a.count, 1);
-        uint64_t parting = digest_parting(&a.entries[0], b.count ? &b.entries[0] : &(struct digest_entry){0});
+        uint64_t parting =
+            digest_parting(&a.entries[0], b.count ? &b.entries[0] : &(struct digest_entry){0});
         if (how == 0)
             assert_int_equal(parting, 0);
         else if (how == 3) /* the doubled one is where the next was expected, or the end */

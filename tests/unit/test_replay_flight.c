@@ -1,5 +1,5 @@
-/* flight: whatever happens on the way, an aggregate's events leave one after the other, and the frontier
- * says what is settled. */
+/* flight: whatever happens on the way, an aggregate's events leave one after the other, and the
+ * frontier says what is settled. */
 #include "unit.h"
 
 #include <stdio.h>
@@ -37,9 +37,8 @@ static void take_one(struct flight *flight, struct model *model, uint64_t *seed)
     struct known *known = &model->events[model->count];
     size_t stream = random_below(seed, STREAMS);
     model->next_seq[stream] += 1 + random_below(seed, 3); /* gaps */
-    *known = (struct known){.aggregate = 1 + random_below(seed, 5),
-                            .stream = stream,
-                            .seq = model->next_seq[stream]};
+    *known = (struct known){
+        .aggregate = 1 + random_below(seed, 5), .stream = stream, .seq = model->next_seq[stream]};
     int len = snprintf(text, sizeof text, "%zu.%llu", stream, (unsigned long long)known->seq);
     struct replay_event event = {.stream = stream,
                                  .seq = known->seq,
@@ -103,7 +102,8 @@ static void answer_one(struct flight *flight, struct model *model, uint64_t *see
     assert_null(flight_find(flight, tag));
 }
 
-/* The first that is not settled is the frontier; positions stand right behind what was before it. */
+/* The first that is not settled is the frontier; positions stand right behind what was before it.
+ */
 static void check_frontier(const struct flight *flight, const struct model *model)
 {
     uint64_t want[STREAMS], ended[SLOT_ENDS] = {0};
@@ -162,7 +162,8 @@ static void bytes_are_bounded(void **state)
     const uint64_t start = 1;
     size_t size = FLIGHT_BYTES_MAX / 4;
     CLEANUP_FREE char *bytes = xcalloc(1, size);
-    struct replay_event event = {.subject = SLICE("a"), .header_block = SLICE_ABSENT, .payload = {bytes, size}};
+    struct replay_event event = {
+        .subject = SLICE("a"), .header_block = SLICE_ABSENT, .payload = {bytes, size}};
     (void)state;
     flight_init(&flight, 100, &start, 1);
     while (flight_has_room(&flight)) {

@@ -89,7 +89,11 @@ static void filters_cover_and_overlap_as_their_subjects_do(void **state)
         add_subject(&b, &seed, true);
         for (unsigned n = 0; n < 4 + 16 + 64 + 256 + 1024; n++) {
             unsigned length = n < 4 ? 1 : n < 20 ? 2 : n < 84 ? 3 : n < 340 ? 4 : 5;
-            unsigned digits = n < 4 ? n : n < 20 ? n - 4 : n < 84 ? n - 20 : n < 340 ? n - 84 : n - 340;
+            unsigned digits = n < 4     ? n
+                              : n < 20  ? n - 4
+                              : n < 84  ? n - 20
+                              : n < 340 ? n - 84
+                                        : n - 340;
             buf_reset(&subject);
             for (unsigned i = 0; i < length; i++, digits /= 4)
                 buf_addf(&subject, "%s%s", i ? "." : "", tokens[digits % 4]);
@@ -110,7 +114,8 @@ static size_t check_line(struct rig *rig, json_t *line, size_t *ret_denied)
 {
     static const enum event_field fields[] = {EVENT_DOMAIN, EVENT_AGGREGATE_ID, EVENT_TYPE};
     struct event_header headers[EVENT_HEADERS_MAX];
-    struct event_input input = {.subject = slice_of(json_string_value(json_object_get(line, "subject"))),
+    struct event_input input = {.subject =
+                                    slice_of(json_string_value(json_object_get(line, "subject"))),
                                 .headers = headers,
                                 .seq = 1};
     struct event_view view;

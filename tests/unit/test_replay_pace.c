@@ -29,8 +29,10 @@ static void events_wait_until_they_are_due(void **state)
     assert_true(seconds_of(&(struct replay_options){.rate = 200}, 21, 0) >= 0.1);
     /* The original spacing, 50 times as fast; the slower of the two counts. */
     assert_true(seconds_of(&(struct replay_options){.speed = 50}, 11, NS_PER_SECOND / 2) >= 0.1);
-    assert_true(seconds_of(&(struct replay_options){.speed = 50, .rate = 1e6}, 11, NS_PER_SECOND / 2) >= 0.1);
-    assert_true(seconds_of(&(struct replay_options){.speed = 1e9, .rate = 200}, 21, NS_PER_SECOND) >= 0.1);
+    assert_true(seconds_of(&(struct replay_options){.speed = 50, .rate = 1e6}, 11,
+                           NS_PER_SECOND / 2) >= 0.1);
+    assert_true(
+        seconds_of(&(struct replay_options){.speed = 1e9, .rate = 200}, 21, NS_PER_SECOND) >= 0.1);
     /* Times that go back wait for nothing. */
     assert_true(seconds_of(&(struct replay_options){.speed = 1}, 1000, -NS_PER_SECOND) < 10);
     assert_true(seconds_of(&(struct replay_options){0}, 1000, NS_PER_SECOND) < 10);

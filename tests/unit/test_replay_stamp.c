@@ -35,13 +35,17 @@ static void what_was_there_comes_back(void **state)
     there_and_back("");
     there_and_back("NATS/1.0\r\nX-Own: kept\r\n\r\n");
     there_and_back("NATS/1.0\r\nX-Many: one\r\nX-Many: two\r\nX-Empty: \r\nA: b: c\r\n\r\n");
-    there_and_back("NATS/1.0\r\nNats-Msg-Id: known\r\nNats-Rollup: all\r\nX: y\r\nNats-TTL: 5s\r\n\r\n");
+    there_and_back(
+        "NATS/1.0\r\nNats-Msg-Id: known\r\nNats-Rollup: all\r\nX: y\r\nNats-TTL: 5s\r\n\r\n");
+    there_and_back(
+        "NATS/1.0\r\nNats-Stream: REPUBLISHED\r\nNats-Sequence: 7\r\nNats-Id: a\r\nX: y\r\n\r\n");
 }
 
 static void what_a_stream_acts_on_has_another_name(void **state)
 {
     CLEANUP_BUF struct buf stamped = {0};
-    const struct slice block = SLICE("NATS/1.0\r\nNats-Msg-Id: known\r\nNats-Rollup: all\r\nX: y\r\n\r\n");
+    const struct slice block =
+        SLICE("NATS/1.0\r\nNats-Msg-Id: known\r\nNats-Rollup: all\r\nX: y\r\n\r\n");
     (void)state;
     make(&stamped, block, &usual, true);
     const char *text = buf_cstr(&stamped);
@@ -113,11 +117,14 @@ static void half_a_stamp_is_none(void **state)
     struct stamp read;
     (void)state;
     assert_false(stamp_read(SLICE(""), &read));
-    assert_false(stamp_read(SLICE("NATS/1.0\r\nCim-Replay-Id: a\r\nCim-Replay-Stream: S\r\n\r\n"), &read));
+    assert_false(
+        stamp_read(SLICE("NATS/1.0\r\nCim-Replay-Id: a\r\nCim-Replay-Stream: S\r\n\r\n"), &read));
     assert_false(stamp_read(SLICE("NATS/1.0\r\nCim-Replay-Id: a\r\nCim-Replay-Stream: S\r\n"
-                                  "Cim-Replay-Sequence: 1x\r\n\r\n"), &read));
+                                  "Cim-Replay-Sequence: 1x\r\n\r\n"),
+                            &read));
     assert_true(stamp_read(SLICE("NATS/1.0\r\nCim-Replay-Id: a\r\nCim-Replay-Stream: S\r\n"
-                                 "Cim-Replay-Sequence: 18446744073709551615\r\n\r\n"), &read));
+                                 "Cim-Replay-Sequence: 18446744073709551615\r\n\r\n"),
+                           &read));
     assert_true(read.seq == UINT64_MAX);
 }
 

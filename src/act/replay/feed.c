@@ -14,7 +14,8 @@ uint64_t replay_aggregate_key(const struct events_row *row)
     struct slice subject = row->input->subject;
     if (row->malformed || !slice_present(id))
         return XXH3_64bits_withSeed(subject.ptr, subject.len, 1);
-    return XXH3_64bits_withSeed(id.ptr, id.len, XXH3_64bits(domain.ptr ? domain.ptr : "", domain.len));
+    return XXH3_64bits_withSeed(id.ptr, id.len,
+                                XXH3_64bits(domain.ptr ? domain.ptr : "", domain.len));
 }
 
 void replay_aggregate_name(const struct events_row *row, struct buf *out)
@@ -66,13 +67,11 @@ static int fetch_block(struct feeding *feeding, struct replay_event *event, stru
     if (stream_get_message(selection->reader.bus, selection->streams[event->stream].name,
                            event->seq, &subject, &feeding->block, &payload, &stored_at_ns,
                            &problem) == 0) {
-        event->header_block =
-            feeding->block.len ? buf_slice(&feeding->block) : SLICE_ABSENT;
+        event->header_block = feeding->block.len ? buf_slice(&feeding->block) : SLICE_ABSENT;
         event->input.header_block = event->header_block;
         return 0;
     }
-    return problem.code == EXIT_CODE_PROBLEM ? 1
-                                             : error_set(err, problem.code, "%s", problem.text);
+    return problem.code == EXIT_CODE_PROBLEM ? 1 : error_set(err, problem.code, "%s", problem.text);
 }
 
 static int hand_over(struct feeding *feeding, struct replay_event *event, struct error *err)
@@ -93,8 +92,8 @@ static int hand_over(struct feeding *feeding, struct replay_event *event, struct
 static void view_event(struct events_reader *reader, const char *stream, struct replay_event *event)
 {
     const char *why = NULL;
-    event->row = (struct events_row){
-        .stream = stream, .input = &event->input, .payload = event->payload};
+    event->row =
+        (struct events_row){.stream = stream, .input = &event->input, .payload = event->payload};
     if (engine_view(reader->engine, &event->input, &event->row.view, &event->row.envelope, &why))
         event->row.payload = engine_payload(reader->engine);
     else
@@ -310,8 +309,8 @@ static int follow(struct feed *feed, struct error *err)
     if (rc == 0)
         rc = ordered_hub_connect(hub, LIVE_CONNECT_MS, err);
     for (size_t i = 0; i < selection->stream_count && rc == 0; i++) {
-        uint64_t next = feed->read[i] > selection->streams[i].cut ? feed->read[i]
-                                                                  : selection->streams[i].cut;
+        uint64_t next =
+            feed->read[i] > selection->streams[i].cut ? feed->read[i] : selection->streams[i].cut;
         lives[i] = (struct live){.feeding = {.feed = feed, .stream = i}, .all = &all};
         /* Not the narrowed filter: subjects that it was made of are those of then. */
         rc = ordered_open(hub, selection->streams[i].name, selection->wanted.events.subject,

@@ -74,8 +74,9 @@ const char *replay_record_state(const struct replay_record *record)
     int64_t at_ns = 0;
     if (strcmp(state, "running") != 0 && strcmp(state, "cancelling") != 0)
         return state;
-    bool stale = instant_parse_rfc3339(slice_of(replay_record_text(record, "updated_at")), &at_ns) &&
-                 instant_now_ns() - at_ns > RECORD_STALE_NS;
+    bool stale =
+        instant_parse_rfc3339(slice_of(replay_record_text(record, "updated_at")), &at_ns) &&
+        instant_now_ns() - at_ns > RECORD_STALE_NS;
     if (!stale && !process_is_gone(record))
         return state;
     return !strcmp(state, "running") ? "broken off" : "cancelled"; /* nobody is left to stop */
@@ -90,13 +91,14 @@ bool replay_record_is_open(const struct replay_record *record)
 
 static int store(struct replay_record *record, struct bus *bus, struct error *err)
 {
-    struct kv_config config = {.history = 1, .description = "replays of cim-ops"};
+    struct kv_config config = {
+        .history = 1, .replicas = record->replicas, .description = "replays of cim-ops"};
     bool created;
     CLEANUP_FREE char *text = json_dumps(record->root, JSON_COMPACT);
     if (!record->revision && kv_ensure(bus, REPLAY_BUCKET, &config, &created, err) < 0)
         return -1;
-    return kv_update(bus, REPLAY_BUCKET, record->id, slice_of(text ? text : "{}"),
-                     record->revision, &record->revision, err);
+    return kv_update(bus, REPLAY_BUCKET, record->id, slice_of(text ? text : "{}"), record->revision,
+                     &record->revision, err);
 }
 
 /* The bucket was removed under a replay that runs: all that it takes to go on is here. */
@@ -154,13 +156,16 @@ static bool is_record(json_t *root)
     return is_good;
 }
 
-int replay_record_load(struct replay_record *record, struct bus *bus, const char *id, struct error *err)
+int replay_record_load(struct replay_record *record, struct bus *bus, const char *id,
+                       struct error *err)
 {
     CLEANUP_BUF struct buf text = {0};
     *record = (struct replay_record){0};
     if (strlen(id) >= sizeof record->id || !kv_key_is_legal(id))
-        return error_set(err, EXIT_CODE_USAGE, "'%s' is no id of a replay; 'cim-ops replay list' "
-                         "shows them", id);
+        return error_set(err, EXIT_CODE_USAGE,
+                         "'%s' is no id of a replay; 'cim-ops replay list' "
+                         "shows them",
+                         id);
     if (kv_get(bus, REPLAY_BUCKET, id, &text, &record->revision, err) < 0)
         return err && err->code == EXIT_CODE_PROBLEM
                    ? error_set(err, EXIT_CODE_PROBLEM,
@@ -190,8 +195,9 @@ static bool collect(void *context, const struct kv_entry *entry)
         return true;
     GROW(list->items, list->count, list->room);
     struct replay_record *record = &list->items[list->count];
-    *record = (struct replay_record){.revision = entry->revision,
-                              .root = json_loadb(entry->value.ptr, entry->value.len, 0, NULL)};
+    *record =
+        (struct replay_record){.revision = entry->revision,
+                               .root = json_loadb(entry->value.ptr, entry->value.len, 0, NULL)};
     memcpy(record->id, entry->key.ptr, entry->key.len);
     list->count += record->root != NULL;
     return true;
@@ -202,16 +208,16 @@ static int by_start(const void *a, const void *b)
     return strcmp(replay_record_text(a, "started_at"), replay_record_text(b, "started_at"));
 }
 
-int replay_record_each(struct bus *bus, void (*each)(void *context, const struct replay_record *record),
-                void *context, struct error *err)
+int replay_record_each(struct bus *bus,
+                       void (*each)(void *context, const struct replay_record *record),
+                       void *context, struct error *err)
 {
     struct listing list = {0};
     struct kv_info info;
     struct error absent = ERROR_NONE;
     if (kv_info(bus, REPLAY_BUCKET, &info, &absent) < 0)
-        return absent.code == EXIT_CODE_PROBLEM
-                   ? 0
-                   : error_set(err, absent.code, "%s", absent.text);
+        return absent.code == EXIT_CODE_PROBLEM ? 0
+                                                : error_set(err, absent.code, "%s", absent.text);
     int rc = kv_each(bus, REPLAY_BUCKET, "*", collect, &list, err);
     if (list.count)
         qsort(list.items, list.count, sizeof *list.items, by_start);

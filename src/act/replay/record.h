@@ -22,6 +22,7 @@ struct replay_record {
     char id[REPLAY_ID_MAX];
     json_t *root;
     uint64_t revision;
+    unsigned replicas; /* of the bucket, when it has to be made; 0: 1 */
 };
 
 /* A fresh id: the date, the time and a few random letters, so that lists sort by time. */

@@ -154,6 +154,9 @@ void plan_show(const struct replay *replay, const struct plan_figures *plan, str
 
 /* --- run.c ------------------------------------------------------------------------------------ */
 
+/* As many as the streams that are read have: what is made for them on their server has as many. */
+unsigned replay_replicas(const struct replay *replay);
+
 /* Is it time to stop? Cancelled, or a signal. */
 bool replay_is_stopped(const struct replay *replay);
 /* Writes a checkpoint and tells how it goes, when it is time to; sees a cancel. */

@@ -74,12 +74,12 @@ static void put_figures(struct replay *replay)
                                   json_integer((json_int_t)replay->positions[i]));
     replay_record_set(&replay->record, "positions", positions);
     replay_record_set(&replay->record, "target_state", replay->target.kind->state(&replay->target));
-    replay_record_set(
-        &replay->record, "figures",
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "read", (json_int_t)figures->read, "replayed",
-                  (json_int_t)figures->replayed, "bytes", (json_int_t)figures->bytes, "skipped",
-                  (json_int_t)figures->skipped, "parked", (json_int_t)figures->parked, "retried",
-                  (json_int_t)figures->retried));
+    replay_record_set(&replay->record, "figures",
+                      json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "read", (json_int_t)figures->read,
+                                "replayed", (json_int_t)figures->replayed, "bytes",
+                                (json_int_t)figures->bytes, "skipped", (json_int_t)figures->skipped,
+                                "parked", (json_int_t)figures->parked, "retried",
+                                (json_int_t)figures->retried));
 }
 
 static void get_figures(struct replay *replay)
@@ -90,9 +90,9 @@ static void get_figures(struct replay *replay)
     const struct {
         const char *key;
         uint64_t *place;
-    } all[] = {{"read", &figures->read},       {"replayed", &figures->replayed},
-               {"bytes", &figures->bytes},     {"skipped", &figures->skipped},
-               {"parked", &figures->parked},   {"retried", &figures->retried}};
+    } all[] = {{"read", &figures->read},     {"replayed", &figures->replayed},
+               {"bytes", &figures->bytes},   {"skipped", &figures->skipped},
+               {"parked", &figures->parked}, {"retried", &figures->retried}};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         *all[i].place = (uint64_t)json_integer_value(json_object_get(from, all[i].key));
     replay->settled = replay->figures;
@@ -138,6 +138,16 @@ static int write_record(struct replay *replay, struct error *err)
     if (problem.code == EXIT_CODE_REFUSED)
         return see_other(replay, err);
     return error_set(err, problem.code, "%s", problem.text);
+}
+
+unsigned replay_replicas(const struct replay *replay)
+{
+    unsigned most = 1;
+    for (size_t i = 0; i < replay->selection.stream_count; i++) {
+        if (replay->selection.streams[i].replicas > most)
+            most = replay->selection.streams[i].replicas;
+    }
+    return most;
 }
 
 bool replay_has_lease(const struct replay *replay, int64_t now_ns)
@@ -266,22 +276,21 @@ static void say_end(const struct replay *replay, const char *how)
     if (replay->options->quiet && out == stderr)
         return;
     if (replay->options->json && out == stdout) {
-        json_t *root = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f}", "replay",
-                                 replay->record.id, "state", how, "read",
-                                 (json_int_t)figures->read, "replayed",
-                                 (json_int_t)figures->replayed, "skipped",
-                                 (json_int_t)figures->skipped, "parked",
-                                 (json_int_t)figures->parked, "bytes", (json_int_t)figures->bytes,
-                                 "seconds", seconds);
+        json_t *root = json_pack(
+            "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f}", "replay", replay->record.id, "state", how,
+            "read", (json_int_t)figures->read, "replayed", (json_int_t)figures->replayed, "skipped",
+            (json_int_t)figures->skipped, "parked", (json_int_t)figures->parked, "bytes",
+            (json_int_t)figures->bytes, "seconds", seconds);
         (void)json_dumpf(root, out, JSON_COMPACT);
         (void)fputc('\n', out);
         json_decref(root);
         return;
     }
-    (void)fprintf(out, "%s: %s events %s %s (of %s messages read) in %.1f s, %s/s\n", how,
-                  number_text(figures->replayed, a), replay->target.kind->doing,
-                  replay->target.where, number_text(figures->read, b), seconds,
-                  number_text((uint64_t)((double)(figures->read - replay->began_read) / seconds), rate));
+    (void)fprintf(
+        out, "%s: %s events %s %s (of %s messages read) in %.1f s, %s/s\n", how,
+        number_text(figures->replayed, a), replay->target.kind->doing, replay->target.where,
+        number_text(figures->read, b), seconds,
+        number_text((uint64_t)((double)(figures->read - replay->began_read) / seconds), rate));
     if (figures->skipped || figures->parked)
         (void)fprintf(out, "%llu skipped, %llu parked; 'cim-ops replay parked %s' shows them\n",
                       (unsigned long long)figures->skipped, (unsigned long long)figures->parked,
@@ -295,11 +304,13 @@ static void end_record(struct replay *replay, const char *state, const char *pro
     struct error ignored;
     if (!replay->record.id[0])
         return;
+    bool was_cancelled = replay->cancelled;
     replay_record_set_state(&replay->record, state, problem);
     if (write_record(replay, &ignored) < 0)
         shown_error("cim-ops replay: the record of its end is not written: %s\n", ignored.text);
-    if (replay->cancelled && strcmp(state, "cancelled") != 0)
-        end_record(replay, "cancelled", NULL);
+    /* A cancel came in between; what is done by then is done. */
+    if (replay->cancelled && !was_cancelled)
+        end_record(replay, strcmp(state, "done") != 0 ? "cancelled" : state, NULL);
 }
 
 static json_t *problem_data(const struct replay *replay, const char *problem)
@@ -327,8 +338,7 @@ static int end_broken_off(struct replay *replay, struct error *err)
         return error_set(err, EXIT_CODE_DAMAGED, "the replay was cancelled");
     return replay->record.id[0]
                ? error_set(err, EXIT_CODE_DAMAGED,
-                           "interrupted; go on with: cim-ops replay --resume %s",
-                           replay->record.id)
+                           "interrupted; go on with: cim-ops replay --resume %s", replay->record.id)
                : error_set(err, EXIT_CODE_DAMAGED, "interrupted");
 }
 
@@ -360,11 +370,13 @@ static int end_well(struct replay *replay, struct error *err)
     const struct target_kind *kind = replay->target.kind;
     if (kind->settle(&replay->target, true, replay->positions, err) < 0)
         return end_badly(replay, err);
+    if (write_record(replay, err) < 0)
+        return end_badly(replay, err);
     if (replay_is_stopped(replay)) { /* perhaps before all was settled */
         replay->interrupted = !replay->cancelled;
         return end_broken_off(replay, err);
     }
-    if (write_record(replay, err) < 0 || (kind->finish && kind->finish(&replay->target, err) < 0))
+    if (kind->finish && kind->finish(&replay->target, err) < 0)
         return end_badly(replay, err);
     end_record(replay, "done", NULL);
     story_tell(replay, "ReplayCompleted", story_figures(replay));
@@ -374,8 +386,10 @@ static int end_well(struct replay *replay, struct error *err)
     if (!replay->figures.replayed && !replay->figures.parked && !replay->figures.skipped)
         return error_set(err, EXIT_CODE_PROBLEM, "no event fits the selection");
     if (replay->figures.skipped || replay->figures.parked)
-        return error_set(err, EXIT_CODE_PROBLEM, "not all events were taken: %llu skipped, %llu "
-                         "parked", (unsigned long long)replay->figures.skipped,
+        return error_set(err, EXIT_CODE_PROBLEM,
+                         "not all events were taken: %llu skipped, %llu "
+                         "parked",
+                         (unsigned long long)replay->figures.skipped,
                          (unsigned long long)replay->figures.parked);
     return 0;
 }
@@ -464,6 +478,7 @@ int replay_open_recorded(struct replay *replay, struct replay_options *options, 
         open_target(replay, options->target, err) < 0)
         return -1;
     get_figures(replay);
+    replay->record.replicas = replay_replicas(replay);
     return 0;
 }
 
@@ -497,8 +512,8 @@ static int check_options(const struct replay *replay, struct error *err)
         return -1; /* out of the filter's file */
     if (options->follow && kind->finish)
         return error_set(err, EXIT_CODE_USAGE,
-                         "--follow never ends, and %s:%s is switched when all is there",
-                         kind->name, target->where);
+                         "--follow never ends, and %s:%s is switched when all is there", kind->name,
+                         target->where);
     if (options->verify && (is_stdout || (!kind->read_back && !kind->verify)))
         return error_set(err, EXIT_CODE_USAGE,
                          "--verify: %s%s%s keeps nothing that could be verified", kind->name,
@@ -520,7 +535,8 @@ static int run_new(struct replay *replay, struct error *err)
 {
     const struct replay_options *options = replay->options;
     CLEANUP_BUF struct buf words = {0};
-    if (check_follow(&options->wanted, options->wanted.events.correlation, options->follow, err) < 0 ||
+    if (check_follow(&options->wanted, options->wanted.events.correlation, options->follow, err) <
+            0 ||
         selection_open(&replay->selection, &options->wanted, &options->nats, options->rules_dir,
                        options->stopped, err) < 0 ||
         open_target(replay, options->target, err) < 0 || check_options(replay, err) < 0 ||
@@ -530,6 +546,8 @@ static int run_new(struct replay *replay, struct error *err)
         return plan_only(replay, buf_slice(&words), err);
     if (strcmp(replay->target.where, "-") != 0) {
         replay_record_new(&replay->record);
+        replay->record.replicas =
+            replay_replicas(replay); /* it must live as long as what it is of */
         replay_record_set(&replay->record, "target", json_string(options->target));
         replay_record_set(&replay->record, "options", options_to_json(options));
         replay_record_set(&replay->record, "selection", selection_to_json(&replay->selection));

@@ -45,7 +45,8 @@ static int read_range(const char *path, json_t *range, struct selection *selecti
                                              : NULL;
         if (!place)
             return error_set(err, EXIT_CODE_USAGE,
-                             "%s: time_range: unknown key '%s'; start and end are known", path, key);
+                             "%s: time_range: unknown key '%s'; start and end are known", path,
+                             key);
         if (!json_is_string(value))
             return error_set(err, EXIT_CODE_USAGE,
                              "%s: time_range.%s: a time in quotes was expected", path, key);
@@ -91,8 +92,7 @@ static int load_filter(struct selection *selection, struct error *err)
             err->code = EXIT_CODE_USAGE;
         return error_wrap(err, "--filter");
     }
-    json_t *root =
-        json_loadb(text.ptr ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &problem);
+    json_t *root = json_loadb(text.ptr ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &problem);
     if (!root)
         return error_set(err, EXIT_CODE_USAGE, "--filter: %s:%d:%d: %s", path, problem.line,
                          problem.column, problem.text);
@@ -140,8 +140,7 @@ static int read_place(const char *option, const char *text, struct place *ret, s
         return 0;
     if (slice_u64(slice_of(text), &ret->seq)) {
         ret->is_seq = true;
-        return ret->seq ? 0
-                        : error_set(err, EXIT_CODE_USAGE, "%s: sequences begin at 1", option);
+        return ret->seq ? 0 : error_set(err, EXIT_CODE_USAGE, "%s: sequences begin at 1", option);
     }
     return events_time_read(option, text, &ret->at_ns, err);
 }
@@ -204,8 +203,9 @@ static int first_of(struct bus *bus, const struct stream_info *info, const char 
     return 0;
 }
 
-static int cut_of(struct bus *bus, const struct stream_info *info, const struct replay_wanted *wanted,
-                  const struct place *until, uint64_t *ret, struct error *err)
+static int cut_of(struct bus *bus, const struct stream_info *info,
+                  const struct replay_wanted *wanted, const struct place *until, uint64_t *ret,
+                  struct error *err)
 {
     *ret = info->last_seq;
     if (!until->given)
@@ -244,6 +244,7 @@ static void keep_stream(const struct stream_info *info, struct selection_stream 
         .stream_first = info->first_seq,
         .bytes = info->messages ? info->bytes / info->messages : 0,
         .last_stored_at_ns = info->last_stored_at_ns,
+        .replicas = info->replicas,
         .subject_count = info->subject_count,
         .subjects = xcalloc(info->subject_count + 1, sizeof *ret->subjects),
         .origin_count = info->origin_count,
@@ -295,9 +296,9 @@ static int add_origin_subjects(struct bus *bus, struct selection_stream *stream,
             add_subject(stream, slice_of(origin.subjects[j]));
         stream_info_done(&origin);
     }
-    return stream->origin_count ? stream_subjects(bus, stream->name, add_first_token, stream,
-                                                  &complete, err)
-                                : 0;
+    return stream->origin_count
+               ? stream_subjects(bus, stream->name, add_first_token, stream, &complete, err)
+               : 0;
 }
 
 static void count_messages(const struct stream_info *info, struct selection_stream *stream)
@@ -350,8 +351,8 @@ static bool ask_stopped(void *context)
 
 /* All but the streams. */
 static int open_reader(struct selection *selection, const struct replay_wanted *wanted,
-                       const struct bus_options *nats, const char *rules_dir,
-                       bool (*stopped)(void), struct error *err)
+                       const struct bus_options *nats, const char *rules_dir, bool (*stopped)(void),
+                       struct error *err)
 {
     *selection = (struct selection){
         .wanted = *wanted, .correlation = wanted->events.correlation, .stopped = stopped};
@@ -420,7 +421,8 @@ int selection_open(struct selection *selection, const struct replay_wanted *want
                    struct error *err)
 {
     if (open_reader(selection, wanted, nats, rules_dir, stopped, err) < 0 ||
-        find_streams(selection, err) < 0 || cut_streams(selection, err) < 0 || narrow(selection, err) < 0)
+        find_streams(selection, err) < 0 || cut_streams(selection, err) < 0 ||
+        narrow(selection, err) < 0)
         return -1;
     return find_flow(selection, err);
 }
@@ -480,10 +482,10 @@ json_t *selection_to_json(const struct selection *selection)
         (void)json_object_set_new(wanted, "correlation", json_string(selection->correlation));
     for (size_t i = 0; i < selection->stream_count; i++) {
         const struct selection_stream *stream = &selection->streams[i];
-        (void)json_array_append_new(
-            streams, json_pack("{s:s, s:s, s:I, s:I}", "name", stream->name, "created",
-                               stream->created, "first", (json_int_t)stream->first, "cut",
-                               (json_int_t)stream->cut));
+        (void)json_array_append_new(streams, json_pack("{s:s, s:s, s:I, s:I}", "name", stream->name,
+                                                       "created", stream->created, "first",
+                                                       (json_int_t)stream->first, "cut",
+                                                       (json_int_t)stream->cut));
     }
     return json_pack("{s:o, s:o}", "wanted", wanted, "streams", streams);
 }

@@ -30,6 +30,7 @@ struct selection_stream {
     char **origins;
     size_t origin_count;
     int64_t last_stored_at_ns;
+    unsigned replicas;
 };
 
 struct flow; /* of a correlation: which events (flow.h) */

@@ -195,10 +195,9 @@ static int show_parked(void *context, const struct parked *parked, struct error 
     CLEANUP_BUF struct buf subject = {0}, reason = {0};
     (void)err;
     if (parking->replay->options->json) {
-        json_t *one =
-            json_pack("{s:s, s:I, s:s, s:s, s:i}", "stream", parked->stream, "sequence",
-                      (json_int_t)parked->seq, "subject", parked->subject, "reason",
-                      parked->reason, "tries", (int)parked->tries);
+        json_t *one = json_pack("{s:s, s:I, s:s, s:s, s:i}", "stream", parked->stream, "sequence",
+                                (json_int_t)parked->seq, "subject", parked->subject, "reason",
+                                parked->reason, "tries", (int)parked->tries);
         (void)json_dumpf(one, stdout, JSON_COMPACT);
         (void)putchar('\n');
         json_decref(one);
@@ -209,8 +208,8 @@ static int show_parked(void *context, const struct parked *parked, struct error 
         (void)printf("%-24s %12s  %-48s %s\n", "STREAM", "SEQUENCE", "SUBJECT", "REASON");
     add_clean(&subject, parked->subject);
     add_clean(&reason, parked->reason);
-    (void)printf("%-24s %12" PRIu64 "  %-48s %s\n", parked->stream, parked->seq,
-                 buf_cstr(&subject), buf_cstr(&reason));
+    (void)printf("%-24s %12" PRIu64 "  %-48s %s\n", parked->stream, parked->seq, buf_cstr(&subject),
+                 buf_cstr(&reason));
     return 0;
 }
 
@@ -223,8 +222,8 @@ static int list_parked(struct replay *replay, struct error *err)
     if (!parking.count && !replay->options->json)
         (void)printf("nothing is parked\n");
     return parking.count
-               ? error_set(err, EXIT_CODE_PROBLEM, "%zu events are parked; --retry sends them again",
-                           parking.count)
+               ? error_set(err, EXIT_CODE_PROBLEM,
+                           "%zu events are parked; --retry sends them again", parking.count)
                : 0;
 }
 
@@ -286,8 +285,8 @@ static int retry_parked(struct replay *replay, struct error *err)
         return -1;
     uint64_t *positions = xcalloc(replay->selection.stream_count + 1, sizeof *positions);
     memcpy(positions, replay->positions, replay->selection.stream_count * sizeof *positions);
-    int rc = replay->target.kind->open(
-        &replay->target, json_object_get(replay->record.root, "target_state"), err);
+    int rc = replay->target.kind->open(&replay->target,
+                                       json_object_get(replay->record.root, "target_state"), err);
     u64map_done(&replay->blocked); /* what is refused now blocks, not what was */
     replay->blocked = (struct u64map){0};
     if (rc == 0)

@@ -16,6 +16,16 @@ static bool is_ours(struct slice name)
            slice_eq(name, SLICE(SEQUENCE)) || slice_eq(name, SLICE(TIME));
 }
 
+/* Nats-Stream and Nats-Sequence are what a republishing server writes: they must not pass for ours.
+ */
+static bool is_ours_behind(struct slice name, struct slice prefix)
+{
+    struct slice rest = slice_from(name, prefix.len);
+    return slice_starts(name, prefix) &&
+           (slice_eq(rest, SLICE("Id")) || slice_eq(rest, SLICE("Stream")) ||
+            slice_eq(rest, SLICE("Sequence")) || slice_eq(rest, SLICE("Time")));
+}
+
 /* The stamp that an earlier replay has left, and the Nats-Msg-Id that it made. */
 static bool is_left_out(const struct event_header *header, struct slice earlier)
 {
@@ -64,7 +74,7 @@ static void keep_lines(struct buf *ret, struct slice block, const struct event_h
         from = i + 1 < count ? headers[i + 1].name.ptr : end;
         if (renamed) {
             buf_add_str(ret, RENAMED);
-            from = name.ptr + sizeof SERVER - 1;
+            from = name.ptr + (is_ours_behind(name, SLICE(SERVER)) ? 0 : sizeof SERVER - 1);
         }
     }
     buf_add(ret, from, (size_t)(end - from));
@@ -147,7 +157,9 @@ void stamp_strip(struct slice block, struct buf *out)
             continue;
         buf_add_str(out, any ? "" : "NATS/1.0\r\n");
         any = true;
-        if (slice_starts(header.name, SLICE(RENAMED))) {
+        if (is_ours_behind(header.name, SLICE(RENAMED SERVER))) {
+            buf_add_slice(out, slice_from(header.name, sizeof RENAMED - 1));
+        } else if (slice_starts(header.name, SLICE(RENAMED))) {
             buf_add_str(out, SERVER);
             buf_add_slice(out, slice_from(header.name, sizeof RENAMED - 1));
         } else {

@@ -4,7 +4,8 @@
  * An event keeps its headers. Those that JetStream would act on (Nats-Msg-Id, Nats-Expected-...,
  * Nats-Rollup, Nats-TTL ...: all that begin with Nats-) are renamed, Nats-X to Cim-Replay-X, since
  * they were meant for the stream it came from: a Nats-Msg-Id that the target knows would drop the
- * event, a Nats-Rollup would empty the target. Added are
+ * event, a Nats-Rollup would empty the target. (Nats-Stream and Nats-Sequence, which republishing
+ * servers write, Nats-Id and Nats-Time become Cim-Replay-Nats-Stream and so on.) Added are
  *
  *     Cim-Replay-Id, Cim-Replay-Stream, Cim-Replay-Sequence, Cim-Replay-Time
  *     Nats-Msg-Id: <replay id>:<stream>:<sequence>     where a stream takes it

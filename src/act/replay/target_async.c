@@ -2,14 +2,14 @@
  * stream:NAME, subject:PREFIX and service:SUBJECT: targets that answer later.
  *
  * How it is exact: an event is on its way once at most, and an aggregate has one on its way at most
- * (flight.h). What was sent and not answered for, because the link broke or this program was killed,
- * is looked for in the target stream itself, behind the sequence that the target had when the oldest
- * of them was taken (the floor, which is in every checkpoint): a stamp (stamp.h) says which event it
- * is. Only what is not there is sent. Bytes of a dead link that the server still reads meet the
- * Nats-Msg-Id of the second sending.
+ * (flight.h). What was sent and not answered for, because the link broke or this program was
+ * killed, is looked for in the target stream itself, behind the sequence that the target had when
+ * the oldest of them was taken (the floor, which is in every checkpoint): a stamp (stamp.h) says
+ * which event it is. Only what is not there is sent. Bytes of a dead link that the server still
+ * reads meet the Nats-Msg-Id of the second sending.
  *
- * A service keeps nothing that could be looked at: after kill -9, up to --parallel requests are sent
- * again, with the same stamp.
+ * A service keeps nothing that could be looked at: after kill -9, up to --parallel requests are
+ * sent again, with the same stamp.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ enum {
     POLL_EVERY = 64, /* sendings, for answers that have come meanwhile */
     RETRY_MS = 200,
     WAIT_MS = 100,
-    NAP_MS = 10,      /* where nothing can come */
+    NAP_MS = 10,         /* where nothing can come */
     BREAKS_FORGIVEN = 3, /* more without an answer in between: it may be what we send */
     REPLY_SHOWN_MAX = 200,
     /* Of one connection: enough that the server never waits. More would only make each answer wait
@@ -82,17 +82,19 @@ static enum verdict judge_stream(struct async *async, const struct publisher_ack
     return ack->no_stream || ack->transient ? VERDICT_AGAIN : VERDICT_REFUSED;
 }
 
-/* {"error": ...}, {"status": "error"|"failed"|"rejected"}, {"success": false}: events.md, section 4. */
+/* {"error": ...}, {"status": "error"|"failed"|"rejected"}, {"success": false}: events.md,
+ * section 4. */
 static bool body_refuses(struct slice body, struct buf *reason)
 {
-    static const char *const bad[] = {"error", "failed", "rejected", "Failed", "Rejected", "TimedOut"};
+    static const char *const bad[] = {"error",  "failed",   "rejected",
+                                      "Failed", "Rejected", "TimedOut"};
     bool refuses = slice_starts(body, SLICE("Error"));
     if (body.len && body.ptr[0] == '{') {
         json_t *root = json_loadb(body.ptr, body.len, 0, NULL);
         const char *status = json_string_value(json_object_get(root, "status"));
         json_t *error = json_object_get(root, "error");
-        refuses = (error && !json_is_null(error)) ||
-                  json_is_false(json_object_get(root, "success"));
+        refuses =
+            (error && !json_is_null(error)) || json_is_false(json_object_get(root, "success"));
         for (size_t i = 0; status && i < ARRAY_LEN(bad); i++)
             refuses = refuses || !strcmp(status, bad[i]);
         json_decref(root);
@@ -244,14 +246,15 @@ static int find_stored(struct target *target, uint64_t floor, struct error *err)
                    : -1;
     int rc = 0;
     if (async->created && strcmp(async->created, info.created) != 0)
-        rc = error_set(err, EXIT_CODE_DAMAGED, "stream %s was created anew at %s: what was replayed "
-                       "into it is gone", async->stream, info.created);
+        rc = error_set(err, EXIT_CODE_DAMAGED,
+                       "stream %s was created anew at %s: what was replayed "
+                       "into it is gone",
+                       async->stream, info.created);
     else if (info.last_seq < floor)
         rc = error_set(err, EXIT_CODE_DAMAGED,
                        "stream %s ends at %llu, and had %llu: its server lost what it had "
                        "acknowledged",
-                       async->stream, (unsigned long long)info.last_seq,
-                       (unsigned long long)floor);
+                       async->stream, (unsigned long long)info.last_seq, (unsigned long long)floor);
     struct scan_options options = {.bus = target->replay->to,
                                    .stream = async->stream,
                                    .first_seq = floor + 1,
@@ -316,8 +319,7 @@ static int reopen(struct target *target, struct error *err)
 static bool has_patience(const struct target *target, const struct async *async)
 {
     int64_t limit = replay_is_stopped(target->replay) ? patience_ns / 12 : patience_ns;
-    return instant_monotonic_ns() - async->trouble_ns < limit &&
-           !bus_is_closed(target->replay->to);
+    return instant_monotonic_ns() - async->trouble_ns < limit && !bus_is_closed(target->replay->to);
 }
 
 /* What was on its way and is there is settled; the rest goes again. */
@@ -420,8 +422,8 @@ static int send_slot(struct target *target, struct slot *slot, struct error *err
     if (!async->sent++)
         async->answer_ns = instant_monotonic_ns();
     return publisher_send_block(async->links[slot->aggregate % async->link_count], slot->tag,
-                                subject, buf_slice(&async->block),
-                                buf_slice(&slot->payload), SEND_TIMEOUT_MS, err);
+                                subject, buf_slice(&async->block), buf_slice(&slot->payload),
+                                SEND_TIMEOUT_MS, err);
 }
 
 static void take_answers(struct async *async, int wait_ms)
@@ -469,6 +471,20 @@ static void pump(struct target *target)
     }
 }
 
+/* What must not be published gets no answer, however long one waits. */
+static void watch_complaints(struct async *async)
+{
+    struct error problem = ERROR_NONE;
+    for (size_t i = 0; async->sent && i < async->link_count; i++) {
+        const char *complaint = publisher_complaint(async->links[i]);
+        if (!strstr(complaint, "Permissions Violation for Publish"))
+            continue;
+        (void)error_set(&problem, EXIT_CODE_UNREACHABLE, "the target's server says: %s", complaint);
+        fail(async, &problem);
+        return;
+    }
+}
+
 /* A request that is not answered in time, and a link on which nothing comes at all. */
 static void watch_time(struct target *target)
 {
@@ -513,8 +529,13 @@ static int async_poll(struct target *target, int wait_ms, struct error *err)
     if (!replay_has_lease(target->replay, instant_monotonic_ns())) {
         if (replay_renew(target->replay, err) < 0)
             return -1;
-        if (!async->trouble_ns && !replay_has_lease(target->replay, instant_monotonic_ns()))
-            async->trouble_ns = instant_monotonic_ns();
+        if (!replay_has_lease(target->replay, instant_monotonic_ns())) {
+            if (!async->trouble_ns)
+                async->trouble_ns = instant_monotonic_ns();
+            buf_reset(&async->reason);
+            buf_add_str(&async->reason, "nothing is sent while the record of the replay cannot be "
+                                        "written");
+        }
     }
     pump(target);
     if (!async->broken) {
@@ -522,6 +543,7 @@ static int async_poll(struct target *target, int wait_ms, struct error *err)
         take_answers(async, wait_ms);
     }
     watch_time(target);
+    watch_complaints(async);
     if (async->failed)
         return error_set(err, async->problem.code, "%s", async->problem.text);
     if (async->broken && recover(target, err) < 0)
@@ -686,10 +708,11 @@ static int choose_prefix(struct target *target, const struct stream_info *info, 
         *ret = xstrndup(subject.ptr, subject.len - 2);
         return 0;
     }
-    return error_set(err, EXIT_CODE_USAGE,
-                     "stream %s takes subjects that do not say what is to stand before those of the "
-                     "events; say it by --prefix",
-                     info->name);
+    return error_set(
+        err, EXIT_CODE_USAGE,
+        "stream %s takes subjects that do not say what is to stand before those of the "
+        "events; say it by --prefix",
+        info->name);
 }
 
 /* None there yet: one that takes nothing but this. */
@@ -710,7 +733,8 @@ static int create_stream(struct target *target, bool same, struct error *err)
         if (i + 1 < selection->stream_count)
             continue;
     }
-    return stream_ensure(replay->to, target->where, subjects, count, &created, err);
+    return stream_ensure_replicated(replay->to, target->where, subjects, count,
+                                    same ? replay_replicas(replay) : 1, &created, err);
 }
 
 /* Is it read itself, by its own name or as the origin of another? */
@@ -747,20 +771,22 @@ static int guard_stream(struct target *target, const struct stream_info *info, c
         return error_set(err, EXIT_CODE_REFUSED, "stream %s is sealed", info->name);
     if (info->limits.messages >= 0 && selection->whole && !replay->resumed &&
         info->messages + expected > (uint64_t)info->limits.messages)
-        return error_set(err, EXIT_CODE_REFUSED,
-                         "stream %s holds %lld messages at most, has %llu, and %llu would come: %s; "
-                         "raise max_msgs",
-                         info->name, (long long)info->limits.messages,
-                         (unsigned long long)info->messages, (unsigned long long)expected,
-                         info->limits.discard_new ? "the last would be refused"
-                                                  : "it would drop the first ones again");
+        return error_set(
+            err, EXIT_CODE_REFUSED,
+            "stream %s holds %lld messages at most, has %llu, and %llu would come: %s; "
+            "raise max_msgs",
+            info->name, (long long)info->limits.messages, (unsigned long long)info->messages,
+            (unsigned long long)expected,
+            info->limits.discard_new ? "the last would be refused"
+                                     : "it would drop the first ones again");
     CLEANUP_FREE char *filter = prefix ? xasprintf("%s.>", prefix) : NULL;
     return prefix ? target_guard_feedback(replay, filter, err) : 0;
 }
 
 /* What the stream is, or would be; info->name is NULL when it is not there. */
-static int look_at_stream(struct target *target, const char *name, const char *prefix, bool *ret_same,
-                          struct stream_info *info, char **ret_prefix, struct error *err)
+static int look_at_stream(struct target *target, const char *name, const char *prefix,
+                          bool *ret_same, struct stream_info *info, char **ret_prefix,
+                          struct error *err)
 {
     struct replay *replay = target->replay;
     struct error problem = ERROR_NONE;
@@ -770,9 +796,8 @@ static int look_at_stream(struct target *target, const char *name, const char *p
         return -1;
     if (stream_info(replay->to, name, info, &problem) < 0) {
         *info = (struct stream_info){0};
-        return problem.code == EXIT_CODE_PROBLEM
-                   ? 0
-                   : error_set(err, problem.code, "%s", problem.text);
+        return problem.code == EXIT_CODE_PROBLEM ? 0
+                                                 : error_set(err, problem.code, "%s", problem.text);
     }
     if (prefix)
         *ret_prefix = xstrdup(prefix);
@@ -965,12 +990,12 @@ static int take_back(void *context, const struct bus_message *message, struct er
     buf_reset(&back->block);
     buf_reset(&back->name);
     stamp_strip(message->header_block, &back->block);
-    struct event_input input = {
-        .subject = without_prefix(back->target->own, message->subject),
-        .payload = message->payload,
-        .header_block = back->block.len ? buf_slice(&back->block) : SLICE_ABSENT,
-        .seq = stamp.seq,
-        .stored_at_ns = message->stored_at_ns};
+    struct event_input input = {.subject = without_prefix(back->target->own, message->subject),
+                                .payload = message->payload,
+                                .header_block =
+                                    back->block.len ? buf_slice(&back->block) : SLICE_ABSENT,
+                                .seq = stamp.seq,
+                                .stored_at_ns = message->stored_at_ns};
     struct events_row row = {.input = &input, .payload = message->payload};
     if (!engine_view(reader->engine, &input, &row.view, &row.envelope, &why))
         row.malformed = why;

@@ -1,6 +1,6 @@
 /*
- * subject:PREFIX where no stream takes it: core NATS, at most once each time it is sent. Nobody keeps
- * what was sent, so after kill -9 what came behind the last checkpoint is sent again.
+ * subject:PREFIX where no stream takes it: core NATS, at most once each time it is sent. Nobody
+ * keeps what was sent, so after kill -9 what came behind the last checkpoint is sent again.
  */
 #include <stdio.h>
 

@@ -2,7 +2,8 @@
  * file:PATH and -: JSON lines in the form of event/lines.h.
  *
  * Durable is what has been fsynced; its length is in the checkpoint. A replay that goes on cuts the
- * file there first, so that a half line or lines behind the checkpoint are written once all the same.
+ * file there first, so that a half line or lines behind the checkpoint are written once all the
+ * same.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +26,7 @@ struct file {
     bool to_stdout;
     uint64_t length, synced; /* bytes */
     struct buf out;
-    struct json_plan *any; /* wants nothing: is it JSON? */
+    struct json_plan *any;        /* wants nothing: is it JSON? */
     struct event_header *headers; /* all of them, however many */
     size_t headers_room;
 };
@@ -106,8 +107,7 @@ static int file_open(struct target *target, json_t *state, struct error *err)
                      : 0;
     }
     json_int_t length = json_integer_value(json_object_get(state, "bytes"));
-    return state ? open_again(target, file, (uint64_t)length, err)
-                 : open_fresh(target, file, err);
+    return state ? open_again(target, file, (uint64_t)length, err) : open_fresh(target, file, err);
 }
 
 static int write_out(struct target *target, struct file *file, struct error *err)

@@ -3,13 +3,14 @@
  *
  * The documents are built in a bucket beside (BUCKET_NEW_<id>), each with the sequence that it is
  * current to; what is folded twice after a crash changes nothing (fold/projection.h). When all is
- * folded they are held against a fold of their own in memory, and only then put into BUCKET; what is
- * in BUCKET and no longer in the projections is deleted there. kill -9 at any point: the same again.
+ * folded they are held against a fold of their own in memory, and only then put into BUCKET; what
+ * is in BUCKET and no longer in the projections is deleted there. kill -9 at any point: the same
+ * again.
  *
  *     cache of documents ──(least used, and at each checkpoint)──▶ BUCKET_NEW ──verified──▶ BUCKET
  *
- * Memory: KV_CACHE_BYTES of documents, KV_KNOWN_BYTES for what was ever written, KV_PENDING_BYTES of
- * writes without an answer, PROJECTION_BYTES_MAX for the largest document.
+ * Memory: KV_CACHE_BYTES of documents, KV_KNOWN_BYTES for what was ever written, KV_PENDING_BYTES
+ * of writes without an answer, PROJECTION_BYTES_MAX for the largest document.
  */
 #include <stdio.h>
 #include <time.h>
@@ -155,9 +156,8 @@ static int load(struct target *target, struct kv_target *kv, struct cached *one,
         return kv->value.len ? projection_doc_load(one->doc, buf_slice(&kv->value), err) : 0;
     buf_reset(&kv->value);
     if (kv_get(target->replay->to, kv->staging, one->key, &kv->value, NULL, &problem) < 0)
-        return problem.code == EXIT_CODE_PROBLEM
-                   ? 0
-                   : error_set(err, problem.code, "%s", problem.text);
+        return problem.code == EXIT_CODE_PROBLEM ? 0
+                                                 : error_set(err, problem.code, "%s", problem.text);
     return projection_doc_load(one->doc, buf_slice(&kv->value), err);
 }
 
@@ -205,12 +205,12 @@ static int kv_take(struct target *target, const struct replay_event *event, stru
     struct cached *one = document_of(target, kv, err);
     if (!one)
         return -1;
-    struct projection_event folded = {
-        .stream = slice_of(replay->selection.streams[event->stream].name),
-        .seq = event->seq,
-        .input = &event->input,
-        .view = &event->row.view,
-        .payload = event->row.payload};
+    struct projection_event folded = {.stream =
+                                          slice_of(replay->selection.streams[event->stream].name),
+                                      .seq = event->seq,
+                                      .input = &event->input,
+                                      .view = &event->row.view,
+                                      .payload = event->row.payload};
     if (projection_apply(kv->projector, one->doc, &folded, &effect, &problem) < 0) {
         struct refused refused = {.stream = event->stream,
                                   .seq = event->seq,
@@ -270,9 +270,9 @@ static json_t *kv_state(struct target *target)
 static const char *partial_by(const struct selection *selection)
 {
     const struct replay_wanted *wanted = &selection->wanted;
-    return wanted->from           ? "--from"
-           : wanted->events.type  ? "--type"
-           : wanted->events.where ? "--where"
+    return wanted->from             ? "--from"
+           : wanted->events.type    ? "--type"
+           : wanted->events.where   ? "--where"
            : wanted->events.subject ? "--subject"
            : selection->correlation ? "--correlation"
                                     : NULL;
@@ -312,9 +312,8 @@ static int look_for_others(const struct target *target, struct error *err)
     struct stream_info info = {0};
     struct error problem = ERROR_NONE;
     if (stream_info(target->replay->to, name, &info, &problem) < 0)
-        return problem.code == EXIT_CODE_PROBLEM
-                   ? 0
-                   : error_set(err, problem.code, "%s", problem.text);
+        return problem.code == EXIT_CODE_PROBLEM ? 0
+                                                 : error_set(err, problem.code, "%s", problem.text);
     target_look_for_others(target->replay, &info);
     stream_info_done(&info);
     return 0;
@@ -355,14 +354,15 @@ static int kv_open(struct target *target, json_t *state, struct error *err)
     struct kv_target *kv = xcalloc(1, sizeof *kv);
     struct replay *replay = target->replay;
     struct kv_config config = {.history = 1, .description = "projections on their way"};
+    config.replicas = replay->to_owned ? 1 : replay_replicas(replay);
     const char *staging = json_string_value(json_object_get(state, "staging"));
     bool created;
     target->own = kv;
     if (projection_rules_load(replay->options->rules_dir, &kv->rules, err) < 0)
         return -1;
     kv->projector = projector_new(kv->rules);
-    kv->staging = staging ? xstrdup(staging)
-                          : xasprintf("%s_NEW_%s", target->where, replay->record.id);
+    kv->staging =
+        staging ? xstrdup(staging) : xasprintf("%s_NEW_%s", target->where, replay->record.id);
     if (check_rules(replay, kv, state, err) < 0)
         return -1;
     kv->kept = json_is_true(json_object_get(state, "kept"));
@@ -575,11 +575,11 @@ static int check_size(struct target *target, const struct switching *switching, 
                          target->where, (long long)old.max_bytes,
                          (unsigned long long)(switching->bytes + switching->largest));
     if (old.max_value_size > 0 && switching->largest > (uint64_t)old.max_value_size)
-        return error_set(err, EXIT_CODE_REFUSED,
-                         "bucket %s takes values of %lld bytes at most, and one projection has %llu: "
-                         "raise its max_msg_size; nothing in it was changed",
-                         target->where, (long long)old.max_value_size,
-                         (unsigned long long)switching->largest);
+        return error_set(
+            err, EXIT_CODE_REFUSED,
+            "bucket %s takes values of %lld bytes at most, and one projection has %llu: "
+            "raise its max_msg_size; nothing in it was changed",
+            target->where, (long long)old.max_value_size, (unsigned long long)switching->largest);
     return 0;
 }
 
@@ -587,17 +587,24 @@ static int replace(struct target *target, struct switching *switching, struct er
 {
     struct kv_target *kv = target->own;
     struct replay *replay = target->replay;
+    struct kv_config config = {.replicas = replay->to_owned ? 1 : replay_replicas(replay)};
     bool created;
-    if (kv_ensure(replay->to, target->where, NULL, &created, err) < 0 ||
+    if (kv_ensure(replay->to, target->where, &config, &created, err) < 0 ||
         each(switching, kv->staging, note_fresh, err) < 0 ||
-        each(switching, target->where, note_old, err) < 0 ||
-        check_size(target, switching, err) < 0)
+        each(switching, target->where, note_old, err) < 0 || check_size(target, switching, err) < 0)
         return -1;
     /* Once it is switched in part, what stands there is not the old one any more. */
     if (!kv->kept && keep_old(target, err) < 0)
         return -1;
     kv->kept = true;
-    if (replay_checkpoint(replay, err) < 0 || switch_over(target, switching, err) < 0)
+    if (replay_checkpoint(replay, err) < 0)
+        return -1;
+    if (replay_is_stopped(
+            replay)) { /* the last moment: it is either the old ones or the new ones */
+        replay->interrupted = !replay->cancelled;
+        return error_set(err, EXIT_CODE_DAMAGED, "stopped before the switch");
+    }
+    if (switch_over(target, switching, err) < 0)
         return -1;
     kv->switched = true;
     return replay_checkpoint(replay, err);
@@ -623,9 +630,9 @@ static int kv_finish(struct target *target, struct error *err)
         return drop_staging(target, err);
     if (projecting_verify(replay, kv->rules, kv->staging, &figures, err) < 0)
         return -1;
-    story_tell(replay, "ProjectionVerified",
-               json_pack("{s:I, s:s}", "documents", (json_int_t)figures.documents, "bucket",
-                         kv->staging));
+    story_tell(
+        replay, "ProjectionVerified",
+        json_pack("{s:I, s:s}", "documents", (json_int_t)figures.documents, "bucket", kv->staging));
     int rc = replace(target, &switching, err);
     kv_writes_free(switching.writes);
     u64map_done(&switching.fresh);
@@ -636,10 +643,10 @@ static int kv_finish(struct target *target, struct error *err)
                          (json_int_t)switching.put, "deleted", (json_int_t)switching.deleted,
                          "unchanged", (json_int_t)switching.same));
     if (!replay->options->json)
-        (void)printf("verified %llu documents; %llu written to %s, %llu deleted, %llu as they were\n",
-                     (unsigned long long)figures.documents, (unsigned long long)switching.put,
-                     target->where, (unsigned long long)switching.deleted,
-                     (unsigned long long)switching.same);
+        (void)printf(
+            "verified %llu documents; %llu written to %s, %llu deleted, %llu as they were\n",
+            (unsigned long long)figures.documents, (unsigned long long)switching.put, target->where,
+            (unsigned long long)switching.deleted, (unsigned long long)switching.same);
     return drop_staging(target, err);
 }
 

@@ -117,7 +117,6 @@ static struct figure measure(const struct bench *bench, enum row row)
     return drain_measure(bench->server.port, "CIM-EVENTS", bench->events);
 }
 
-/* CIM_BENCH_ROWS="drain file": only these; for work on one of them. */
 static bool is_wanted(enum row row)
 {
     const char *wanted = getenv("CIM_BENCH_ROWS");
@@ -128,6 +127,7 @@ static bool is_wanted(enum row row)
 
 static void report_rows(const struct bench *bench, struct buf *out)
 {
+    const char *comma = "";
     (void)printf("\n%-22s %12s %14s %10s\n", "replay", "events/s", "CPU ns/event", "peak MiB");
     for (enum row row = 0; row < ROWS; row++) {
         const struct figure *figures = bench->figures[row];
@@ -141,7 +141,8 @@ static void report_rows(const struct bench *bench, struct buf *out)
         buf_addf(out,
                  "%s{\"name\": \"%s\", \"events_per_s\": %.0f, \"cpu_ns_per_event\": %.0f, "
                  "\"peak_mib\": %.1f}",
-                 row ? ", " : "", keys[row], rate, cpu, peak);
+                 comma, keys[row], rate, cpu, peak);
+        comma = ", ";
     }
 }
 
@@ -165,6 +166,7 @@ static void report_ratios(const struct bench *bench, struct buf *out)
 static void report_memory(const struct bench *bench, struct buf *out)
 {
     const struct memory *few = &bench->memory[0], *many = &bench->memory[1];
+    const char *comma = "";
     if (!many->events)
         return;
     (void)printf("\n%-22s %14llu %14llu events: peak MiB\n", "memory",
@@ -174,8 +176,9 @@ static void report_memory(const struct bench *bench, struct buf *out)
             continue;
         (void)printf("%-22s %14.1f %14.1f\n", names[row], few->peak_mib[row], many->peak_mib[row]);
         buf_addf(out, "%s{\"name\": \"%s\", \"events\": [%llu, %llu], \"peak_mib\": [%.1f, %.1f]}",
-                 row > ROW_FILE ? ", " : "", keys[row], (unsigned long long)few->events,
+                 comma, keys[row], (unsigned long long)few->events,
                  (unsigned long long)many->events, few->peak_mib[row], many->peak_mib[row]);
+        comma = ", ";
     }
 }
 
@@ -217,9 +220,12 @@ static void run_rounds(struct bench *bench)
 static void run_memory(const struct bench *bench, struct memory *memory, uint64_t events)
 {
     memory->events = events;
-    memory->peak_mib[ROW_FILE] = replay_to_file(bench, events).peak_mib;
-    memory->peak_mib[ROW_STREAM] = replay_to_stream(bench, events).peak_mib;
-    memory->peak_mib[ROW_KV] = replay_to_kv(bench, events).peak_mib;
+    if (is_wanted(ROW_FILE))
+        memory->peak_mib[ROW_FILE] = replay_to_file(bench, events).peak_mib;
+    if (is_wanted(ROW_STREAM))
+        memory->peak_mib[ROW_STREAM] = replay_to_stream(bench, events).peak_mib;
+    if (is_wanted(ROW_KV))
+        memory->peak_mib[ROW_KV] = replay_to_kv(bench, events).peak_mib;
 }
 
 int main(int argc, char **argv)

@@ -298,11 +298,18 @@ int kv_writes_put(struct kv_writes *writes, const char *key, struct slice value,
 
 /* --- verification ----------------------------------------------------------------------------- */
 
-enum { SHOWN_MAX = 20 };
+#define UNPACKED_MAX   (PROJECTING_MEMORY / 4)
+#define UNPACKED_LEAST (UNPACKED_MAX / 8 * 7) /* when some are packed */
+enum { SHOWN_MAX = 20, PACKED_OVERHEAD = 192 };
 
+/* A document that is not touched for a while is kept as its bytes: a fifth of what it takes else.
+ */
 struct refolded {
     char *key;
-    struct projection_doc *doc;
+    struct projection_doc *doc; /* NULL: packed */
+    char *packed;
+    uint32_t packed_len;
+    bool touched; /* since the hand was here */
 };
 
 struct verifying {
@@ -312,14 +319,86 @@ struct verifying {
     struct projecting_figures *figures;
     struct refolded *docs;
     size_t count, room;
+    size_t unpacked, hand; /* bytes; where packing goes on */
     struct u64map by_hash;
     uint64_t pass, passes;
     struct buf key, value;
 };
 
+static void pack(struct verifying *verifying, struct refolded *one)
+{
+    buf_reset(&verifying->value);
+    projection_doc_write(one->doc, &verifying->value);
+    verifying->unpacked -= projection_doc_room(one->doc);
+    projection_doc_free(one->doc);
+    one->doc = NULL;
+    one->packed_len = (uint32_t)verifying->value.len;
+    one->packed = one->packed_len ? xmalloc(one->packed_len) : NULL;
+    if (one->packed)
+        memcpy(one->packed, verifying->value.ptr, one->packed_len);
+}
+
+/* Round the documents; those that were touched since the last round stay. */
+static void pack_some(struct verifying *verifying)
+{
+    while (verifying->unpacked > UNPACKED_LEAST) {
+        struct refolded *one = &verifying->docs[verifying->hand++ % verifying->count];
+        if (one->doc && !one->touched)
+            pack(verifying, one);
+        one->touched = false;
+    }
+}
+
+static int unpack(struct verifying *verifying, struct refolded *one, struct error *err)
+{
+    one->doc = projection_doc_new();
+    int rc = one->packed_len
+                 ? projection_doc_load(one->doc, (struct slice){one->packed, one->packed_len}, err)
+                 : 0;
+    free(one->packed);
+    one->packed = NULL;
+    one->packed_len = 0;
+    verifying->unpacked += projection_doc_room(one->doc);
+    return rc;
+}
+
+static bool is_empty(const struct refolded *one)
+{
+    return one->doc ? projection_doc_is_empty(one->doc) : !one->packed_len;
+}
+
+static void forget(struct verifying *verifying, struct refolded *one)
+{
+    if (one->doc)
+        verifying->unpacked -= projection_doc_room(one->doc);
+    projection_doc_free(one->doc);
+    free(one->packed);
+    one->doc = NULL;
+    one->packed = NULL;
+    one->packed_len = 0;
+}
+
 static bool is_of_pass(const struct verifying *verifying, uint64_t hash)
 {
     return hash % verifying->passes == verifying->pass;
+}
+
+/* The one of the key in verifying->key. */
+static struct refolded *document_of(struct verifying *verifying, uint64_t hash, struct error *err)
+{
+    bool fresh;
+    if (verifying->unpacked > UNPACKED_MAX)
+        pack_some(verifying);
+    uint64_t *at = u64map_put(&verifying->by_hash, hash, &fresh);
+    if (fresh) {
+        GROW(verifying->docs, verifying->count, verifying->room);
+        verifying->docs[verifying->count] =
+            (struct refolded){.key = xstrdup(buf_cstr(&verifying->key))};
+        *at = verifying->count++;
+    }
+    struct refolded *one = &verifying->docs[*at];
+    one->touched = true;
+    return one->doc || unpack(verifying, one, err) == 0 ? one : NULL;
 }
 
 static int refold(void *context, const struct replay_event *event, struct error *err)
@@ -327,28 +406,24 @@ static int refold(void *context, const struct replay_event *event, struct error 
     struct verifying *verifying = context;
     enum projection_effect effect;
     struct error problem = ERROR_NONE;
-    bool fresh;
     if (!projecting_key(&event->row, &verifying->key))
         return 0;
     uint64_t hash = XXH3_64bits(verifying->key.ptr, verifying->key.len);
     if (!is_of_pass(verifying, hash))
         return 0;
-    uint64_t *at = u64map_put(&verifying->by_hash, hash, &fresh);
-    if (fresh) {
-        GROW(verifying->docs, verifying->count, verifying->room);
-        verifying->docs[verifying->count] = (struct refolded){
-            .key = xstrdup(buf_cstr(&verifying->key)), .doc = projection_doc_new()};
-        *at = verifying->count++;
-    }
+    struct refolded *one = document_of(verifying, hash, err);
+    if (!one)
+        return -1;
     struct projection_event folded = {
         .stream = slice_of(verifying->replay->selection.streams[event->stream].name),
         .seq = event->seq,
         .input = &event->input,
         .view = &event->row.view,
         .payload = event->row.payload};
-    if (projection_apply(verifying->projector, verifying->docs[*at].doc, &folded, &effect,
-                         &problem) < 0 &&
-        problem.code != EXIT_CODE_PROBLEM) /* too much for it: left out here as there */
+    verifying->unpacked -= projection_doc_room(one->doc);
+    int rc = projection_apply(verifying->projector, one->doc, &folded, &effect, &problem);
+    verifying->unpacked += projection_doc_room(one->doc);
+    if (rc < 0 && problem.code != EXIT_CODE_PROBLEM) /* too much for it: left out here as there */
         return error_set(err, problem.code, "%s", problem.text);
     return 0;
 }
@@ -383,26 +458,26 @@ static bool compare_one(void *context, const struct kv_entry *entry)
         return true;
     const uint64_t *at = u64map_get(&verifying->by_hash, hash);
     struct refolded *mine = at ? &verifying->docs[*at] : NULL;
-    if (!mine || projection_doc_is_empty(mine->doc)) {
+    if (!mine || is_empty(mine)) {
         differs(verifying, entry->key, "is in the bucket, and no event makes it");
         return true;
     }
-    buf_reset(&verifying->value);
-    projection_doc_write(mine->doc, &verifying->value);
-    if (!slice_eq(buf_slice(&verifying->value), entry->value))
+    if (mine->doc)
+        pack(verifying, mine);
+    if (!slice_eq((struct slice){mine->packed, mine->packed_len}, entry->value))
         differs(verifying, entry->key, "is not what its events give");
     verifying->figures->documents++;
-    projection_doc_reset(mine->doc); /* seen */
+    forget(verifying, mine); /* seen */
     return true;
 }
 
 static void forget_docs(struct verifying *verifying)
 {
     for (size_t i = 0; i < verifying->count; i++) {
-        projection_doc_free(verifying->docs[i].doc);
+        forget(verifying, &verifying->docs[i]);
         free(verifying->docs[i].key);
     }
-    verifying->count = 0;
+    verifying->count = verifying->hand = 0;
     u64map_done(&verifying->by_hash);
     verifying->by_hash = (struct u64map){0};
 }
@@ -422,7 +497,7 @@ static int run_pass(struct verifying *verifying, struct error *err)
     if (rc == 0)
         rc = projecting_each(replay->to, verifying->bucket, compare_one, verifying, err);
     for (size_t i = 0; rc == 0 && i < verifying->count; i++) {
-        if (!projection_doc_is_empty(verifying->docs[i].doc))
+        if (!is_empty(&verifying->docs[i]))
             differs(verifying, slice_of(verifying->docs[i].key), "is missing in the bucket");
     }
     forget_docs(verifying);
@@ -437,7 +512,7 @@ int projecting_verify(struct replay *replay, const struct projection_rules *rule
     if (kv_info(replay->to, bucket, &info, err) < 0)
         return -1;
     verifying.projector = projector_new(rules);
-    verifying.passes = info.bytes * 4 / PROJECTING_MEMORY + 1;
+    verifying.passes = (info.bytes + info.keys * PACKED_OVERHEAD) / (PROJECTING_MEMORY / 4 * 3) + 1;
     int rc = 0;
     for (; rc == 0 && verifying.pass < verifying.passes; verifying.pass++)
         rc = run_pass(&verifying, err);

@@ -55,7 +55,8 @@ int kv_writes_wait(struct kv_writes *writes, struct error *err); /* until all ar
 
 /* --- verification ----------------------------------------------------------------------------- */
 
-#define PROJECTING_MEMORY ((size_t)256 << 20) /* of documents in memory; more take more passes */
+/* Of documents in memory, most of them packed; what is more takes more passes over the selection. */
+#define PROJECTING_MEMORY ((size_t)256 << 20)
 
 struct projecting_figures {
     uint64_t documents, different;

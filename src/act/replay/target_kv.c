@@ -9,8 +9,9 @@
  *
  *     cache of documents ──(least used, and at each checkpoint)──▶ BUCKET_NEW ──verified──▶ BUCKET
  *
- * Memory: KV_CACHE_BYTES of documents, KV_KNOWN_BYTES for what was ever written, KV_PENDING_BYTES
- * of writes without an answer, PROJECTION_BYTES_MAX for the largest document.
+ * Memory: KV_CACHE_BYTES of documents, then PROJECTING_MEMORY to verify them; KV_KNOWN_BYTES for
+ * what was ever written, KV_PENDING_BYTES of writes without an answer, PROJECTION_BYTES_MAX for the
+ * largest document.
  */
 #include <stdio.h>
 #include <time.h>
@@ -25,7 +26,7 @@
 #include "bus/kv.h"
 #include "fold/projection.h"
 
-#define KV_CACHE_BYTES ((size_t)128 << 20)
+#define KV_CACHE_BYTES ((size_t)192 << 20)
 #define KV_KNOWN_BYTES ((size_t)8 << 20)
 
 enum { SHOWN_MAX = 20, EVICT_AT_ONCE = 1024 };
@@ -381,16 +382,19 @@ static int kv_open(struct target *target, json_t *state, struct error *err)
     return kv_writes_new(replay, kv->staging, &kv->writes, err);
 }
 
+static void empty_cache(struct kv_target *kv)
+{
+    while (kv->oldest)
+        forget(kv, kv->oldest);
+}
+
 static void kv_close(struct target *target)
 {
     struct kv_target *kv = target->own;
     if (!kv)
         return;
     kv_writes_free(kv->writes);
-    for (size_t i = 0; i < kv->count; i++) {
-        projection_doc_free(kv->cached[i].doc);
-        free(kv->cached[i].key);
-    }
+    empty_cache(kv);
     projector_free(kv->projector);
     projection_rules_free(kv->rules);
     u64map_done(&kv->by_hash);
@@ -628,6 +632,7 @@ static int kv_finish(struct target *target, struct error *err)
     struct projecting_figures figures = {0};
     if (kv->switched || !replay->figures.replayed) /* no event fits: no reason to empty a bucket */
         return drop_staging(target, err);
+    empty_cache(kv); /* all is written: the room is for those that it is held against */
     if (projecting_verify(replay, kv->rules, kv->staging, &figures, err) < 0)
         return -1;
     story_tell(
@@ -666,7 +671,7 @@ const struct target_kind target_kv = {
     .doing = "folded into",
     .with_views = true,
     .once = true,
-    .memory_bytes = KV_CACHE_BYTES + KV_KNOWN_BYTES + 2 * KV_PENDING_BYTES + PROJECTING_MEMORY,
+    .memory_bytes = PROJECTING_MEMORY + KV_KNOWN_BYTES + 2 * KV_PENDING_BYTES,
     .checkpoint_ns = 5 * NS_PER_SECOND,
     .check = kv_check,
     .open = kv_open,

@@ -17,7 +17,7 @@ monitor: base config json event metrics bus fold schema serve
 serve:   base json metrics fold bus read
 source:  base json event bus
 stack:   base
-act:     base json event metrics bus fold stack
+act:     base json event metrics bus fold read stack
 cmd:     base config json event metrics bus fold schema read monitor serve source stack act
 main:    base cmd
 '

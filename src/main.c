@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cmd/command.h"
 #include "base/shown.h"
+#include "cmd/command.h"
 
 static const struct command *const commands[] = {
     &command_up,       /* the whole local stack: NATS, monitor, Prometheus, Alertmanager */

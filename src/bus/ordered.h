@@ -74,8 +74,8 @@ int ordered_open(struct ordered_hub *hub, const char *stream, const char *filter
                  struct ordered **ret, struct error *err);
 /*
  * The same for the newest message of each subject (as of when the server comes to it), then what is
- * stored later; still in stream order. A restart goes on behind start_seq: a subject that got a newer
- * message meanwhile comes again.
+ * stored later; still in stream order. A restart goes on behind start_seq: a subject that got a
+ * newer message meanwhile comes again.
  */
 int ordered_open_newest(struct ordered_hub *hub, const char *stream, const char *filter,
                         ordered_handler *on_message, void *context, struct ordered **ret,

@@ -9,12 +9,12 @@
  * starts afresh.
  *
  * Everything happens inside publisher calls, on the caller's thread: acknowledgements are handled,
- * the server's PING is answered, and what publisher_send() has queued leaves, at the latest with the
- * next publisher_poll() or publisher_wait(). A caller that pauses for minutes polls now and then, or
- * the server ends the link. No call is thread-safe, and a handler makes none.
+ * the server's PING is answered, and what publisher_send() has queued leaves, at the latest with
+ * the next publisher_poll() or publisher_wait(). A caller that pauses for minutes polls now and
+ * then, or the server ends the link. No call is thread-safe, and a handler makes none.
  *
- * Cost of a message: its bytes are copied once, into what the next send() takes; its acknowledgement
- * is read where the kernel put it.
+ * Cost of a message: its bytes are copied once, into what the next send() takes; its
+ * acknowledgement is read where the kernel put it.
  */
 #pragma once
 
@@ -58,8 +58,8 @@ int publisher_send_block(struct publisher *publisher, uint64_t tag, struct slice
 int publisher_poll(struct publisher *publisher, int wait_ms, struct error *err);
 /* Until nothing is in flight. Fails when for timeout_ms no acknowledgement came. */
 int publisher_wait(struct publisher *publisher, int timeout_ms, struct error *err);
-/* The last that the server has complained of on this link, such as a permission that it misses: what
- * is not allowed gets no answer. "": nothing. */
+/* The last that the server has complained of on this link, such as a permission that it misses:
+ * what is not allowed gets no answer. "": nothing. */
 const char *publisher_complaint(const struct publisher *publisher);
 size_t publisher_in_flight(const struct publisher *publisher);
 /* A fresh link; forgets what was in flight, late acknowledgements are dropped. */

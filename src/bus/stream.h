@@ -16,9 +16,9 @@ enum stream_kind {
 /* -1: no limit. */
 struct stream_limits {
     int64_t messages, bytes, message_bytes, per_subject;
-    int64_t age_ns;          /* 0: no limit */
-    int64_t duplicate_ns;    /* for how long a Nats-Msg-Id is known */
-    bool discard_new;        /* when full, new messages are refused; else the oldest go */
+    int64_t age_ns;       /* 0: no limit */
+    int64_t duplicate_ns; /* for how long a Nats-Msg-Id is known */
+    bool discard_new;     /* when full, new messages are refused; else the oldest go */
     bool sealed;
 };
 

@@ -1,7 +1,7 @@
 /*
- * wire: a lean NATS connection, for reading streams and for publishing, beside the client library's:
- * one non-blocking socket, messages parsed where the kernel put them, handed over as slices. No
- * copy, no allocation and no thread per message or subscription.
+ * wire: a lean NATS connection, for reading streams and for publishing, beside the client
+ * library's: one non-blocking socket, messages parsed where the kernel put them, handed over as
+ * slices. No copy, no allocation and no thread per message or subscription.
  *
  * It connects by itself to one of the servers it was given (back-off with jitter, addresses learnt
  * from the cluster, TLS and credentials as for a bus), and again when the link breaks.

@@ -2,9 +2,9 @@
 #include <stdio.h>
 
 #include "base/memory.h"
+#include "base/shown.h"
 #include "cmd/command.h"
 #include "cmd/place.h"
-#include "base/shown.h"
 #include "event/lines.h"
 #include "fold/engine.h"
 #include "fold/state.h"

@@ -9,8 +9,8 @@
  */
 #pragma once
 
-#include "cmd/command.h"
 #include "base/progress.h"
+#include "cmd/command.h"
 #include "read/events.h"
 
 struct events_values {

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "cmd/events.h"
 #include "base/shown.h"
+#include "cmd/events.h"
 
 enum {
     WIDTH_MAX = 40, /* a column of text grows up to this; longer values push the line out */

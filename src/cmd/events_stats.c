@@ -6,9 +6,9 @@
 
 #include "base/instant.h"
 #include "base/memory.h"
+#include "base/shown.h"
 #include "base/u64map.h"
 #include "cmd/events.h"
-#include "base/shown.h"
 #include "json/write.h"
 
 enum {

@@ -5,9 +5,9 @@
 
 #include "base/instant.h"
 #include "base/memory.h"
+#include "base/shown.h"
 #include "bus/stream.h"
 #include "cmd/command.h"
-#include "base/shown.h"
 
 #define ROWS_MAX      1024
 #define FORGOTTEN_NS  (24 * 3600 * NS_PER_SECOND) /* samples older than this are not shown */

@@ -5,9 +5,9 @@
 
 #include "base/instant.h"
 #include "base/memory.h"
+#include "base/shown.h"
 #include "cmd/command.h"
 #include "cmd/place.h"
-#include "base/shown.h"
 #include "config/yaml.h"
 #include "event/lines.h"
 #include "fold/explain.h"

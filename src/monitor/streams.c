@@ -145,8 +145,8 @@ static int make_reader(struct monitor *monitor, struct tracked *tracked,
     }
     unlock_fold(monitor);
     struct ordered *reader = NULL;
-    int rc =
-        ordered_open(monitor->hub, tracked->name, NULL, next, folding_on_stored, tracked, &reader, err);
+    int rc = ordered_open(monitor->hub, tracked->name, NULL, next, folding_on_stored, tracked,
+                          &reader, err);
     set_reader(monitor, tracked, reader);
     return rc;
 }

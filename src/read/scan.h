@@ -14,14 +14,15 @@
 struct scan_options {
     struct bus *bus;
     const char *stream;
-    const char *created;          /* its incarnation (stream_info.created); another one is an error */
-    const char *filter;           /* of subjects; NULL: all */
+    const char *created; /* its incarnation (stream_info.created); another one is an error */
+    const char *filter;  /* of subjects; NULL: all */
     uint64_t first_seq, last_seq; /* both are read */
     bool newest_only;             /* of each subject; first_seq is not looked at */
     int64_t patience_ns;          /* for a server that is away; 0: 30 s */
     /* The message's slices are valid during the call. -1 ends the scan with what stands in err. */
     int (*each)(void *context, const struct bus_message *message, struct error *err);
-    /* Called at least four times a second, between messages. 1 ends the scan in order, -1 as above. */
+    /* Called at least four times a second, between messages. 1 ends the scan in order, -1 as above.
+     */
     int (*idle)(void *context, struct error *err);
     void *context;
 };

@@ -8,8 +8,8 @@
 #include "base/memory.h"
 #include "serve/assets.h"
 #include "serve/live.h"
-#include "serve/search.h"
 #include "serve/replays.h"
+#include "serve/search.h"
 #include "serve/streams.h"
 
 struct viewer {

@@ -146,8 +146,8 @@ static int read_stream(struct reading *reading, const struct stream_info *info, 
     reading->info = info;
     reading->ended = false;
     reading->state = engine_stream(reading->options->engine, info->name);
-    int rc =
-        ordered_open(reading->hub, info->name, NULL, info->first_seq, on_message, reading, &reader, err);
+    int rc = ordered_open(reading->hub, info->name, NULL, info->first_seq, on_message, reading,
+                          &reader, err);
     if (rc < 0)
         return error_wrap(err, "stream %s", info->name);
     rc = ordered_begin(reader, err);

@@ -123,8 +123,8 @@ static bool differ(const struct digest_entry *a, const struct digest_entry *b)
     return a->count != b->count || memcmp(a->chain, b->chain, DIGEST_BYTES) != 0;
 }
 
-size_t digest_compare(const struct digest *a, const struct digest *b,
-                      struct digest_difference *ret, size_t room)
+size_t digest_compare(const struct digest *a, const struct digest *b, struct digest_difference *ret,
+                      size_t room)
 {
     size_t i = 0, j = 0, found = 0;
     while (i < a->count || j < b->count) {

@@ -6,8 +6,8 @@
  * aggregate has the same count and digest. A trace keeps sequence and hash of each event of a few
  * aggregates, to say where they part.
  *
- * Memory: about 150 bytes and its name for an aggregate, DIGEST_AGGREGATES_MAX at most; 16 bytes for
- * an event of a traced one.
+ * Memory: about 150 bytes and its name for an aggregate, DIGEST_AGGREGATES_MAX at most; 16 bytes
+ * for an event of a traced one.
  */
 #pragma once
 
@@ -65,7 +65,7 @@ void digest_text(const uint8_t bytes[static DIGEST_BYTES], char ret[static DIGES
 struct digest_difference {
     const struct digest_entry *a, *b;
 };
-size_t digest_compare(const struct digest *a, const struct digest *b,
-                      struct digest_difference *ret, size_t room);
+size_t digest_compare(const struct digest *a, const struct digest *b, struct digest_difference *ret,
+                      size_t room);
 /* The sequence where two traces part; 0: they do not. */
 uint64_t digest_parting(const struct digest_entry *a, const struct digest_entry *b);

@@ -13,7 +13,7 @@
 #include "act/replay/selection.h"
 #include "base/u64map.h"
 
-#define FLIGHT_BYTES_MAX ((size_t)64 << 20)
+#define FLIGHT_BYTES_MAX  ((size_t)64 << 20)
 #define FLIGHT_KEEP_BYTES ((size_t)16 << 10) /* room that a free slot keeps */
 
 enum slot_state { SLOT_FREE, SLOT_WAITING, SLOT_READY, SLOT_SENT };
@@ -28,8 +28,8 @@ struct slot {
     uint64_t aggregate;
     uint64_t behind; /* the tag of the next of its aggregate; 0: none */
     enum slot_state state;
-    enum slot_end end;   /* of a settled one */
-    uint64_t read;       /* messages read before it was taken; size: its payload's bytes */
+    enum slot_end end; /* of a settled one */
+    uint64_t read;     /* messages read before it was taken; size: its payload's bytes */
     size_t size;
     bool stored; /* the target has it from before: nothing is to be sent */
     unsigned tries;
@@ -41,7 +41,7 @@ struct slot {
 struct flight {
     struct slot *slots;
     size_t room, bytes;
-    uint64_t head, tail; /* tags; head == tail: empty */
+    uint64_t head, tail;   /* tags; head == tail: empty */
     struct u64map last_of; /* aggregate to the tag of its last unsettled event */
     uint64_t *ready;       /* a ring of tags */
     size_t ready_head, ready_count;

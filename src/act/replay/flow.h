@@ -3,9 +3,9 @@
  *
  * Correlation ids do not always go along (events.md, rule 8), so causation is followed, too: an
  * event caused by one of the flow is of the flow; what caused one of the flow is, and what caused
- * that, but not what else came of it. Causes lie before their effects, so the streams are read again
- * until a pass finds nothing new. Memory: about 50 bytes an event of the flow, FLOW_EVENTS_MAX at
- * most; cost: two passes at least.
+ * that, but not what else came of it. Causes lie before their effects, so the streams are read
+ * again until a pass finds nothing new. Memory: about 50 bytes an event of the flow,
+ * FLOW_EVENTS_MAX at most; cost: two passes at least.
  */
 #pragma once
 

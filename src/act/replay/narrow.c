@@ -71,8 +71,8 @@ int narrow_subjects(struct events_reader *reader, const char *stream, char **ret
     int rc = stream_subjects(reader->bus, stream, take, &narrowing, &complete, err);
     /* Where no subject may be, any one of them does: nothing will be chosen. */
     if (rc == 0 && complete && narrowing.any && !narrowing.all)
-        *ret_filter = xstrdup(narrowing.common.len ? buf_cstr(&narrowing.common)
-                                                   : "cim-ops.no.such.subject");
+        *ret_filter =
+            xstrdup(narrowing.common.len ? buf_cstr(&narrowing.common) : "cim-ops.no.such.subject");
     buf_done(&narrowing.common);
     return rc;
 }

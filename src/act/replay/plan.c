@@ -105,8 +105,8 @@ static void add_end(const struct replay *replay, const char *name, const struct 
 {
     char when[INSTANT_TEXT_MAX], number[NUMBER_TEXT_MAX];
     (void)instant_format(end->stored_at_ns, when);
-    (void)printf("  %-11s %s %s, stored %s\n", name,
-                 replay->selection.streams[end->stream].name, number_text(end->seq, number), when);
+    (void)printf("  %-11s %s %s, stored %s\n", name, replay->selection.streams[end->stream].name,
+                 number_text(end->seq, number), when);
 }
 
 static void show_selection(const struct replay *replay)
@@ -159,8 +159,8 @@ static void show_words(const struct replay *replay, const struct plan_figures *p
     (void)printf("  %-11s %s\n", "exactness",
                  replay->target.kind->once ? "each event once, also after kill -9"
                                            : "each event at least once after kill -9");
-    (void)printf("  %-11s at most %.0f MiB and the largest message, however many events\n", "memory",
-                 (double)memory_max(replay) / 1048576);
+    (void)printf("  %-11s at most %.0f MiB and the largest message, however many events\n",
+                 "memory", (double)memory_max(replay) / 1048576);
     (void)printf("  %-11s about %.0f s\n", "duration", duration_of(replay, plan));
     (void)printf("nothing was written\n");
 }

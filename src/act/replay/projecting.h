@@ -14,7 +14,8 @@
 bool projecting_key(const struct events_row *row, struct buf *ret);
 /* Streams whose events a stored document has folded (its `sequences`), beside those chosen. */
 enum standing {
-    STANDING_CHOSEN, /* on chosen ones alone; also what is no document, where all streams are chosen */
+    STANDING_CHOSEN, /* on chosen ones alone; also what is no document, where all streams are chosen
+                      */
     STANDING_OTHERS, /* on others alone, or the selection would never write its key */
     STANDING_BOTH,
 };
@@ -33,10 +34,10 @@ int projecting_each(struct bus *bus, const char *bucket,
 /* --- writes ----------------------------------------------------------------------------------- */
 
 /*
- * Writes to a bucket, at the speed of the wire. Each is kept until it is answered for, and sent again
- * in its order when the link breaks; the bucket then holds the last value of each key all the same.
- * Bounded: KV_PENDING_MAX writes of KV_PENDING_BYTES. EXIT_CODE_DAMAGED: the bucket will not have it
- * (full, too large); EXIT_CODE_UNREACHABLE: patience ran out.
+ * Writes to a bucket, at the speed of the wire. Each is kept until it is answered for, and sent
+ * again in its order when the link breaks; the bucket then holds the last value of each key all the
+ * same. Bounded: KV_PENDING_MAX writes of KV_PENDING_BYTES. EXIT_CODE_DAMAGED: the bucket will not
+ * have it (full, too large); EXIT_CODE_UNREACHABLE: patience ran out.
  */
 #define KV_PENDING_MAX   1024
 #define KV_PENDING_BYTES ((size_t)32 << 20)
@@ -55,15 +56,16 @@ int kv_writes_wait(struct kv_writes *writes, struct error *err); /* until all ar
 
 /* --- verification ----------------------------------------------------------------------------- */
 
-/* Of documents in memory, most of them packed; what is more takes more passes over the selection. */
+/* Of documents in memory, most of them packed; what is more takes more passes over the selection.
+ */
 #define PROJECTING_MEMORY ((size_t)256 << 20)
 
 struct projecting_figures {
     uint64_t documents, different;
 };
 /*
- * Folds the selection once more, in memory, and holds it against the bucket, byte by byte. Says what
- * differs on stdout. EXIT_CODE_PROBLEM: something does.
+ * Folds the selection once more, in memory, and holds it against the bucket, byte by byte. Says
+ * what differs on stdout. EXIT_CODE_PROBLEM: something does.
  */
 int projecting_verify(struct replay *replay, const struct projection_rules *rules,
                       const char *bucket, struct projecting_figures *ret, struct error *err);

@@ -5,9 +5,9 @@
  *      "positions": {"STREAM": next sequence}, "target_state": {...}, "figures": {...},
  *      "by": {"host", "pid"}, "started_at", "updated_at", "problem"}
  *
- * Written by compare and set: one process at a time goes on with a replay; another that took it over,
- * or a cancel, makes the next write of this one fail with EXIT_CODE_REFUSED. No credentials are in it.
- * What a replay parked lies beside it under <id>.parked.<stream>.<sequence>.
+ * Written by compare and set: one process at a time goes on with a replay; another that took it
+ * over, or a cancel, makes the next write of this one fail with EXIT_CODE_REFUSED. No credentials
+ * are in it. What a replay parked lies beside it under <id>.parked.<stream>.<sequence>.
  */
 #pragma once
 
@@ -33,18 +33,22 @@ int replay_record_write(struct replay_record *record, struct bus *bus, struct er
 /* The same in the name of who wrote it last. */
 int replay_record_put(struct replay_record *record, struct bus *bus, struct error *err);
 /* EXIT_CODE_PROBLEM: there is none of that id. EXIT_CODE_DAMAGED: it is no record. */
-int replay_record_load(struct replay_record *record, struct bus *bus, const char *id, struct error *err);
+int replay_record_load(struct replay_record *record, struct bus *bus, const char *id,
+                       struct error *err);
 
-const char *replay_record_text(const struct replay_record *record, const char *key); /* "" when it has none */
+const char *replay_record_text(const struct replay_record *record,
+                               const char *key); /* "" when it has none */
 void replay_record_set(struct replay_record *record, const char *key, json_t *value);
 void replay_record_set_state(struct replay_record *record, const char *state, const char *problem);
-/* "running", but not written to for RECORD_STALE_NS or by a process that is gone, is "broken off". */
+/* "running", but not written to for RECORD_STALE_NS or by a process that is gone, is "broken off".
+ */
 const char *replay_record_state(const struct replay_record *record);
 bool replay_record_is_open(const struct replay_record *record); /* can be gone on with */
 
 /* Calls `each` for every record, oldest first. */
-int replay_record_each(struct bus *bus, void (*each)(void *context, const struct replay_record *record),
-                void *context, struct error *err);
+int replay_record_each(struct bus *bus,
+                       void (*each)(void *context, const struct replay_record *record),
+                       void *context, struct error *err);
 
 /* --- parked events ---------------------------------------------------------------------------- */
 

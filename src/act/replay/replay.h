@@ -1,8 +1,8 @@
 /*
  * replay: stored events once more, chosen, planned, resumable, exact, verified.
  *
- * An act. It reads one selection (selection.h) with its cut fixed at the start, and puts every event
- * of it into one target (target.h), in the order of each aggregate, each event once:
+ * An act. It reads one selection (selection.h) with its cut fixed at the start, and puts every
+ * event of it into one target (target.h), in the order of each aggregate, each event once:
  *
  *     streams ─▶ feed ─▶ view, filter ─▶ target:  file    durable up to a length of the file
  *                                                 stream  acknowledged; found again by its headers
@@ -49,8 +49,8 @@ struct replay_options {
     bool (*stopped)(void);
 };
 
-/* Plans, and but for a dry run, replays. Speaks on stdout (on stderr where events go there). Returns
- * an exit code; with err->text set when that is not 0 and it has not spoken. */
+/* Plans, and but for a dry run, replays. Speaks on stdout (on stderr where events go there).
+ * Returns an exit code; with err->text set when that is not 0 and it has not spoken. */
 int replay_run(const struct replay_options *options, struct error *err);
 /* Goes on with a replay that was broken off; selection and target are those of its record. */
 int replay_resume(const struct replay_options *options, const char *id, struct error *err);

@@ -7,7 +7,7 @@
  *     story.c     each step as an event (ops.replay.>)
  *     refused.c   what becomes of an event that the target will not have
  *     target.c    which target an option means, and what would feed back
- *     target_*.c  the targets
+ *     target_*.c  the targets; async.c what those that answer later have in common
  */
 #pragma once
 
@@ -21,11 +21,11 @@ struct replay;
 struct target;
 
 struct target_kind {
-    const char *name;  /* in front of the colon */
-    const char *doing; /* "written to", for people */
-    bool with_views;   /* events come with view and aggregate */
-    bool once;         /* nothing twice, also after kill -9 */
-    size_t memory_bytes; /* at most, beside the largest message */
+    const char *name;      /* in front of the colon */
+    const char *doing;     /* "written to", for people */
+    bool with_views;       /* events come with view and aggregate */
+    bool once;             /* nothing twice, also after kill -9 */
+    size_t memory_bytes;   /* at most, beside the largest message */
     int64_t checkpoint_ns; /* between checkpoints, where they are dear; 0: as usual */
     /* Guards, nothing is changed; appends what would be done, in words. */
     int (*check)(struct target *target, struct buf *words, struct error *err);
@@ -58,8 +58,8 @@ extern const struct target_kind target_file, target_stream, target_subject, targ
 struct target {
     const struct target_kind *kind;
     struct replay *replay;
-    char *where;  /* behind the colon */
-    void *own;    /* the kind's */
+    char *where; /* behind the colon */
+    void *own;   /* the kind's */
 };
 
 struct replay_figures {
@@ -79,9 +79,10 @@ struct replay {
     struct target target;
     struct bus *to; /* the target's connection: the selection's, or one of its own */
     bool to_owned;
-    uint64_t *positions, *read; /* per stream: next to be settled; last passed */
+    uint64_t *positions, *read;    /* per stream: next to be settled; last passed */
     struct replay_figures figures; /* as it goes, for people */
-    struct replay_figures settled; /* as of `positions`, for the record: so nothing is counted twice */
+    struct replay_figures
+        settled; /* as of `positions`, for the record: so nothing is counted twice */
     struct pace pace;
     struct u64map blocked; /* aggregates with a parked event: to its sequence */
     struct progress progress;

@@ -21,10 +21,10 @@ struct replay_wanted {
 
 struct selection_stream {
     char *name, *created;
-    uint64_t stream_first;          /* the first one there is; what was before is gone */
-    uint64_t first, cut;            /* first > cut: nothing */
-    uint64_t messages;              /* in the stream between the two, at most */
-    uint64_t bytes;                 /* of the whole stream, divided by messages: for estimates */
+    uint64_t stream_first; /* the first one there is; what was before is gone */
+    uint64_t first, cut;   /* first > cut: nothing */
+    uint64_t messages;     /* in the stream between the two, at most */
+    uint64_t bytes;        /* of the whole stream, divided by messages: for estimates */
     char **subjects;
     size_t subject_count;
     char **origins;
@@ -37,7 +37,7 @@ struct flow; /* of a correlation: which events (flow.h) */
 
 struct selection {
     struct replay_wanted wanted;
-    const char *correlation; /* what `flow` stands for; the filter does not know it */
+    const char *correlation;              /* what `flow` stands for; the filter does not know it */
     char *types, *domains, *from, *until; /* out of the filter file; wanted points to them */
     struct events_reader reader;          /* connection, rules, filter */
     char *server_filter;                  /* of subjects; NULL: all */
@@ -49,8 +49,8 @@ struct selection {
 };
 
 /*
- * Connects, loads the rules, finds the streams and their cuts. `stopped` is asked during long looks.
- * The texts of `wanted` must outlive the selection. selection_close() also after a failure.
+ * Connects, loads the rules, finds the streams and their cuts. `stopped` is asked during long
+ * looks. The texts of `wanted` must outlive the selection. selection_close() also after a failure.
  */
 int selection_open(struct selection *selection, const struct replay_wanted *wanted,
                    const struct bus_options *nats, const char *rules_dir, bool (*stopped)(void),
@@ -72,7 +72,7 @@ struct replay_event {
     uint64_t seq;
     int64_t stored_at_ns;
     struct slice subject, header_block, payload;
-    struct events_row row;  /* only where a view was asked for */
+    struct events_row row; /* only where a view was asked for */
     struct event_input input;
     uint64_t aggregate; /* hash of domain and aggregate id, of the subject where it names none */
 };

@@ -27,11 +27,11 @@ json_t *story_figures(const struct replay *replay)
     int64_t now = instant_monotonic_ns();
     double seconds = (double)(now - replay->told_ns + 1) / 1e9;
     json_t *data = json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:I, s:f}", "target", replay_record_text(&replay->record, "target"),
-        "read", (json_int_t)figures->read, "replayed", (json_int_t)figures->replayed, "skipped",
-        (json_int_t)figures->skipped, "parked", (json_int_t)figures->parked, "retried",
-        (json_int_t)figures->retried, "events_per_second",
-        (double)(figures->replayed - replay->told_replayed) / seconds);
+        "{s:s, s:I, s:I, s:I, s:I, s:I, s:f}", "target",
+        replay_record_text(&replay->record, "target"), "read", (json_int_t)figures->read,
+        "replayed", (json_int_t)figures->replayed, "skipped", (json_int_t)figures->skipped,
+        "parked", (json_int_t)figures->parked, "retried", (json_int_t)figures->retried,
+        "events_per_second", (double)(figures->replayed - replay->told_replayed) / seconds);
     if (memory_bytes())
         (void)json_object_set_new(data, "memory_bytes", json_integer((json_int_t)memory_bytes()));
     if (replay->last_stored_ns)

@@ -59,9 +59,8 @@ int target_is_same_account(struct replay *replay, bool *ret, struct error *err)
     /* The same stream of the same moment: another address of the same account. */
     const struct selection_stream *stream = &selection->streams[0];
     if (stream_info(replay->to, stream->name, &info, &problem) < 0)
-        return problem.code == EXIT_CODE_PROBLEM
-                   ? 0
-                   : error_set(err, problem.code, "%s", problem.text);
+        return problem.code == EXIT_CODE_PROBLEM ? 0
+                                                 : error_set(err, problem.code, "%s", problem.text);
     *ret = !strcmp(info.created, stream->created);
     stream_info_done(&info);
     return 0;
@@ -93,12 +92,14 @@ void target_look_for_others(const struct replay *replay, const struct stream_inf
     if (replay->resumed || replay->options->json)
         return;
     if (info->last_stored_at_ns && ago < recent_ns)
-        shown_error("cim-ops replay: stream %s was written to %.0f s ago: is somebody else writing? "
-                    "This tool stops nobody\n",
-                    info->name, (double)ago / 1e9);
+        shown_error(
+            "cim-ops replay: stream %s was written to %.0f s ago: is somebody else writing? "
+            "This tool stops nobody\n",
+            info->name, (double)ago / 1e9);
     if (info->consumer_count)
-        shown_error("cim-ops replay: stream %s has %zu consumers, which will see what is replayed\n",
-                    info->name, info->consumer_count);
+        shown_error(
+            "cim-ops replay: stream %s has %zu consumers, which will see what is replayed\n",
+            info->name, info->consumer_count);
     if (info->interest_retention || info->kind == STREAM_WORK_QUEUE)
         shown_error("cim-ops replay: stream %s removes what is consumed: what is gone cannot be "
                     "found again when the replay breaks off, nor verified\n",

@@ -299,7 +299,8 @@ static int kv_check(struct target *target, struct buf *words, struct error *err)
                          "bucket %s has %llu documents, and with %s those of a part of the events "
                          "would replace whole ones; name another bucket",
                          target->where, (unsigned long long)info.keys, part);
-    buf_addf(words, "bucket %s (%llu keys now%s), built beside, verified, then switched: what no "
+    buf_addf(words,
+             "bucket %s (%llu keys now%s), built beside, verified, then switched: what no "
              "chosen event makes is deleted there%s",
              target->where, (unsigned long long)info.keys, rc < 0 ? "; made new" : "",
              replay->options->keep_old ? "; the old one is kept" : "");

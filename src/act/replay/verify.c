@@ -133,8 +133,7 @@ static int show_differences(struct replay *replay, const struct digest_differenc
 static int compare(struct replay *replay, const struct digest *a, const struct digest *b,
                    struct error *err)
 {
-    char total_a[DIGEST_TEXT_MAX], total_b[DIGEST_TEXT_MAX], n[NUMBER_TEXT_MAX],
-        m[NUMBER_TEXT_MAX];
+    char total_a[DIGEST_TEXT_MAX], total_b[DIGEST_TEXT_MAX], n[NUMBER_TEXT_MAX], m[NUMBER_TEXT_MAX];
     struct digest_difference *differences = xcalloc(DIGEST_TRACED_MAX, sizeof *differences);
     size_t count = digest_compare(a, b, differences, DIGEST_TRACED_MAX);
     int rc = 0;
@@ -161,9 +160,8 @@ int verify_target(struct replay *replay, struct error *err)
     if (replay->target.kind->verify)
         return replay->target.kind->verify(&replay->target, err);
     if (!replay->target.kind->read_back)
-        return error_set(err, EXIT_CODE_USAGE,
-                         "%s:%s keeps nothing that could be verified", replay->target.kind->name,
-                         replay->target.where);
+        return error_set(err, EXIT_CODE_USAGE, "%s:%s keeps nothing that could be verified",
+                         replay->target.kind->name, replay->target.where);
     int rc = verify_selection(replay, &a, err);
     if (rc == 0)
         rc = read_back(replay, &b, err);
@@ -191,10 +189,10 @@ static void add_head(struct buf *out, const struct replay *replay, const struct 
 {
     char total[DIGEST_TEXT_MAX];
     digest_total(digest, total);
-    json_t *root = json_pack("{s:s, s:i, s:I, s:I, s:s, s:o}", "cim_ops", "replay checksum",
-                             "version", 1, "events", (json_int_t)digest->events, "aggregates",
-                             (json_int_t)digest->count, "digest", total, "selection",
-                             selection_to_json(&replay->selection));
+    json_t *root =
+        json_pack("{s:s, s:i, s:I, s:I, s:s, s:o}", "cim_ops", "replay checksum", "version", 1,
+                  "events", (json_int_t)digest->events, "aggregates", (json_int_t)digest->count,
+                  "digest", total, "selection", selection_to_json(&replay->selection));
     char *text = json_dumps(root, JSON_COMPACT);
     buf_addf(out, "%s\n", text);
     free(text);
@@ -231,8 +229,8 @@ int replay_checksum(const struct replay_options *options, const char *path, stru
     struct replay replay = {.options = options};
     struct digest digest = {0};
     char total[DIGEST_TEXT_MAX], n[NUMBER_TEXT_MAX], m[NUMBER_TEXT_MAX];
-    int rc = selection_open(&replay.selection, &options->wanted, &options->nats,
-                            options->rules_dir, options->stopped, err);
+    int rc = selection_open(&replay.selection, &options->wanted, &options->nats, options->rules_dir,
+                            options->stopped, err);
     for (size_t i = 0; i < replay.selection.stream_count; i++)
         replay.expected += replay.selection.streams[i].messages;
     if (rc == 0)
@@ -275,7 +273,8 @@ static int read_entry(const char *path, size_t line, struct slice text, struct d
         .first = (uint64_t)json_integer_value(json_object_get(root, "first")),
         .last = (uint64_t)json_integer_value(json_object_get(root, "last"))};
     int rc = 0;
-    if (!name || !digest || strlen(digest) != DIGEST_TEXT_MAX - 1 || !read_hex(digest, entry.chain)) {
+    if (!name || !digest || strlen(digest) != DIGEST_TEXT_MAX - 1 ||
+        !read_hex(digest, entry.chain)) {
         rc = error_set(err, EXIT_CODE_DAMAGED, "%s:%zu: no line of 'replay checksum'", path, line);
     } else {
         entry.name = xstrdup(name);
@@ -307,13 +306,14 @@ static int read_checksums(const char *path, json_t **ret_head, struct digest *re
     const char *what = json_string_value(json_object_get(*ret_head, "cim_ops"));
     json_t *streams = json_object_get(json_object_get(*ret_head, "selection"), "streams");
     if (rc == 0 && what && !json_array_size(streams))
-        rc = error_set(err, EXIT_CODE_DAMAGED, "%s:1: it does not say of which streams it is", path);
+        rc =
+            error_set(err, EXIT_CODE_DAMAGED, "%s:1: it does not say of which streams it is", path);
     if (rc == 0 && (!what || strcmp(what, "replay checksum") != 0))
         rc = error_set(err, EXIT_CODE_USAGE, "%s:1: no file of 'replay checksum'", path);
-    if (rc == 0 && json_integer_value(json_object_get(*ret_head, "aggregates")) !=
-                       (json_int_t)ret->count)
-        rc = error_set(err, EXIT_CODE_DAMAGED, "%s: lines are missing: %zu of %lld aggregates", path,
-                       ret->count,
+    if (rc == 0 &&
+        json_integer_value(json_object_get(*ret_head, "aggregates")) != (json_int_t)ret->count)
+        rc = error_set(err, EXIT_CODE_DAMAGED, "%s: lines are missing: %zu of %lld aggregates",
+                       path, ret->count,
                        (long long)json_integer_value(json_object_get(*ret_head, "aggregates")));
     free(line);
     (void)fclose(file);
@@ -358,8 +358,8 @@ static int verify_file(const struct replay_options *options, const char *path, s
     json_t *head = NULL;
     int rc = read_checksums(path, &head, &then, err);
     if (rc == 0)
-        rc = selection_reopen(&replay.selection, json_object_get(head, "selection"),
-                              &options->nats, options->rules_dir, options->stopped, err);
+        rc = selection_reopen(&replay.selection, json_object_get(head, "selection"), &options->nats,
+                              options->rules_dir, options->stopped, err);
     for (size_t i = 0; i < replay.selection.stream_count; i++)
         replay.expected += replay.selection.streams[i].messages;
     if (rc == 0)

@@ -38,7 +38,11 @@ async function setUp(t, streams = EVENTS, options) {
   return { ...server, replay, planned, dir: await tempDir(t, 'replay') };
 }
 
-const lines = async (file) => (await readFile(file, 'utf8')).split('\n').filter(Boolean).map((one) => JSON.parse(one));
+const lines = async (file) =>
+  (await readFile(file, 'utf8'))
+    .split('\n')
+    .filter(Boolean)
+    .map((one) => JSON.parse(one));
 const idOf = (stdout) => /^id (\S+)$/m.exec(stdout)?.[1] ?? assert.fail(`no id in: ${stdout}`);
 const refusedWith = ({ code, stderr, stdout }, wanted, pattern) => {
   assert.equal(code, wanted, stderr + stdout);
@@ -79,15 +83,25 @@ test('selections', async (t) => {
   assert.equal(await events('--aggregate', 'w2'), 3);
   assert.equal(await events('--type', 'WorkflowCompleted,PolicyCreated'), 5);
   assert.equal(await events('--subject', 'events.workflow.w1.*'), 3);
-  assert.equal(await events('--where', "$domain == workflow and $payload.*.name == n3"), 3);
+  assert.equal(await events('--where', '$domain == workflow and $payload.*.name == n3'), 3);
   assert.equal(await events('--stream', 'CIM-EVENTS', '--from', '3', '--until', '6'), 4);
   assert.equal(await events('--from', '1h', '--until', 'now'), 14);
   assert.equal((await planned('--domain', 'policy')).selection.streams[0].cut, 14);
   const filter = join(dir, 'filter.json');
-  await writeFile(filter, JSON.stringify({ event_types: ['WorkflowStarted'], domains: ['workflow'],
-    time_range: { start: '2020-01-01T00:00:00Z', end: new Date().toISOString() } }));
+  await writeFile(
+    filter,
+    JSON.stringify({
+      event_types: ['WorkflowStarted'],
+      domains: ['workflow'],
+      time_range: { start: '2020-01-01T00:00:00Z', end: new Date().toISOString() },
+    }),
+  );
   assert.equal(await events('--filter', filter), 4);
-  refusedWith(await replay('--target', '-', '--filter', filter, '--type', 'X'), 2, /--type is given, and .* says it too/);
+  refusedWith(
+    await replay('--target', '-', '--filter', filter, '--type', 'X'),
+    2,
+    /--type is given, and .* says it too/,
+  );
   // Nothing fits: said, and exit 1.
   refusedWith(await replay('--target', '-', '--aggregate', 'nobody'), 1, /no event fits the selection/);
 });
@@ -96,7 +110,11 @@ test('a place that the stream does not reach is an error that says what there is
   const { js, manager, replay } = await setUp(t);
   await publishWorkflows(js, 5);
   const at = (...args) => replay('--stream', 'CIM-EVENTS', '--target', '-', ...args);
-  refusedWith(await at('--until', '99'), 5, /--until 99: the stream does not reach it; stream CIM-EVENTS has the sequences 1 to 15/);
+  refusedWith(
+    await at('--until', '99'),
+    5,
+    /--until 99: the stream does not reach it; stream CIM-EVENTS has the sequences 1 to 15/,
+  );
   refusedWith(await at('--from', '99'), 5, /does not reach it/);
   refusedWith(await at('--until', '2099-01-01T00:00:00Z'), 5, /lies in the future/);
   await manager.streams.purge('CIM-EVENTS', { seq: 6 });
@@ -117,7 +135,11 @@ test('wrong input is named', async (t) => {
     await writeFile(filter, text);
     return replay('--target', '-', '--filter', filter);
   };
-  refusedWith(await filtered('{"evnt_types": ["A"]}'), 2, /filter\.json: unknown key 'evnt_types'; event_types, domains and time_range are known/);
+  refusedWith(
+    await filtered('{"evnt_types": ["A"]}'),
+    2,
+    /filter\.json: unknown key 'evnt_types'; event_types, domains and time_range are known/,
+  );
   refusedWith(await filtered('{"time_range": {"begin": "x"}}'), 2, /unknown key 'begin'; start and end/);
   refusedWith(await filtered('{"event_types": "A"}'), 2, /a list of names was expected/);
   refusedWith(await filtered('{"event_types": ["A"'), 2, /filter\.json:1:/);
@@ -127,7 +149,11 @@ test('wrong input is named', async (t) => {
   refusedWith(await replay(), 2, /say where to/);
   refusedWith(await replay('--target', '-', '--until', 'yesterday'), 2, /--until: 'yesterday' is no time/);
   refusedWith(await replay('--target', '-', '--stream', 'NONE'), 1, /there is no stream 'NONE'; there are CIM-EVENTS/);
-  refusedWith(await replay('--target', '-', '--from', '5', '--stream', 'CIM-EVENTS,CIM-OPS'), 2, /belongs to one stream/);
+  refusedWith(
+    await replay('--target', '-', '--from', '5', '--stream', 'CIM-EVENTS,CIM-OPS'),
+    2,
+    /belongs to one stream/,
+  );
   refusedWith(await replay('--target', '-', '--on-error', 'skip'), 2, /stop, skip:N or park/);
   refusedWith(await replay('--target', '-', '--rate', 'fast'), 2, /--rate/);
   refusedWith(await replay('--target', 'subject:a..b'), 2, /no prefix of subjects/);
@@ -140,7 +166,11 @@ test('wrong input is named', async (t) => {
 test('what would feed back is refused', async (t) => {
   const { js, manager, replay } = await setUp(t);
   await publishWorkflows(js, 2);
-  refusedWith(await replay('--target', 'subject:events.again'), 4, /would feed back: stream CIM-EVENTS.*takes events\.>/);
+  refusedWith(
+    await replay('--target', 'subject:events.again'),
+    4,
+    /would feed back: stream CIM-EVENTS.*takes events\.>/,
+  );
   refusedWith(await replay('--target', 'stream:CIM-EVENTS'), 4, /would feed back/);
   refusedWith(await replay('--target', 'service:cim.service.do'), 4, /would feed back/);
   await manager.streams.add({ name: 'TARGET', subjects: ['replay.>'] });
@@ -158,9 +188,21 @@ async function publishOdd(js) {
   h.append('X-Many', 'two');
   h.set('Nats-Msg-Id', 'known');
   h.set('X-Trace', 'a: b\u00e9');
-  for (const [i, payload] of ['{"a":1}', ' {"a" : 1} ', '{\n"a":\n1}', 'no JSON', '', '"text"', '[1,2,3]', '{"a":1}\r\n',
-    Buffer.from([0, 1, 2, 255, 254]), `{"big":"${'x'.repeat(700_000)}"}`, '{"a":"\\u0000\\ud83d\\ude00"}', '\ufeff{}',
-    '{"n":0.10,"e":1E400,"i":12345678901234567890}'].entries()) {
+  for (const [i, payload] of [
+    '{"a":1}',
+    ' {"a" : 1} ',
+    '{\n"a":\n1}',
+    'no JSON',
+    '',
+    '"text"',
+    '[1,2,3]',
+    '{"a":1}\r\n',
+    Buffer.from([0, 1, 2, 255, 254]),
+    `{"big":"${'x'.repeat(700_000)}"}`,
+    '{"a":"\\u0000\\ud83d\\ude00"}',
+    '\ufeff{}',
+    '{"n":0.10,"e":1E400,"i":12345678901234567890}',
+  ].entries()) {
     await js.publish(`cim.odd.${i}`, payload, i % 2 ? { headers: h } : undefined);
     h.set('Nats-Msg-Id', `known-${i}`);
   }
@@ -170,7 +212,8 @@ test('file: every byte comes over; it goes on where it was killed; it verifies',
   const { js, nats, replay, dir, connection } = await setUp(t);
   await publishOdd(js);
   await publishWorkflows(js, 300);
-  const whole = join(dir, 'whole.jsonl'), killed = join(dir, 'killed.jsonl');
+  const whole = join(dir, 'whole.jsonl'),
+    killed = join(dir, 'killed.jsonl');
   const done = await replay('--target', `file:${whole}`, '--verify');
   assert.equal(done.code, 0, done.stderr + done.stdout);
   assert.match(done.stdout, /verified: 913 events/);
@@ -178,8 +221,10 @@ test('file: every byte comes over; it goes on where it was killed; it verifies',
   const written = await lines(whole);
   assert.equal(written.length, stored.length);
   written.forEach((line, i) => {
-    const bytes = line.payload_base64 !== undefined ? Buffer.from(line.payload_base64, 'base64')
-      : Buffer.from(line.payload_text ?? JSON.stringify(line.payload));
+    const bytes =
+      line.payload_base64 !== undefined
+        ? Buffer.from(line.payload_base64, 'base64')
+        : Buffer.from(line.payload_text ?? JSON.stringify(line.payload));
     assert.equal(line.subject, stored[i].subject);
     assert.equal(line.seq, stored[i].seq);
     if (line.payload === undefined) assert.deepEqual(bytes, stored[i].data);
@@ -286,12 +331,16 @@ test('subject: original bytes under the prefix, to whoever listens', async (t) =
 /** Answers requests by `answer(message)`; keeps what came. */
 function serve(connection, subject, answer) {
   const got = [];
-  connection.subscribe(subject, { callback: async (_, message) => {
-    got.push({ aggregate: message.string().match(/"workflow_id":"(\w+)"/)?.[1],
-      seq: Number(message.headers.get('Cim-Replay-Sequence')) });
-    const reply = await answer(message, got.length);
-    if (reply !== undefined) message.respond(reply);
-  } });
+  connection.subscribe(subject, {
+    callback: async (_, message) => {
+      got.push({
+        aggregate: message.string().match(/"workflow_id":"(\w+)"/)?.[1],
+        seq: Number(message.headers.get('Cim-Replay-Sequence')),
+      });
+      const reply = await answer(message, got.length);
+      if (reply !== undefined) message.respond(reply);
+    },
+  });
   return got;
 }
 
@@ -301,7 +350,8 @@ test('service: one request each, in the order of the aggregate; what is refused 
   let refusing = true;
   const got = serve(connection, 'workflow.rebuild', (message) => {
     const text = message.string();
-    if (refusing && text.includes('"w3"') && text.includes('WorkflowStarted')) return '{"status":"error","message":"no such state"}';
+    if (refusing && text.includes('"w3"') && text.includes('WorkflowStarted'))
+      return '{"status":"error","message":"no such state"}';
     return '{"status":"ok"}';
   });
   await connection.flush();
@@ -327,9 +377,16 @@ test('service: one request each, in the order of the aggregate; what is refused 
   const retried = await replay('parked', id, '--retry');
   assert.equal(retried.code, 0, retried.stderr + retried.stdout);
   assert.match(retried.stdout, /2 of 2 parked events were taken/);
-  assert.deepEqual(got.map(({ seq }) => seq), [16, 28]);
+  assert.deepEqual(
+    got.map(({ seq }) => seq),
+    [16, 28],
+  );
   assert.match((await replay('parked', id)).stdout, /nothing is parked/);
-  refusedWith(await replay('--target', 'service:workflow.rebuild', '--on-error', 'skip:1', '--where', '$domain == workflow'), 0, /^$/);
+  refusedWith(
+    await replay('--target', 'service:workflow.rebuild', '--on-error', 'skip:1', '--where', '$domain == workflow'),
+    0,
+    /^$/,
+  );
 });
 
 test('cancel, Ctrl-C, and who goes on', async (t) => {
@@ -359,9 +416,14 @@ test('cancel, Ctrl-C, and who goes on', async (t) => {
   refusedWith(await replay('--resume', id), 4, /is cancelled/);
   refusedWith(await replay('cancel', id), 4, /is cancelled/);
   const had = (await readStream(connection, 'ONE')).map(({ headers: h }) => Number(h.get('cim-replay-sequence')));
-  assert.deepEqual(had, had.map((_, i) => i + 1));
-  const told = (await readStream(connection, 'CIM-OPS')).filter(({ subject }) => subject.startsWith(`ops.replay.replay.${id}.`))
-    .map(({ subject }) => subject.split('.').at(-1)).filter((type) => type !== 'ReplayProgressed');
+  assert.deepEqual(
+    had,
+    had.map((_, i) => i + 1),
+  );
+  const told = (await readStream(connection, 'CIM-OPS'))
+    .filter(({ subject }) => subject.startsWith(`ops.replay.replay.${id}.`))
+    .map(({ subject }) => subject.split('.').at(-1))
+    .filter((type) => type !== 'ReplayProgressed');
   assert.deepEqual(told, ['ReplayStarted', 'ReplayInterrupted', 'ReplayResumed', 'ReplayCancelled']);
   assert.ok(manager);
 });
@@ -387,9 +449,16 @@ test('follow: what is published later comes, too, each once', async (t) => {
 
 test('one flow: what bears the correlation, its causes, and its effects', async (t) => {
   const { js, planned, replay } = await setUp(t);
-  const publish = (id, correlation, causation, n) => js.publish(`events.policy.p${n}.policycreated`, JSON.stringify({
-    event_type: 'PolicyCreated', event_id: id, policy_id: `p${n}`,
-    identity: { correlation_id: { kind: 'Single', value: correlation }, causation_id: causation, message_id: id } }));
+  const publish = (id, correlation, causation, n) =>
+    js.publish(
+      `events.policy.p${n}.policycreated`,
+      JSON.stringify({
+        event_type: 'PolicyCreated',
+        event_id: id,
+        policy_id: `p${n}`,
+        identity: { correlation_id: { kind: 'Single', value: correlation }, causation_id: causation, message_id: id },
+      }),
+    );
   await publish('root', 'other-1', null, 1); // the cause of the cause
   await publish('sibling', 'other-2', 'root', 2); // of the same cause, of another flow
   await publish('cause', 'other-3', 'root', 3);
@@ -400,7 +469,13 @@ test('one flow: what bears the correlation, its causes, and its effects', async 
   const plan = await planned('--correlation', 'FLOW');
   assert.equal(plan.events, 5);
   const { stdout } = await replay('--correlation', 'FLOW', '--target', '-');
-  assert.deepEqual(stdout.trim().split('\n').map((line) => JSON.parse(line).seq), [1, 3, 4, 5, 6]);
+  assert.deepEqual(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).seq),
+    [1, 3, 4, 5, 6],
+  );
   refusedWith(await replay('--correlation', 'nobody', '--target', '-'), 1, /no event has the correlation id 'nobody'/);
 });
 
@@ -408,7 +483,10 @@ test('several streams are merged by time; verify says where a target parts', asy
   const { js, manager, replay, connection, dir } = await setUp(t, { A: ['events.workflow.>'], B: ['events.policy.>'] });
   for (let i = 0; i < 10; i++) {
     await js.publish(...workflowEvent(`w${i % 2}`, 'WorkflowStarted', { i }));
-    await js.publish(`events.policy.p${i % 2}.policycreated`, JSON.stringify({ event_type: 'PolicyCreated', policy_id: `p${i % 2}`, i }));
+    await js.publish(
+      `events.policy.p${i % 2}.policycreated`,
+      JSON.stringify({ event_type: 'PolicyCreated', policy_id: `p${i % 2}`, i }),
+    );
   }
   const sums = join(dir, 'sums.jsonl');
   const checked = await replay('checksum', '--out', sums);
@@ -419,7 +497,10 @@ test('several streams are merged by time; verify says where a target parts', asy
   assert.equal(code, 0, stderr + stdout);
   const id = idOf(stdout);
   const copied = await readStream(connection, 'COPY');
-  assert.deepEqual(copied.map(({ subject }) => subject.split('.')[2]), Array.from({ length: 20 }, (_, i) => (i % 2 ? 'policy' : 'workflow')));
+  assert.deepEqual(
+    copied.map(({ subject }) => subject.split('.')[2]),
+    Array.from({ length: 20 }, (_, i) => (i % 2 ? 'policy' : 'workflow')),
+  );
   const victim = copied.find(({ subject }) => subject.includes('workflow.w1'));
   await manager.streams.deleteMessage('COPY', victim.seq);
   const broken = await replay('verify', id);
@@ -443,19 +524,35 @@ test('kv: projections are built beside, verified and switched; killed in between
   const { Kvm } = await import('@nats-io/kv');
   const rules = join(dir, 'rules');
   await (await import('node:fs/promises')).mkdir(rules);
-  await (await import('node:fs/promises')).copyFile(join(process.cwd(), 'rules/envelopes.yaml'), join(rules, 'envelopes.yaml'));
+  await (
+    await import('node:fs/promises')
+  ).copyFile(join(process.cwd(), 'rules/envelopes.yaml'), join(rules, 'envelopes.yaml'));
   await writeFile(join(rules, 'projections.yaml'), PROJECTIONS);
   await publishWorkflows(js, 200);
   const kv = await new Kvm(connection).create('CIM_PROJECTIONS', { history: 2 });
   await kv.put('workflow.w0', 'stale');
   await kv.put('workflow.gone', 'no event makes it');
   await kv.put('other.thing', 'of another domain');
-  const child = startCimOps(t, ['replay', '--nats', nats.url, '--rules', rules, '--domain', 'workflow', '--target', 'kv:',
-    '--keep-old', '--rate', '50']);
+  const child = startCimOps(t, [
+    'replay',
+    '--nats',
+    nats.url,
+    '--rules',
+    rules,
+    '--domain',
+    'workflow',
+    '--target',
+    'kv:',
+    '--keep-old',
+    '--rate',
+    '50',
+  ]);
   const last = async () => JSON.parse((await replay('list', '--output', 'json')).stdout.trim().split('\n').at(-1));
   // Its first checkpoint, after 5 of 12 s; looked for without a process of our own, which takes its time.
-  const recorded = async () => (await readStream(connection, 'KV_CIM_REPLAYS').catch(() => []))
-    .some(({ data }) => JSON.parse(data.toString()).figures?.replayed > 150);
+  const recorded = async () =>
+    (await readStream(connection, 'KV_CIM_REPLAYS').catch(() => [])).some(
+      ({ data }) => JSON.parse(data.toString()).figures?.replayed > 150,
+    );
   await until(recorded, { alive: child, deadline: 30_000 });
   await child.kill();
   assert.equal((await kv.get('workflow.w0')).string(), 'stale', 'untouched until all is there');
@@ -482,15 +579,36 @@ test('kv: projections are built beside, verified and switched; killed in between
   assert.match(broken.stdout, /workflow\.w7: is not what its events give/);
 
   // Where nothing fits, or other streams made what is there, nothing is deleted.
-  refusedWith(await replay('--rules', rules, '--until', '2020-01-01', '--target', 'kv:CIM_PROJECTIONS'), 1, /no event fits/);
+  refusedWith(
+    await replay('--rules', rules, '--until', '2020-01-01', '--target', 'kv:CIM_PROJECTIONS'),
+    1,
+    /no event fits/,
+  );
   await manager.streams.add({ name: 'OTHER', subjects: ['person.events.>'] });
-  await js.publish('person.events.x1.person_created', JSON.stringify({ aggregate_id: { id: 'x1' }, sequence: 1,
-    event: { PersonCreated: { person_id: { id: 'x1' } } }, timestamp: '2026-07-11T12:00:00Z', correlation_id: 'c', causation_id: 'c' }));
+  await js.publish(
+    'person.events.x1.person_created',
+    JSON.stringify({
+      aggregate_id: { id: 'x1' },
+      sequence: 1,
+      event: { PersonCreated: { person_id: { id: 'x1' } } },
+      timestamp: '2026-07-11T12:00:00Z',
+      correlation_id: 'c',
+      causation_id: 'c',
+    }),
+  );
   const part = await replay('--rules', rules, '--stream', 'OTHER', '--target', 'kv:CIM_PROJECTIONS');
   assert.match(part.stdout, /written to CIM_PROJECTIONS, 0 deleted/, part.stderr);
   assert.equal((await kv.get('workflow.w9')).json().events, 3);
 
   await new Kvm(connection).create('SMALL', { history: 1, max_bytes: 4096 });
-  refusedWith(await replay('--rules', rules, '--domain', 'workflow', '--target', 'kv:SMALL'), 4, /holds 4096 bytes at most.*nothing in it was changed/);
-  refusedWith(await replay('--rules', rules, '--type', 'WorkflowStarted', '--target', 'kv:CIM_PROJECTIONS'), 4, /would replace whole ones/);
+  refusedWith(
+    await replay('--rules', rules, '--domain', 'workflow', '--target', 'kv:SMALL'),
+    4,
+    /holds 4096 bytes at most.*nothing in it was changed/,
+  );
+  refusedWith(
+    await replay('--rules', rules, '--type', 'WorkflowStarted', '--target', 'kv:CIM_PROJECTIONS'),
+    4,
+    /would replace whole ones/,
+  );
 });

@@ -39,7 +39,9 @@ async function account(connection, stream) {
 
 /** What the target holds of a replay, in its own order: sequences, hashes, and whose events they are. */
 async function targetAccount(connection, stream, prefix, id) {
-  const seqs = [], hashes = [], aggregates = [];
+  const seqs = [],
+    hashes = [],
+    aggregates = [];
   await readEach(connection, stream, (message) => {
     const header = (name) => message.headers.get(name);
     assert.equal(header('cim-replay-id'), id);
@@ -62,8 +64,21 @@ test(`${EVENTS} events, ${WORKERS} workers, ${KILLS} kills`, { timeout: 900_000 
   const manager = await jetstreamManager(connection);
   // A short window lets repeated ids in: those must come over as often as they are there.
   await manager.streams.add({ name: 'CIM-EVENTS', subjects: SUBJECTS, duplicate_window: 100_000_000 });
-  const made = await cimOps(['simulate', '--nats', nats.url, '--rate', 'max', '--count', String(EVENTS),
-    '--seed', String(SEED), '--share-duplicate', '0.02', '--live', '100']);
+  const made = await cimOps([
+    'simulate',
+    '--nats',
+    nats.url,
+    '--rate',
+    'max',
+    '--count',
+    String(EVENTS),
+    '--seed',
+    String(SEED),
+    '--share-duplicate',
+    '0.02',
+    '--live',
+    '100',
+  ]);
   assert.equal(made.code, 0, made.stderr);
   // Erased: what is only marked as deleted is back when nats-server 2.9 is killed soon after.
   for (let i = 0; i < EVENTS * 0.0015; i++) {
@@ -76,8 +91,11 @@ test(`${EVENTS} events, ${WORKERS} workers, ${KILLS} kills`, { timeout: 900_000 
   let kills = 0;
   for (let round = 1; kills < KILLS; round++) {
     const target = `COPY-${round}`;
-    let id, child = startCimOps(t, replay('--stream', 'CIM-EVENTS', '--target', `stream:${target}`,
-      '--parallel', String(WORKERS)));
+    let id,
+      child = startCimOps(
+        t,
+        replay('--stream', 'CIM-EVENTS', '--target', `stream:${target}`, '--parallel', String(WORKERS)),
+      );
     let mine = 0;
     for (; kills < KILLS && mine < ROUND_KILLS; kills++, mine++) {
       await pause(60 + draw() * (SANITIZED ? 4000 : 700)); // a random moment, not a wait
@@ -86,10 +104,17 @@ test(`${EVENTS} events, ${WORKERS} workers, ${KILLS} kills`, { timeout: 900_000 
       if (mine % 7 === 5) await nats.restart();
       await child.kill();
       const { stdout } = await cimOps(replay('list', '--output', 'json'));
-      id = stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line))
+      id = stdout
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line))
         .findLast((one) => one.target === `stream:${target}`)?.id;
-      child = id ? startCimOps(t, replay('--resume', id)) : startCimOps(t, replay('--stream', 'CIM-EVENTS',
-        '--target', `stream:${target}`, '--parallel', String(WORKERS)));
+      child = id
+        ? startCimOps(t, replay('--resume', id))
+        : startCimOps(
+            t,
+            replay('--stream', 'CIM-EVENTS', '--target', `stream:${target}`, '--parallel', String(WORKERS)),
+          );
     }
     await until(() => child.exit, { deadline: 120_000, what: 'the replay ends' });
     const { code } = child.exit;

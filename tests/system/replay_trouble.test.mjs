@@ -20,7 +20,11 @@ async function setUp(t, streams = EVENTS, options) {
   const url = server.nats.url;
   const replay = (...args) => cimOps(['replay', '--nats', url, ...args], { deadline: 120_000 });
   const start = (...args) => startCimOps(t, ['replay', '--nats', url, ...args]);
-  const records = async () => (await replay('list', '--output', 'json')).stdout.split('\n').filter(Boolean).map((one) => JSON.parse(one));
+  const records = async () =>
+    (await replay('list', '--output', 'json')).stdout
+      .split('\n')
+      .filter(Boolean)
+      .map((one) => JSON.parse(one));
   const last = async () => (await records()).at(-1);
   return { ...server, replay, start, records, last, dir: await tempDir(t, 'trouble') };
 }
@@ -28,10 +32,15 @@ async function setUp(t, streams = EVENTS, options) {
 /** `count` events, of `aggregates` workflows in turn. */
 async function publishEvents(js, count, aggregates, { prefix = 'w', pad = '' } = {}) {
   for (let i = 0; i < count; i += 500) {
-    await Promise.all(Array.from({ length: Math.min(500, count - i) }, (_, k) => {
-      const id = `${prefix}${(i + k) % aggregates}`;
-      return js.publish(`events.workflow.${id}.workflowstarted`, JSON.stringify({ WorkflowStarted: { workflow_id: id, i: i + k, pad } }));
-    }));
+    await Promise.all(
+      Array.from({ length: Math.min(500, count - i) }, (_, k) => {
+        const id = `${prefix}${(i + k) % aggregates}`;
+        return js.publish(
+          `events.workflow.${id}.workflowstarted`,
+          JSON.stringify({ WorkflowStarted: { workflow_id: id, i: i + k, pad } }),
+        );
+      }),
+    );
   }
 }
 
@@ -40,7 +49,8 @@ const refusedWith = ({ code, stderr, stdout }, wanted, pattern) => {
   assert.match(stderr, pattern);
 };
 const idOf = (stdout) => /^id (\S+)$/m.exec(stdout)?.[1] ?? assert.fail(`no id in: ${stdout}`);
-const sequences = async (connection, stream) => (await readStream(connection, stream)).map(({ headers: h }) => Number(h.get('cim-replay-sequence')));
+const sequences = async (connection, stream) =>
+  (await readStream(connection, stream)).map(({ headers: h }) => Number(h.get('cim-replay-sequence')));
 
 /** Each once, and of every aggregate (seq modulo its count) in order. */
 function assertExact(seqs, count, aggregates) {
@@ -82,16 +92,24 @@ for (const moment of ['before anything is switched', 'in the middle of the switc
     await kv.put('workflow.gone', 'old');
     const child = start('--rules', rules, '--domain', 'workflow', '--target', 'kv:', '--keep-old');
     // Seen by somebody who watches, and killed there and then.
-    const watched = moment.startsWith('before') ? 'ops.replay.>' : moment.startsWith('in') ? '$KV.CIM_PROJECTIONS.>' : '$KV.CIM_REPLAYS.>';
-    const wanted = (message) => (moment.startsWith('before') ? message.subject.endsWith('ProjectionVerified')
-      : moment.startsWith('in') || message.string().includes('"switched":true'));
+    const watched = moment.startsWith('before')
+      ? 'ops.replay.>'
+      : moment.startsWith('in')
+        ? '$KV.CIM_PROJECTIONS.>'
+        : '$KV.CIM_REPLAYS.>';
+    const wanted = (message) =>
+      moment.startsWith('before')
+        ? message.subject.endsWith('ProjectionVerified')
+        : moment.startsWith('in') || message.string().includes('"switched":true');
     let seen = false;
-    connection.subscribe(watched, { callback: (_, message) => {
-      if (!seen && wanted(message)) {
-        seen = true;
-        child.signal('SIGKILL');
-      }
-    } });
+    connection.subscribe(watched, {
+      callback: (_, message) => {
+        if (!seen && wanted(message)) {
+          seen = true;
+          child.signal('SIGKILL');
+        }
+      },
+    });
     await until(() => child.exit, { deadline: 60_000 });
     assert.ok(seen, child.describe());
     const { id } = await last();
@@ -121,13 +139,18 @@ test('kv: what was built is gone, other rules, too little room, too large a docu
   await until(async () => (await last())?.figures?.replayed > 100, { alive: child, deadline: 20_000 });
   await child.kill();
   const { id } = await last();
-  const others = await projectionRules(join(dir, 'others'), 'projections:\n  - name: other\n    fold:\n      count: other\n').catch(async () => {
+  const others = await projectionRules(
+    join(dir, 'others'),
+    'projections:\n  - name: other\n    fold:\n      count: other\n',
+  ).catch(async () => {
     await mkdir(join(dir, 'others'));
     return projectionRules(join(dir, 'others'), 'projections:\n  - name: other\n    fold:\n      count: other\n');
   });
   refusedWith(await replay('--resume', id, '--rules', others), 4, /are not those that replay .* began with/);
   await manager.streams.delete(`KV_ONE_NEW_${id}`);
-  await editRecord(connection, id, (record) => { record.options.rate = 0; });
+  await editRecord(connection, id, (record) => {
+    record.options.rate = 0;
+  });
   const again = await replay('--resume', id, '--rules', rules);
   assert.equal(again.code, 0, again.stderr);
   assert.match(again.stdout, /verified 200 documents/);
@@ -136,16 +159,27 @@ test('kv: what was built is gone, other rules, too little room, too large a docu
   // What is of others takes room, too, and either all is switched or nothing.
   const small = await new Kvm(connection).create('SMALL', { history: 1, max_bytes: 60_000 });
   for (let i = 0; i < 4; i++) await small.put(`other.${i}`, 'x'.repeat(9000));
-  refusedWith(await replay(...target, 'kv:SMALL'), 4, /bucket SMALL holds 60000 bytes at most.*raise its max_bytes; nothing in it was changed/);
+  refusedWith(
+    await replay(...target, 'kv:SMALL'),
+    4,
+    /bucket SMALL holds 60000 bytes at most.*raise its max_bytes; nothing in it was changed/,
+  );
   assert.equal((await manager.streams.info('KV_SMALL')).state.messages, 4);
   await manager.streams.update('KV_SMALL', { max_bytes: 200_000 });
   assert.equal((await replay('--resume', (await last()).id, '--rules', rules)).code, 0);
   await new Kvm(connection).create('NARROW', { history: 1, maxValueSize: 100 });
   refusedWith(await replay(...target, 'kv:NARROW'), 4, /takes values of 100 bytes at most.*nothing in it was changed/);
 
-  await writeFile(join(rules, 'projections.yaml'), 'projections:\n  - name: all\n    fold:\n      append: {all: $payload.*.pad}\n      limit: 10000\n');
+  await writeFile(
+    join(rules, 'projections.yaml'),
+    'projections:\n  - name: all\n    fold:\n      append: {all: $payload.*.pad}\n      limit: 10000\n',
+  );
   await publishEvents(js, 10, 1, { prefix: 'large', pad: 'y'.repeat(9000) });
-  refusedWith(await replay('--rules', rules, '--aggregate', 'large0', '--target', 'kv:LARGE'), 5, /document workflow\.large0 has \d+ bytes.*raise its max_payload/);
+  refusedWith(
+    await replay('--rules', rules, '--aggregate', 'large0', '--target', 'kv:LARGE'),
+    5,
+    /document workflow\.large0 has \d+ bytes.*raise its max_payload/,
+  );
 });
 
 // --- who goes on ---------------------------------------------------------------------------------
@@ -158,12 +192,20 @@ test('two that go on at once: one does, and the file is exact', async (t) => {
   await until(async () => (await last())?.figures?.replayed > 500, { alive: child, deadline: 20_000 });
   await child.kill();
   const { id } = await last();
-  await editRecord(connection, id, (record) => { record.options.rate = 0; });
+  await editRecord(connection, id, (record) => {
+    record.options.rate = 0;
+  });
   const both = await Promise.all([replay('--resume', id), replay('--resume', id), replay('--resume', id)]);
   assert.equal(both.filter(({ code }) => code === 0).length, 1, both.map(({ stderr }) => stderr).join(''));
   for (const { code, stderr } of both) if (code) assert.ok(code === 4, stderr);
-  const seqs = (await readFile(file, 'utf8')).split('\n').filter(Boolean).map((line) => JSON.parse(line).seq);
-  assert.deepEqual(seqs, Array.from({ length: 4000 }, (_, i) => i + 1));
+  const seqs = (await readFile(file, 'utf8'))
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line).seq);
+  assert.deepEqual(
+    seqs,
+    Array.from({ length: 4000 }, (_, i) => i + 1),
+  );
 });
 
 test('one that stood still finds that another has it, and writes nothing more', async (t) => {
@@ -176,7 +218,9 @@ test('one that stood still finds that another has it, and writes nothing more', 
   const { id } = await last();
   child.signal('SIGSTOP');
   await until(async () => (await last()).state === 'broken off', { deadline: 40_000, every: 500 });
-  await editRecord(connection, id, (record) => { record.options.rate = 0; });
+  await editRecord(connection, id, (record) => {
+    record.options.rate = 0;
+  });
   const resumed = await replay('--resume', id, '--verify');
   assert.equal(resumed.code, 0, resumed.stderr);
   child.signal('SIGCONT');
@@ -189,10 +233,15 @@ test('one that stood still finds that another has it, and writes nothing more', 
   // A file is locked while it is written to.
   const file = join(dir, 'o.jsonl');
   const writer = start('--stream', 'CIM-EVENTS', '--target', `file:${file}`, '--rate', '400');
-  await until(async () => (await last()).figures?.replayed > 300 && (await last()).id !== id, { alive: writer, deadline: 20_000 });
+  await until(async () => (await last()).figures?.replayed > 300 && (await last()).id !== id, {
+    alive: writer,
+    deadline: 20_000,
+  });
   writer.signal('SIGSTOP');
   const other = (await last()).id;
-  await editRecord(connection, other, (record) => { record.updated_at = '2020-01-01T00:00:00Z'; });
+  await editRecord(connection, other, (record) => {
+    record.updated_at = '2020-01-01T00:00:00Z';
+  });
   refusedWith(await replay('--resume', other), 4, /o\.jsonl is being written to by another process/);
 });
 
@@ -201,7 +250,9 @@ test('killed again right after it went on: exact, though the target has forgotte
   await publishEvents(js, 12_000, 60);
   await manager.streams.add({ name: 'TARGET', subjects: ['copy.>'], duplicate_window: 100_000_000 });
   const killAt = async (child, subject) => {
-    const resumed = new Promise((seen) => { connection.subscribe(subject, { max: 1, callback: () => seen() }); });
+    const resumed = new Promise((seen) => {
+      connection.subscribe(subject, { max: 1, callback: () => seen() });
+    });
     await connection.flush();
     const process = child();
     await Promise.race([resumed, process.ended()]);
@@ -209,11 +260,16 @@ test('killed again right after it went on: exact, though the target has forgotte
   };
   const first = start('--stream', 'CIM-EVENTS', '--target', 'stream:TARGET', '--parallel', '4', '--rate', '3000');
   await until(async () => (await last())?.figures?.replayed > 2000, { alive: first, deadline: 20_000 });
-  await until(async () => (await manager.streams.info('TARGET')).state.messages > (await last()).figures.replayed + 300, { alive: first, deadline: 20_000 });
+  await until(
+    async () => (await manager.streams.info('TARGET')).state.messages > (await last()).figures.replayed + 300,
+    { alive: first, deadline: 20_000 },
+  );
   await first.kill();
   const { id } = await last();
   for (let i = 0; i < 3; i++) await killAt(() => start('--resume', id), `ops.replay.replay.${id}.ReplayResumed`);
-  await editRecord(connection, id, (record) => { record.options.rate = 0; });
+  await editRecord(connection, id, (record) => {
+    record.options.rate = 0;
+  });
   const done = await replay('--resume', id, '--verify');
   assert.equal(done.code, 0, done.stderr + done.stdout);
   assertExact(await sequences(connection, 'TARGET'), 12_000, 60);
@@ -224,10 +280,12 @@ test('Ctrl-C ends it soon: with a slow service, and with a target that is away',
   const { js, connection, replay, start, last, nats } = await setUp(t);
   await publishEvents(js, 400, 400);
   let asked = 0;
-  connection.subscribe('slow.service', { callback: (_, message) => {
-    asked++;
-    setTimeout(() => message.respond('{}'), 400);
-  } });
+  connection.subscribe('slow.service', {
+    callback: (_, message) => {
+      asked++;
+      setTimeout(() => message.respond('{}'), 400);
+    },
+  });
   await connection.flush();
   const child = start('--target', 'service:slow.service');
   // Checkpoints are written although it waits all the time.
@@ -241,7 +299,10 @@ test('Ctrl-C ends it soon: with a slow service, and with a target that is away',
   const there = await startNats(t);
   const away = start('--to-nats', there.url, '--target', 'stream:THERE', '--rate', '100');
   const others = await connectNats(t, there.url);
-  await until(async () => (await readStream(others, 'THERE').catch(() => [])).length > 20, { alive: away, deadline: 20_000 });
+  await until(async () => (await readStream(others, 'THERE').catch(() => [])).length > 20, {
+    alive: away,
+    deadline: 20_000,
+  });
   there.pause();
   const began = Date.now();
   away.signal('SIGINT');
@@ -267,28 +328,54 @@ test('a cluster whose leaders are killed: order and exactness hold', { timeout: 
   await addStream(manager, { name: 'TARGET', subjects: ['copy.>'], num_replicas: 3, duplicate_window: 5_000_000_000 });
   const js = jetstream(connection);
   for (let i = 0; i < 6000; i += 200) {
-    await Promise.all(Array.from({ length: 200 }, (_, k) => retried(() => js.publish(`events.workflow.w${(i + k) % 30}.workflowstarted`,
-      JSON.stringify({ WorkflowStarted: { workflow_id: `w${(i + k) % 30}` } }), { msgID: `${i + k}` }))));
+    await Promise.all(
+      Array.from({ length: 200 }, (_, k) =>
+        retried(() =>
+          js.publish(
+            `events.workflow.w${(i + k) % 30}.workflowstarted`,
+            JSON.stringify({ WorkflowStarted: { workflow_id: `w${(i + k) % 30}` } }),
+            { msgID: `${i + k}` },
+          ),
+        ),
+      ),
+    );
   }
   const source = (await retried(() => manager.streams.info('CIM-EVENTS'))).state.messages;
-  const child = startCimOps(t, ['replay', '--nats', cluster.urls, '--stream', 'CIM-EVENTS', '--target', 'stream:TARGET', '--parallel', '4', '--rate', '500']);
+  const child = startCimOps(t, [
+    'replay',
+    '--nats',
+    cluster.urls,
+    '--stream',
+    'CIM-EVENTS',
+    '--target',
+    'stream:TARGET',
+    '--parallel',
+    '4',
+    '--rate',
+    '500',
+  ]);
   const stored = async () => (await retried(() => manager.streams.info('TARGET'))).state.messages;
   for (const wanted of [1000, 2500]) {
     await until(async () => (await stored()) > wanted, { alive: child, deadline: 90_000, every: 100 });
-    const { cluster: { leader } } = await retried(() => manager.streams.info('TARGET'));
+    const {
+      cluster: { leader },
+    } = await retried(() => manager.streams.info('TARGET'));
     const server = cluster.servers[Number(leader.split('-').at(-1)) - 1];
     await server.restart();
   }
   await until(() => child.exit, { deadline: 120_000 });
   let { code } = child.exit;
-  for (let tries = 0; code === 3 && tries < 3; tries++) { // patience ran out on a busy machine
+  for (let tries = 0; code === 3 && tries < 3; tries++) {
+    // patience ran out on a busy machine
     const id = /--resume (\S+)/.exec(child.stderr)[1];
     ({ code } = await cimOps(['replay', '--nats', cluster.urls, '--resume', id], { deadline: 120_000 }));
   }
   assert.equal(code, 0, child.describe());
-  const seqs = [], last = new Map();
+  const seqs = [],
+    last = new Map();
   await readEach(connection, 'TARGET', (message) => {
-    const seq = Number(message.headers.get('cim-replay-sequence')), id = message.subject.split('.')[3];
+    const seq = Number(message.headers.get('cim-replay-sequence')),
+      id = message.subject.split('.')[3];
     assert.ok(!(last.get(id) >= seq), `${id}: ${seq} behind ${last.get(id)}`);
     last.set(id, seq);
     seqs.push(seq);
@@ -298,15 +385,22 @@ test('a cluster whose leaders are killed: order and exactness hold', { timeout: 
 });
 
 test('the target is made anew or removed, the source is removed or made anew, the record is lost', async (t) => {
-  const { js, manager, replay, start, last, connection } = await setUp(t, { A: ['events.workflow.>'], B: ['events.policy.>'] });
+  const { js, manager, replay, start, last, connection } = await setUp(t, {
+    A: ['events.workflow.>'],
+    B: ['events.policy.>'],
+  });
   await publishEvents(js, 3000, 30);
   await js.publish('events.policy.p1.policycreated', '{"event_type":"PolicyCreated","policy_id":"p1"}');
   await manager.streams.add({ name: 'LARGE', subjects: ['cim.large.>'] });
-  for (let i = 0; i < 60; i++) await Promise.all(Array.from({ length: 50 }, () => js.publish('cim.large.one', 'x'.repeat(10_000))));
+  for (let i = 0; i < 60; i++)
+    await Promise.all(Array.from({ length: 50 }, () => js.publish('cim.large.one', 'x'.repeat(10_000))));
   const under = async (...args) => {
     const before = (await last())?.id;
     const child = start(...args, '--rate', '600');
-    await until(async () => (await last())?.id !== before && (await last()).figures?.replayed > 100, { alive: child, deadline: 20_000 });
+    await until(async () => (await last())?.id !== before && (await last()).figures?.replayed > 100, {
+      alive: child,
+      deadline: 20_000,
+    });
     return child;
   };
   const ended = async (child, code, pattern) => {
@@ -362,13 +456,26 @@ test('a record that is none', async (t) => {
   await publishEvents(js, 10, 2);
   const done = await replay('--target', 'stream:COPY');
   const id = idOf(done.stdout);
-  for (const edit of [() => 'no JSON', () => '[]', () => '{}', () => '', (r) => ({ ...r, target: '' }),
-    (r) => ({ ...r, selection: { wanted: {}, streams: [] } }), (r) => ({ ...r, positions: { 'CIM-EVENTS': -5 } }),
-    (r) => ({ ...r, selection: { ...r.selection, streams: [{ name: 7 }] } })]) {
+  for (const edit of [
+    () => 'no JSON',
+    () => '[]',
+    () => '{}',
+    () => '',
+    (r) => ({ ...r, target: '' }),
+    (r) => ({ ...r, selection: { wanted: {}, streams: [] } }),
+    (r) => ({ ...r, positions: { 'CIM-EVENTS': -5 } }),
+    (r) => ({ ...r, selection: { ...r.selection, streams: [{ name: 7 }] } }),
+  ]) {
     const kv = await new Kvm(connection).open('CIM_REPLAYS');
     const before = (await kv.get(id)).string();
     await editRecord(connection, id, edit);
-    for (const args of [['--resume', id], ['status', id], ['verify', id], ['parked', id], ['cancel', id]]) {
+    for (const args of [
+      ['--resume', id],
+      ['status', id],
+      ['verify', id],
+      ['parked', id],
+      ['cancel', id],
+    ]) {
       refusedWith(await replay(...args), 5, /no record of a replay/);
     }
     const { code, stderr } = await replay('list');
@@ -403,21 +510,35 @@ test('long subjects and many headers', async (t) => {
   for (const streams of ['A', 'A,B']) {
     const file = join(dir, `${streams}.jsonl`);
     assert.equal((await replay('--stream', streams, '--target', `file:${file}`)).code, 0);
-    const lines = (await readFile(file, 'utf8')).split('\n').filter(Boolean).map((one) => JSON.parse(one));
+    const lines = (await readFile(file, 'utf8'))
+      .split('\n')
+      .filter(Boolean)
+      .map((one) => JSON.parse(one));
     assert.equal(Object.keys(lines.find(({ subject }) => subject === 'cim.more').headers).length, 100);
-    refusedWith(await replay('--stream', streams, '--target', `stream:MORE-${streams.length}`), 5, /cim\.more.*more than 64 headers/);
+    refusedWith(
+      await replay('--stream', streams, '--target', `stream:MORE-${streams.length}`),
+      5,
+      /cim\.more.*more than 64 headers/,
+    );
     await manager.streams.delete(`MORE-${streams.length}`);
   }
   const skipped = await replay('--stream', 'A', '--target', 'stream:SKIPPED', '--on-error', 'skip:1');
   refusedWith(skipped, 1, /1 skipped/);
   // Longer than any target takes: named, not tried for ever.
   await js.publish(`cim.${'t'.repeat(3500)}`, '{}');
-  refusedWith(await replay('--stream', 'A', '--subject', `cim.${'t'.repeat(3500)}`, '--target', 'stream:LONG'), 5, /\) was refused: its subject would have 3509 bytes there, and 3071 are the most/);
+  refusedWith(
+    await replay('--stream', 'A', '--subject', `cim.${'t'.repeat(3500)}`, '--target', 'stream:LONG'),
+    5,
+    /\) was refused: its subject would have 3509 bytes there, and 3071 are the most/,
+  );
 });
 
 test('what waits behind a parked event waits also after kill -9', async (t) => {
   const { js, manager, replay, start, last, connection } = await setUp(t);
-  await js.publish('events.workflow.w0.workflowstarted', JSON.stringify({ WorkflowStarted: { workflow_id: 'w0', pad: 'x'.repeat(5000) } }));
+  await js.publish(
+    'events.workflow.w0.workflowstarted',
+    JSON.stringify({ WorkflowStarted: { workflow_id: 'w0', pad: 'x'.repeat(5000) } }),
+  );
   await publishEvents(js, 1500, 5);
   await manager.streams.add({ name: 'TARGET', subjects: ['copy.>'], max_msg_size: 2000 });
   const child = start('--stream', 'CIM-EVENTS', '--target', 'stream:TARGET', '--on-error', 'park', '--rate', '500');
@@ -432,8 +553,14 @@ test('what waits behind a parked event waits also after kill -9', async (t) => {
   assert.deepEqual([figures.read, figures.replayed, figures.parked], [1501, 1200, 301]);
   const retried = await replay('parked', id, '--retry');
   assert.equal(retried.code, 0, retried.stderr);
-  assertExact((await sequences(connection, 'TARGET')).map((seq) => (seq === 1 ? 2 : seq)).filter((seq) => seq !== 2), 1499, 5);
-  const mine = (await readStream(connection, 'TARGET')).filter(({ subject }) => subject.includes('.w0.')).map(({ headers: h }) => Number(h.get('cim-replay-sequence')));
+  assertExact(
+    (await sequences(connection, 'TARGET')).map((seq) => (seq === 1 ? 2 : seq)).filter((seq) => seq !== 2),
+    1499,
+    5,
+  );
+  const mine = (await readStream(connection, 'TARGET'))
+    .filter(({ subject }) => subject.includes('.w0.'))
+    .map(({ headers: h }) => Number(h.get('cim-replay-sequence')));
   assert.deepEqual(mine, mine.toSorted?.((a, b) => a - b) ?? [...mine].sort((a, b) => a - b));
   assert.equal(mine.length, 301);
   assert.equal((await replay('verify', id)).code, 0);
@@ -445,10 +572,22 @@ test('mirrors and sourced streams as what is replayed', async (t) => {
   await publishEvents(js, 50, 5);
   await manager.streams.add({ name: 'MIRROR', mirror: { name: 'CIM-EVENTS' } });
   await manager.streams.add({ name: 'BOTH', subjects: ['cum.>'], sources: [{ name: 'CIM-EVENTS' }] });
-  await until(async () => (await manager.streams.info('MIRROR')).state.messages === 50 && (await manager.streams.info('BOTH')).state.messages === 50);
+  await until(
+    async () =>
+      (await manager.streams.info('MIRROR')).state.messages === 50 &&
+      (await manager.streams.info('BOTH')).state.messages === 50,
+  );
   const there = await startNats(t);
   for (const stream of ['MIRROR', 'BOTH']) {
-    const { code, stdout, stderr } = await replay('--stream', stream, '--to-nats', there.url, '--target', `stream:FROM-${stream}`, '--verify');
+    const { code, stdout, stderr } = await replay(
+      '--stream',
+      stream,
+      '--to-nats',
+      there.url,
+      '--target',
+      `stream:FROM-${stream}`,
+      '--verify',
+    );
     assert.equal(code, 0, stderr + stdout);
     const target = await jetstreamManager(await connectNats(t, there.url));
     const { config, state } = await target.streams.info(`FROM-${stream}`);
@@ -456,7 +595,11 @@ test('mirrors and sourced streams as what is replayed', async (t) => {
     assert.ok(config.subjects.includes('events.>'), config.subjects.join());
     await target.streams.delete(`FROM-${stream}`);
     // What comes into the origin comes into the mirror.
-    refusedWith(await replay('--dry-run', '--stream', stream, '--target', 'service:events.do.it'), 4, /would feed back/);
+    refusedWith(
+      await replay('--dry-run', '--stream', stream, '--target', 'service:events.do.it'),
+      4,
+      /would feed back/,
+    );
     refusedWith(await replay('--stream', stream, '--target', 'subject:events.again'), 4, /would feed back/);
   }
 });
@@ -549,7 +692,9 @@ test('standard output that ends or is full', async (t) => {
   const { run } = await import('./lib/process.mjs');
   const { CIM_OPS } = await import('./lib/paths.mjs');
   const shell = (text) => run('bash', ['-c', text], { env: { CIM_OPS, URL: nats.url } });
-  const head = await shell('"$CIM_OPS" replay --nats "$URL" --target - | head -1 | wc -l; echo "code ${PIPESTATUS[0]}"');
+  const head = await shell(
+    '"$CIM_OPS" replay --nats "$URL" --target - | head -1 | wc -l; echo "code ${PIPESTATUS[0]}"',
+  );
   assert.match(head.stdout, /^1\ncode 1$/m);
   assert.match(head.stderr, /Broken pipe/);
   const full = await shell('"$CIM_OPS" replay --nats "$URL" --target - >/dev/full; echo "code $?"');

@@ -156,8 +156,17 @@ test('the viewer', { timeout: 600_000 }, async (t) => {
   });
 
   await t.test('a replay is on its page, with what it has done', async (t) => {
-    const done = await cimOps(['replay', '--nats', stack.nats, '--stream', 'CIM-EVENTS', '--domain', 'workflow', '--target',
-      'stream:REPLAYED']);
+    const done = await cimOps([
+      'replay',
+      '--nats',
+      stack.nats,
+      '--stream',
+      'CIM-EVENTS',
+      '--domain',
+      'workflow',
+      '--target',
+      'stream:REPLAYED',
+    ]);
     assert.equal(done.code, 0, done.stderr);
     const id = /^id (\S+)$/m.exec(done.stdout)[1],
       replayed = /^done: ([\d,]+) events/m.exec(done.stdout)[1];

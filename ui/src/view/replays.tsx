@@ -103,7 +103,9 @@ function Row({ replay, rate }: { replay: Replay; rate?: number }) {
       <td class="number">{share === undefined ? '–' : `${Math.floor(share * 100)} %`}</td>
       <td class="number">{state === 'running' && rate !== undefined ? `${count(Math.round(rate))}/s` : ''}</td>
       <td class="number">{bytes(figures?.bytes)}</td>
-      <td class="number">{figures && figures.skipped + figures.parked > 0 ? count(figures.skipped + figures.parked) : ''}</td>
+      <td class="number">
+        {figures && figures.skipped + figures.parked > 0 ? count(figures.skipped + figures.parked) : ''}
+      </td>
       <td>{ago(replay.started_at)}</td>
       <td>{ago(replay.updated_at)}</td>
     </tr>

@@ -70,7 +70,7 @@ uint64_t projection_doc_events(const struct projection_doc *doc)
 
 size_t projection_doc_room(const struct projection_doc *doc)
 {
-    return sizeof *doc + 3 * doc->bytes + doc->known; /* a block of the heap for each value */
+    return sizeof *doc + doc->bytes + 3 * doc->known; /* a block of the heap for each value */
 }
 
 /* Where the stream is or would be. */

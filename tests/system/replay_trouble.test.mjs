@@ -135,7 +135,8 @@ test('kv: what was built is gone, other rules, too little room, too large a docu
   const rules = await projectionRules(dir);
   await publishEvents(js, 600, 200);
   const target = ['--rules', rules, '--domain', 'workflow', '--target'];
-  const child = start(...target, 'kv:ONE', '--rate', '60'); // checkpoints of projections are 5 s apart
+  const child = start(...target, 'kv:ONE', '--rate', '50');
+  // Its first checkpoint, after 5 of 12 s.
   await until(async () => (await last())?.figures?.replayed > 100, { alive: child, deadline: 20_000 });
   await child.kill();
   const { id } = await last();
@@ -274,6 +275,22 @@ test('killed again right after it went on: exact, though the target has forgotte
   assert.equal(done.code, 0, done.stderr + done.stdout);
   assertExact(await sequences(connection, 'TARGET'), 12_000, 60);
   assert.equal((await last()).figures.replayed, 12_000);
+});
+
+test('a server that stands still for longer than an answer is waited for', async (t) => {
+  const { js, nats, start, last, connection } = await setUp(t);
+  await publishEvents(js, 3000, 30);
+  const child = start('--stream', 'CIM-EVENTS', '--target', 'stream:COPY', '--parallel', '4', '--rate', '300', '--verify');
+  await until(async () => (await last())?.figures?.replayed > 300, { alive: child, deadline: 20_000 });
+  nats.pause();
+  const paused = Date.now();
+  // Every write of its record is asked for, not answered, and stored in the end.
+  await until(() => Date.now() - paused > 22_000 || child.exit, { deadline: 40_000, every: 200 });
+  nats.resume();
+  await until(() => child.exit, { deadline: 90_000 });
+  assert.equal(child.exit.code, 0, child.describe());
+  assertExact(await sequences(connection, 'COPY'), 3000, 30);
+  assert.equal((await last()).figures.replayed, 3000);
 });
 
 test('Ctrl-C ends it soon: with a slow service, and with a target that is away', async (t) => {

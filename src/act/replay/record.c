@@ -125,13 +125,32 @@ int replay_record_put(struct replay_record *record, struct bus *bus, struct erro
                : error_set(err, problem.code, "%s", problem.text);
 }
 
+/* Another process of the same host and number, in another container, is another all the same. */
+static const char *own_token(void)
+{
+    static char token[20];
+    uint64_t random;
+    if (!token[0] && getrandom(&random, sizeof random, 0) == (ssize_t)sizeof random)
+        (void)snprintf(token, sizeof token, "%016llx", (unsigned long long)random);
+    return token;
+}
+
+bool replay_record_is_own(const struct replay_record *record)
+{
+    json_t *by = json_object_get(record->root, "by");
+    const char *token = json_string_value(json_object_get(by, "token"));
+    return token && token[0] && !strcmp(token, own_token());
+}
+
 int replay_record_write(struct replay_record *record, struct bus *bus, struct error *err)
 {
     char when[INSTANT_TEXT_MAX], host[256] = "";
     (void)instant_format(instant_now_ns(), when);
     (void)gethostname(host, sizeof host - 1);
     replay_record_set(record, "updated_at", json_string(when));
-    replay_record_set(record, "by", json_pack("{s:s, s:i}", "host", host, "pid", (int)getpid()));
+    replay_record_set(
+        record, "by",
+        json_pack("{s:s, s:i, s:s}", "host", host, "pid", (int)getpid(), "token", own_token()));
     return replay_record_put(record, bus, err);
 }
 

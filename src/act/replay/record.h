@@ -32,6 +32,8 @@ void replay_record_done(struct replay_record *record);
 int replay_record_write(struct replay_record *record, struct bus *bus, struct error *err);
 /* The same in the name of who wrote it last. */
 int replay_record_put(struct replay_record *record, struct bus *bus, struct error *err);
+/* Did this process write it last? */
+bool replay_record_is_own(const struct replay_record *record);
 /* EXIT_CODE_PROBLEM: there is none of that id. EXIT_CODE_DAMAGED: it is no record. */
 int replay_record_load(struct replay_record *record, struct bus *bus, const char *id,
                        struct error *err);

@@ -106,38 +106,50 @@ static void get_figures(struct replay *replay)
     }
 }
 
-/* Somebody else wrote: a cancel, which is obeyed, or another process, which has it now. */
-static int see_other(struct replay *replay, struct error *err)
+/*
+ * Somebody else wrote: a cancel, which is obeyed, or another process, which has it now. Or it was
+ * we ourselves: a write whose answer was not waited for was stored all the same (*ret_again).
+ */
+static int see_other(struct replay *replay, bool *ret_again, struct error *err)
 {
     struct replay_record now = {0};
     if (replay_record_load(&now, replay->selection.reader.bus, replay->record.id, err) < 0)
         return -1;
     bool cancel = !strcmp(replay_record_text(&now, "state"), "cancelling");
-    if (cancel) {
-        replay->cancelled = true;
+    bool own = replay_record_is_own(&now);
+    replay->cancelled = replay->cancelled || cancel;
+    replay->lost = !cancel && !own;
+    if (!replay->lost)
         replay->record.revision = now.revision;
-    }
     replay_record_done(&now);
-    replay->lost = !cancel;
-    return cancel ? 0
-                  : error_set(err, EXIT_CODE_REFUSED, "another process goes on with replay %s",
-                              replay->record.id);
+    *ret_again = own && !cancel;
+    return !replay->lost ? 0
+                         : error_set(err, EXIT_CODE_REFUSED,
+                                     "another process goes on with replay %s", replay->record.id);
 }
+
+enum { WRITES_MAX = 5 };
 
 static int write_record(struct replay *replay, struct error *err)
 {
     struct error problem = ERROR_NONE;
-    int64_t now = instant_monotonic_ns(); /* before it: the lease is never longer than it is seen */
     if (!replay->record.id[0])
         return 0;
     put_figures(replay);
-    if (replay_record_write(&replay->record, replay->selection.reader.bus, &problem) == 0) {
-        replay->lease_ns = now;
-        return 0;
+    bool again = true;
+    for (int i = 0; i < WRITES_MAX && again; i++) {
+        /* Before it: the lease is never longer than it is seen. */
+        int64_t now = instant_monotonic_ns();
+        if (replay_record_write(&replay->record, replay->selection.reader.bus, &problem) == 0) {
+            replay->lease_ns = now;
+            return 0;
+        }
+        if (problem.code != EXIT_CODE_REFUSED)
+            return error_set(err, problem.code, "%s", problem.text);
+        if (see_other(replay, &again, err) < 0)
+            return -1;
     }
-    if (problem.code == EXIT_CODE_REFUSED)
-        return see_other(replay, err);
-    return error_set(err, problem.code, "%s", problem.text);
+    return 0;
 }
 
 unsigned replay_replicas(const struct replay *replay)

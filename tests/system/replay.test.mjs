@@ -246,7 +246,7 @@ test('file: every byte comes over; it goes on where it was killed; it verifies',
   refusedWith(await replay('--resume', id), 4, /is done/);
 });
 
-test('stream: headers that the target would act on are kept under another name; a full target is gone on with', async (t) => {
+test('stream: headers are kept, some by another name; a full target is gone on with', async (t) => {
   const { js, manager, replay, connection, nats } = await setUp(t, EVENTS, { config: 'max_payload: 8MB' });
   const rollup = headers();
   rollup.set('Nats-Rollup', 'all');
@@ -344,7 +344,7 @@ function serve(connection, subject, answer) {
   return got;
 }
 
-test('service: one request each, in the order of the aggregate; what is refused is parked and sent again', async (t) => {
+test('service: one request each, in order; what is refused is parked and sent again', async (t) => {
   const { js, connection, replay } = await setUp(t);
   await publishWorkflows(js, 12);
   let refusing = true;

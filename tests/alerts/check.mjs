@@ -126,7 +126,7 @@ function replayTypes() {
   const folder = join(HERE, '../../src/act/replay');
   const source = readdirSync(folder).filter((file) => file.endsWith('.c'))
     .map((file) => readFileSync(join(folder, file), 'utf8')).join('\n');
-  const calls = [...source.matchAll(/story_tell\(\w+, ([^;]*?),\s*(?:json_pack|story_figures|problem_data)/g)];
+  const calls = [...source.matchAll(/story_tell\(\s*&?\w+,\s*([^;]*?),\s*(?:json_pack|story_figures|problem_data)/g)];
   const told = new Set(calls.flatMap(([, type]) => [...type.matchAll(/"([A-Z]\w+)"/g)].map(([, name]) => name)));
   const text = readFileSync(join(DOC, 'events.md'), 'utf8');
   const rows = new Set([...text.matchAll(/^\| `ops\.replay\.\S+\.(\w+)` \|/gm)].map(([, type]) => type));

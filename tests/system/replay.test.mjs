@@ -382,6 +382,10 @@ test('service: one request each, in order; what is refused is parked and sent ag
     [16, 28],
   );
   assert.match((await replay('parked', id)).stdout, /nothing is parked/);
+  const { figures } = JSON.parse((await replay('status', id, '--output', 'json')).stdout);
+  assert.deepEqual([figures.parked, figures.replayed], [0, 36]);
+  const told = (await readStream(connection, 'CIM-OPS')).find(({ subject }) => subject.endsWith('.ParkedTaken'));
+  assert.deepEqual(JSON.parse(told.data.toString()).data, { taken: 2, left: 0, replay: id });
   refusedWith(
     await replay('--target', 'service:workflow.rebuild', '--on-error', 'skip:1', '--where', '$domain == workflow'),
     0,

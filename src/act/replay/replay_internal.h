@@ -176,6 +176,8 @@ int replay_checkpoint(struct replay *replay, struct error *err);
 int replay_open_recorded(struct replay *replay, struct replay_options *options, const char *id,
                          struct error *err);
 void replay_close(struct replay *replay);
+/* Figures, and positions of the streams that are there, out of the record. */
+void replay_load_figures(struct replay *replay);
 
 /* --- verify.c --------------------------------------------------------------------------------- */
 

@@ -82,7 +82,7 @@ static void put_figures(struct replay *replay)
                                 (json_int_t)figures->retried));
 }
 
-static void get_figures(struct replay *replay)
+void replay_load_figures(struct replay *replay)
 {
     json_t *from = json_object_get(replay->record.root, "figures");
     json_t *positions = json_object_get(replay->record.root, "positions");
@@ -303,10 +303,11 @@ static void say_end(const struct replay *replay, const char *how)
         number_text(figures->replayed, a), replay->target.kind->doing, replay->target.where,
         number_text(figures->read, b), seconds,
         number_text((uint64_t)((double)(figures->read - replay->began_read) / seconds), rate));
-    if (figures->skipped || figures->parked)
-        (void)fprintf(out, "%llu skipped, %llu parked; 'cim-ops replay parked %s' shows them\n",
-                      (unsigned long long)figures->skipped, (unsigned long long)figures->parked,
-                      replay->record.id);
+    if (figures->skipped)
+        (void)fprintf(out, "%llu skipped\n", (unsigned long long)figures->skipped);
+    if (figures->parked)
+        (void)fprintf(out, "%llu parked; 'cim-ops replay parked %s' shows them\n",
+                      (unsigned long long)figures->parked, replay->record.id);
     if (replay->record.id[0])
         (void)fprintf(out, "id %s\n", replay->record.id);
 }
@@ -489,7 +490,7 @@ int replay_open_recorded(struct replay *replay, struct replay_options *options, 
                          &options->nats, options->rules_dir, options->stopped, err) < 0 ||
         open_target(replay, options->target, err) < 0)
         return -1;
-    get_figures(replay);
+    replay_load_figures(replay);
     replay->record.replicas = replay_replicas(replay);
     return 0;
 }

@@ -146,6 +146,18 @@ int replay_status(const struct bus_options *nats, const char *id, bool json, str
 
 /* --- cancel ----------------------------------------------------------------------------------- */
 
+/* A running one tells it itself. */
+static void tell_cancelled(const struct replay_record *record, struct bus *bus)
+{
+    static const struct replay_options quiet = {.quiet = true};
+    struct replay replay = {.options = &quiet, .record = *record};
+    replay.selection.reader.bus = bus;
+    replay_load_figures(&replay);
+    replay.told_ns = instant_monotonic_ns();
+    replay.told_replayed = replay.figures.replayed;
+    story_tell(&replay, "ReplayCancelled", story_figures(&replay));
+}
+
 static int cancel(struct replay_record *record, struct bus *bus, struct error *err)
 {
     const char *state = replay_record_state(record);
@@ -154,6 +166,8 @@ static int cancel(struct replay_record *record, struct bus *bus, struct error *e
     bool running = !strcmp(state, "running");
     replay_record_set_state(record, running ? "cancelling" : "cancelled", NULL);
     int rc = replay_record_put(record, bus, err);
+    if (rc == 0 && !running)
+        tell_cancelled(record, bus);
     if (rc == 0)
         (void)printf(running ? "replay %s stops at its next checkpoint\n"
                              : "replay %s is cancelled\n",
@@ -278,6 +292,25 @@ static int check_retry(const struct replay *replay, struct error *err)
     return 0;
 }
 
+/* What was parked and is taken now, in the record and as an event. */
+static int note_retried(struct replay *replay, const struct parking *parking, struct error *err)
+{
+    json_t *figures = json_object_get(replay->record.root, "figures");
+    struct replay_figures before;
+    if (!parking->retried)
+        return 0;
+    replay_load_figures(replay);
+    before = replay->figures;
+    size_t left = parking->count - parking->retried;
+    (void)json_object_set_new(figures, "parked", json_integer((json_int_t)left));
+    (void)json_object_set_new(figures, "replayed",
+                              json_integer((json_int_t)(before.replayed + parking->retried)));
+    story_tell(replay, "ParkedTaken",
+               json_pack("{s:I, s:I}", "taken", (json_int_t)parking->retried, "left",
+                         (json_int_t)left));
+    return replay_record_put(&replay->record, replay->selection.reader.bus, err);
+}
+
 static int retry_parked(struct replay *replay, struct error *err)
 {
     struct parking parking = {.replay = replay};
@@ -293,7 +326,7 @@ static int retry_parked(struct replay *replay, struct error *err)
         rc = parked_each(replay->selection.reader.bus, replay->record.id, retry_one, &parking, err);
     memcpy(replay->positions, positions, replay->selection.stream_count * sizeof *positions);
     free(positions);
-    if (rc < 0)
+    if (rc < 0 || note_retried(replay, &parking, err) < 0)
         return -1;
     (void)printf("%zu of %zu parked events were taken\n", parking.retried, parking.count);
     return parking.retried == parking.count

@@ -305,9 +305,9 @@ static int note_retried(struct replay *replay, const struct parking *parking, st
     (void)json_object_set_new(figures, "parked", json_integer((json_int_t)left));
     (void)json_object_set_new(figures, "replayed",
                               json_integer((json_int_t)(before.replayed + parking->retried)));
-    story_tell(replay, "ParkedTaken",
-               json_pack("{s:I, s:I}", "taken", (json_int_t)parking->retried, "left",
-                         (json_int_t)left));
+    story_tell(
+        replay, "ParkedTaken",
+        json_pack("{s:I, s:I}", "taken", (json_int_t)parking->retried, "left", (json_int_t)left));
     return replay_record_put(&replay->record, replay->selection.reader.bus, err);
 }
 

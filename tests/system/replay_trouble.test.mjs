@@ -398,7 +398,7 @@ test('long subjects and many headers', async (t) => {
 });
 
 test('what waits behind a parked event waits also after kill -9', async (t) => {
-  const { js, manager, replay, start, last, connection } = await setUp(t);
+  const { js, manager, replay, start, last, records, connection } = await setUp(t);
   await js.publish(
     'events.workflow.w0.workflowstarted',
     JSON.stringify({ WorkflowStarted: { workflow_id: 'w0', pad: 'x'.repeat(5000) } }),
@@ -429,6 +429,10 @@ test('what waits behind a parked event waits also after kill -9', async (t) => {
   assert.equal(mine.length, 301);
   assert.equal((await replay('verify', id)).code, 0);
   assert.equal((await replay('parked', id)).code, 0);
+  assert.deepEqual(
+    (await records()).map(({ positions, figures: f }) => [positions['CIM-EVENTS'], f.read, f.replayed, f.parked]),
+    [[1502, 1501, 1501, 0]],
+  );
 });
 
 test('mirrors and sourced streams as what is replayed', async (t) => {

@@ -92,7 +92,8 @@ struct replay {
     uint64_t began_read, told_replayed, story_sequence, expected;
     bool looking; /* the target is opened to be looked at, not to be written to */
     bool resumed, interrupted, cancelled, live, complained, ops_ensured;
-    bool lost; /* another process has it */
+    bool lost;  /* another process has it */
+    bool aside; /* parked events once more: no part of its course, which its record keeps */
 };
 
 /* --- target.c --------------------------------------------------------------------------------- */

@@ -164,7 +164,7 @@ unsigned replay_replicas(const struct replay *replay)
 
 bool replay_has_lease(const struct replay *replay, int64_t now_ns)
 {
-    return !replay->record.id[0] || now_ns - replay->lease_ns < RECORD_STALE_NS;
+    return !replay->record.id[0] || replay->aside || now_ns - replay->lease_ns < RECORD_STALE_NS;
 }
 
 int replay_renew(struct replay *replay, struct error *err)
@@ -184,6 +184,8 @@ int replay_keep(struct replay *replay, struct error *err)
 {
     int64_t now = instant_monotonic_ns();
     struct error problem = ERROR_NONE;
+    if (replay->aside)
+        return 0;
     progress_show(&replay->progress, replay->figures.read, replay->expected);
     int64_t apart = replay->target.kind->checkpoint_ns;
     if (now - replay->checkpoint_ns < (apart ? apart : checkpoint_every_ns))

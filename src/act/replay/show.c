@@ -316,6 +316,7 @@ static int retry_parked(struct replay *replay, struct error *err)
     struct parking parking = {.replay = replay};
     if (check_retry(replay, err) < 0)
         return -1;
+    replay->aside = true;
     uint64_t *positions = xcalloc(replay->selection.stream_count + 1, sizeof *positions);
     memcpy(positions, replay->positions, replay->selection.stream_count * sizeof *positions);
     int rc = replay->target.kind->open(&replay->target,

@@ -232,20 +232,20 @@ group_sanitize() {
     step "unit (clang, TSan)" 420 count_tap "$0" --inner unit-tsan
     together system_asan system_tsan
 }
-system_asan() { step "system (ASan + UBSan)" 1500 count_node "$0" --inner system-asan; }
+system_asan() { step "system (ASan + UBSan)" 2400 count_node "$0" --inner system-asan; }
 system_tsan() {
-    TESTS=${TESTS:-$(threaded_tests)} step "system (TSan)" 1500 count_node "$0" --inner system-tsan
+    TESTS=${TESTS:-$(threaded_tests)} step "system (TSan)" 2400 count_node "$0" --inner system-tsan
 }
 group_fuzz() { step "fuzz" 600 count_tap "$0" --inner fuzz; }
 group_rules() { step "rules" 120 count_tap "$0" --inner rules; }
 group_alerts() { step "alerts" 180 count_plain "$0" --inner alerts; }
-group_system() { step "system" 1500 count_node "$0" --inner system; }
+group_system() { step "system" 2000 count_node "$0" --inner system; }
 group_ui() {
     step "viewer: types and unit tests" 180 count_node "$0" --inner ui-unit
-    step "viewer: in a browser" 900 count_node "$0" --inner ui
+    step "viewer: in a browser" 1200 count_node "$0" --inner ui
 }
 group_docs() { step "documents" 180 count_node "$0" --inner docs; }
-group_newest() { step "system (newest nats-server)" 900 count_node "$0" --inner newest; }
+group_newest() { step "system (newest nats-server)" 2000 count_node "$0" --inner newest; }
 group_all() {
     group_unit
     group_rules

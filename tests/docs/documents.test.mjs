@@ -113,9 +113,9 @@ describe('commands in the documents work', () => {
     });
     const seen = metrics.series(name).filter(({ labels }) => labels.domain === 'replay');
     assert.deepEqual(seen.filter(({ value }) => value > 0), []);
-    // Nothing is skipped in the runbook, and nothing takes long enough to tell of its progress.
-    const types = new Set(seen.map(({ labels }) => labels.event_type));
-    assert.deepEqual(told.filter((type) => !types.has(type)).sort(), ['EventSkipped', 'ReplayProgressed']);
+    // Nothing is skipped in the runbook; whether one takes long enough to tell of its progress is the machine's.
+    const types = new Set([...seen.map(({ labels }) => labels.event_type), 'ReplayProgressed']);
+    assert.deepEqual(told.filter((type) => !types.has(type)), ['EventSkipped']);
   });
 });
 

@@ -118,7 +118,8 @@ test(`${EVENTS} events, ${WORKERS} workers, ${KILLS} kills`, { timeout: 900_000 
     }
     await until(() => child.exit, { deadline: 120_000, what: 'the replay ends' });
     const { code } = child.exit;
-    assert.equal(code, 0, child.stderr);
+    // Killed between its last word and its end, it had nothing left to go on with.
+    assert.ok(code === 0 || (code === 4 && / is done/.test(child.stderr)), `${code}: ${child.stderr}`);
     id ??= /^id (\S+)$/m.exec(child.stdout)[1];
     const { seqs, hashes, aggregates } = await targetAccount(connection, target, target, id);
     t.diagnostic(`round ${round}: ${mine} kills, ${seqs.length} events`);

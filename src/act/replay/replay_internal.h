@@ -177,6 +177,8 @@ int replay_checkpoint(struct replay *replay, struct error *err);
 int replay_open_recorded(struct replay *replay, struct replay_options *options, const char *id,
                          struct error *err);
 void replay_close(struct replay *replay);
+/* For targets that settle at once: all that was read is settled. */
+void replay_pass_read(const struct replay *replay, uint64_t *positions);
 /* Figures, and positions of the streams that are there, out of the record. */
 void replay_load_figures(struct replay *replay);
 

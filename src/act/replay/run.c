@@ -82,6 +82,14 @@ static void put_figures(struct replay *replay)
                                 (json_int_t)figures->retried));
 }
 
+void replay_pass_read(const struct replay *replay, uint64_t *positions)
+{
+    for (size_t i = 0; i < replay->selection.stream_count; i++) {
+        if (replay->read[i] >= positions[i])
+            positions[i] = replay->read[i] + 1;
+    }
+}
+
 void replay_load_figures(struct replay *replay)
 {
     json_t *from = json_object_get(replay->record.root, "figures");

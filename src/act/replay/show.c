@@ -200,7 +200,6 @@ int replay_cancel(const struct bus_options *nats, const char *id, struct error *
 struct parking {
     struct replay *replay;
     size_t count, retried;
-    struct slice blocked_text;
 };
 
 static int show_parked(void *context, const struct parked *parked, struct error *err)

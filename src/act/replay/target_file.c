@@ -198,10 +198,7 @@ static int file_settle(struct target *target, bool all, uint64_t *positions, str
     if (!file->to_stdout && file->length != file->synced && fdatasync(file->fd) < 0)
         return failed(target, "cannot be written", err);
     file->synced = file->length;
-    for (size_t i = 0; i < target->replay->selection.stream_count; i++) {
-        if (target->replay->read[i] >= positions[i])
-            positions[i] = target->replay->read[i] + 1;
-    }
+    replay_pass_read(target->replay, positions);
     target->replay->settled = target->replay->figures;
     return 0;
 }

@@ -247,10 +247,7 @@ static int kv_settle(struct target *target, bool all, uint64_t *positions, struc
     }
     if (kv_writes_wait(kv->writes, err) < 0)
         return -1;
-    for (size_t i = 0; i < replay->selection.stream_count; i++) {
-        if (replay->read[i] >= positions[i])
-            positions[i] = replay->read[i] + 1;
-    }
+    replay_pass_read(target->replay, positions);
     replay->settled = replay->figures;
     return 0;
 }
